@@ -1,0 +1,237 @@
+"""The checkpoint's text tokenizer as one `tokenizer.json`, the file that goes into a bundle.
+
+In: `vocab.json`, `merges.txt` and `tokenizer_config.json` of an official checkpoint (upstream ships
+no `tokenizer.json`). Out: a `tokenizers.Tokenizer` that gives the ids of transformers'
+`Qwen2TokenizerFast`.
+
+The split pattern is Qwen's, always. The official loader may swap Mistral's in when it reads a local
+folder (`fix_mistral_regex=True`, transformers 4.57.3), which cuts "iPhone" in two; a
+`tokenizer.json` that somebody saved next to the vocabulary may carry that pattern, so such a file
+is not read.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
+from tokenizers.models import BPE
+
+from qwen3_tts_edge.errors import CheckpointError
+
+SPLIT_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""Qwen's pre-tokenizer: contractions, words, single digits, punctuation runs, line ends, blanks."""
+
+_NAMED_SPECIALS = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_SPECIAL_BY_DEFAULT = dict.fromkeys(("eos_token", "unk_token", "pad_token"), "<|endoftext|>")
+
+
+def read_text_tokenizer(folder: Path) -> Tokenizer:
+    """Build the tokenizer of the checkpoint in `folder`.
+
+    Args:
+        folder: A checkpoint folder with `vocab.json`, `merges.txt` and `tokenizer_config.json`.
+
+    Returns:
+        The tokenizer; `.save(path)` writes the bundle's `tokenizer.json`.
+
+    Raises:
+        CheckpointError: A file is missing, is not what it should be, or the three disagree.
+
+    Source: `Qwen3TTSModel.from_pretrained`, qwen_tts/inference/qwen3_tts_model.py, which loads the
+        same files through `Qwen2Converter`, transformers/convert_slow_tokenizer.py.
+    """
+    merges_file = folder / "merges.txt"
+    vocab = _json_object(folder / "vocab.json")
+    config = _json_object(folder / "tokenizer_config.json")
+    try:
+        merges = parse_merges(_text(merges_file))
+        return build_tokenizer(vocab, merges, config)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+
+
+def parse_merges(text: str) -> list[tuple[str, str]]:
+    """Read the lines of a `merges.txt`, best merge first.
+
+    Only the first line may be a comment, and only if it starts with `#version:`; 96 merges of the
+    Qwen vocabulary begin with "#" themselves.
+
+    Args:
+        text: The whole file.
+
+    Returns:
+        One (left, right) pair a line.
+
+    Raises:
+        CheckpointError: A line is not two symbols.
+
+    Source: `Qwen2Tokenizer.__init__`, transformers/models/qwen2/tokenization_qwen2.py.
+    """
+    merges = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        symbols = line.split()
+        if not symbols or (number == 1 and line.startswith("#version:")):
+            continue
+        if len(symbols) != 2:
+            raise CheckpointError(
+                f"merges.txt line {number} has {len(symbols)} symbols, not 2; download it again"
+            )
+        merges.append((symbols[0], symbols[1]))
+    return merges
+
+
+def build_tokenizer(
+    vocab: Mapping[str, int], merges: Sequence[tuple[str, str]], tokenizer_config: Mapping[str, Any]
+) -> Tokenizer:
+    """Build the tokenizer: NFC, Qwen's split, byte-level BPE, and the added tokens as flagged.
+
+    Args:
+        vocab: Byte-level symbol → id, the ids being 0 … n-1.
+        merges: (left, right) pairs, best first.
+        tokenizer_config: The parsed `tokenizer_config.json`; read are `added_tokens_decoder` and
+            the `*_token` names.
+
+    Returns:
+        The tokenizer. It adds no token by itself, pads nothing and truncates nothing.
+
+    Raises:
+        CheckpointError: A byte symbol is missing (its byte would be dropped silently), ids have
+            holes, a merge names an unknown symbol, an added token would not get the id the config
+            gives it, or the config asks for a behaviour no Qwen3-TTS checkpoint has.
+
+    Source: `Qwen2Converter.converted`, transformers/convert_slow_tokenizer.py, and
+        `PreTrainedTokenizerFast.__init__`, transformers/tokenization_utils_fast.py.
+    """
+    _check_vocab(vocab)
+    _check_merges(vocab, merges)
+    for flag in ("add_prefix_space", "split_special_tokens"):
+        if tokenizer_config.get(flag):
+            raise CheckpointError(
+                f"tokenizer_config.json says {flag}: true, which no Qwen3-TTS checkpoint does"
+            )
+
+    tokenizer = Tokenizer(
+        BPE(
+            vocab=dict(vocab),
+            merges=list(merges),
+            continuing_subword_prefix="",
+            end_of_word_suffix="",
+            fuse_unk=False,
+            byte_fallback=False,
+        )
+    )
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated", invert=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+
+    for index, token in _added_tokens(tokenizer_config):
+        tokenizer.add_tokens([token])
+        given = tokenizer.token_to_id(token.content)
+        if index is not None and given != index:
+            raise CheckpointError(
+                f"tokenizer_config.json gives {token.content!r} the id {index}, but its place is "
+                f"{given}; vocab.json and tokenizer_config.json are not of one checkpoint"
+            )
+    return tokenizer
+
+
+def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, AddedToken]]:
+    """List the added tokens in id order, then the named specials not among them (without id)."""
+    try:
+        decoder = sorted(
+            (int(key), dict(flags)) for key, flags in config.get("added_tokens_decoder", {}).items()
+        )
+        listed = {flags["content"] for _, flags in decoder}
+        specials = [config.get(name, _SPECIAL_BY_DEFAULT.get(name)) for name in _NAMED_SPECIALS]
+        specials += config.get("additional_special_tokens") or []
+        names = [
+            each["content"] if isinstance(each, Mapping) else each
+            for each in specials
+            if each is not None
+        ]
+        for index, flags in decoder:
+            special = bool(flags.get("special")) or flags["content"] in names
+            kept = {
+                name: flags[name]
+                for name in ("single_word", "lstrip", "rstrip", "normalized")
+                if name in flags
+            }
+            yield index, AddedToken(flags["content"], special=special, **kept)
+        for name in dict.fromkeys(names):
+            if name not in listed:
+                yield None, AddedToken(name, special=True, normalized=False)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"tokenizer_config.json: added tokens are not readable ({error!r})"
+        ) from error
+
+
+def _check_vocab(vocab: Mapping[str, int]) -> None:
+    if any(isinstance(index, bool) or not isinstance(index, int) for index in vocab.values()):
+        raise CheckpointError("vocab.json has ids that are not integers; download it again")
+    if set(vocab.values()) != set(range(len(vocab))):
+        raise CheckpointError(
+            f"vocab.json: the ids of its {len(vocab)} symbols are not 0 … {len(vocab) - 1}"
+        )
+    missing = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(vocab))
+    if missing:
+        raise CheckpointError(
+            f"vocab.json lacks {len(missing)} of the 256 byte symbols, such as {missing[0]!r}"
+        )
+
+
+def _check_merges(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
+    for rank, (left, right) in enumerate(merges):
+        unknown = [symbol for symbol in (left, right, left + right) if symbol not in vocab]
+        if unknown:
+            raise CheckpointError(
+                f"merge {rank} ({left} {right}) needs {unknown[0]!r}, which vocab.json lacks"
+            )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing; the checkpoint is incomplete") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as UTF-8 text ({error}); download it again"
+        ) from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path} is not JSON ({error}); download it again") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds a {type(value).__name__}, expected a JSON object")
+    return value
