@@ -23,6 +23,32 @@ CODEC_TYPE = "qwen3_tts_tokenizer_12hz"
 TTS_MODEL_TYPES = ("custom_voice", "voice_design", "base")
 
 
+def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
+    """Refuse another model family and the 25 Hz tokenizer, by what config.json calls itself.
+
+    Raises:
+        CheckpointError: Says what the file is and what is supported.
+    """
+    top = JsonSection(config, file)
+    found = top.text("model_type")
+    if found == CODEC_TYPE:
+        raise CheckpointError(
+            f"{file}: this is the codec alone; expected a whole checkpoint such as"
+            " Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice"
+        )
+    if found != MODEL_TYPE:
+        raise CheckpointError(
+            f"{file}: model_type is {found!r}, expected {MODEL_TYPE!r};"
+            " this is not a Qwen3-TTS checkpoint"
+        )
+    tokenizer = top.text("tokenizer_type")
+    if tokenizer != CODEC_TYPE:
+        raise CheckpointError(
+            f"{file}: tokenizer_type is {tokenizer!r}, expected {CODEC_TYPE!r};"
+            " use a Qwen3-TTS-12Hz checkpoint, the 25 Hz family is not supported"
+        )
+
+
 def parse_checkpoint(
     config: Mapping[str, Any],
     codec: Mapping[str, Any],
@@ -42,7 +68,7 @@ def parse_checkpoint(
         CheckpointError: A key is missing or wrong, or the model is not implemented here.
     """
     top = JsonSection(config, f"{folder}config.json")
-    _refuse_foreign(top)
+    refuse_foreign(config, file=top.file)
     model_type = top.text("tts_model_type")
     top.must_be("tts_model_type", TTS_MODEL_TYPES, "only these voices are known")
     talker = _talker(top.section("talker_config"))
@@ -129,22 +155,6 @@ def parse_generation(
         if name in values
     }
     return GenerationConfig(**given)
-
-
-def _refuse_foreign(top: JsonSection) -> None:
-    """Refuse another model family and the 25 Hz tokenizer by name."""
-    found = top.text("model_type")
-    if found != MODEL_TYPE:
-        raise CheckpointError(
-            f"{top.file}: model_type is {found!r}, expected {MODEL_TYPE!r};"
-            " this is not a Qwen3-TTS checkpoint"
-        )
-    tokenizer = top.text("tokenizer_type")
-    if tokenizer != CODEC_TYPE:
-        raise CheckpointError(
-            f"{top.file}: tokenizer_type is {tokenizer!r}, expected {CODEC_TYPE!r};"
-            " use a Qwen3-TTS-12Hz checkpoint, the 25 Hz family is not supported"
-        )
 
 
 def _transformer(section: JsonSection) -> TransformerConfig:
