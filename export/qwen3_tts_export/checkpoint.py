@@ -1,9 +1,9 @@
 """An official Qwen3-TTS 12 Hz checkpoint, opened and checked as a whole before any work.
 
 `Checkpoint.open` takes a folder or a Hugging Face id and refuses anything incomplete, cut short or
-of another family. What comes back holds numbers (`config`), tensors by their official names
-(`talker`, `codec`) mapped from the files on demand, and who it is (`name`, `revision`,
-`fingerprint`).
+of another family; one that bears an official name is also held to its spec. What comes back holds
+numbers (`config`), tensors by their official names (`talker`, `codec`) mapped from the files on
+demand, and who it is (`name`, `revision`, `fingerprint`).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export import hub
+from qwen3_tts_export import hub, spec
 from qwen3_tts_export.config import CheckpointConfig, CodecConfig
 from qwen3_tts_export.config_files import parse_checkpoint, parse_codec, refuse_foreign
 from qwen3_tts_export.json_section import read_json
@@ -59,7 +59,11 @@ class CodecCheckpoint:
         """
         folder = locate(source, revision)
         name, commit = identify(folder)
-        return cls(folder, name, commit, *_open_codec(folder))
+        checkpoint = cls(folder, name, commit, *_open_codec(folder))
+        known = spec.find_spec(name)
+        if known is not None:
+            spec.check_codec(known, checkpoint)
+        return checkpoint
 
     @cached_property
     def fingerprint(self) -> str:
@@ -105,7 +109,11 @@ class Checkpoint:
         talker.check(expected_tensors(config))
         _, _, codec = _open_codec(folder / _CODEC_FOLDER)
         name, commit = identify(folder)
-        return cls(folder, name, commit, config, config_json, codec_json, talker, codec)
+        checkpoint = cls(folder, name, commit, config, config_json, codec_json, talker, codec)
+        known = spec.find_spec(name)
+        if known is not None:
+            spec.check(known, checkpoint)
+        return checkpoint
 
     @property
     def tokenizer_files(self) -> TokenizerFiles:

@@ -25,6 +25,8 @@ from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.checkpoint import TOKENIZER_FILES
 from qwen3_tts_export.config import GenerationConfig
 from qwen3_tts_export.config_files import parse_checkpoint, parse_codec
+from qwen3_tts_export.json_section import read_json
+from qwen3_tts_export.spec import load_spec, models_folder
 from qwen3_tts_export.tensor_file import DTYPES
 from qwen3_tts_export.tensors import Shape, expected_codec_tensors, expected_tensors
 
@@ -60,6 +62,9 @@ class _Gain:
 
     gain: float
 
+
+_IDS_FROM = "qwen3-tts-12hz-0.6b-customvoice"
+_TEXT_FROM = "edge-voice"
 
 _CODEBOOK = r"\.(_?codebook)\."
 # First match wins. The codec's gains were set so that random codes decode to |wav| of about 0.3.
@@ -127,6 +132,62 @@ def write_random(
     _write_tensors(part / "model.safetensors", talker, dtype, seed)
     _write_tensors(part / "speech_tokenizer" / "model.safetensors", codec, torch.float32, seed)
     return part.rename(folder)
+
+
+def random_from_spec(name: str, folder: Path, seed: int) -> Path:
+    """Write a random checkpoint with the full shapes of a released one.
+
+    Args:
+        name: Of a spec in models/, such as `0.6b-customvoice` or `1.7b-base`.
+        folder: Where to write; must not exist yet.
+        seed: The same seed gives the same bytes.
+
+    Raises:
+        InputError: There is no such spec, `folder` exists, or the disk is too small.
+    """
+    config, codec, generation = released_json(name)
+    return write_random(
+        folder,
+        config,
+        codec,
+        seed=seed,
+        tokenizer_from=models_folder() / _TEXT_FROM,
+        generation_json=generation,
+    )
+
+
+def released_json(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return (config.json, speech_tokenizer/config.json, generation_config.json) of a spec.
+
+    The released text tokenizer is not at hand: the bundled voice's stands in for it, and the text
+    ids in config.json are that tokenizer's. The text vocabulary keeps its full size. Ids that were
+    not seen for one checkpoint are taken from the one where they were.
+
+    Raises:
+        InputError: There is no such spec, or it is the codec's.
+    """
+    spec = load_spec(name)
+    if spec.codec is None:
+        raise InputError(f"{spec.name} is the codec alone; name a checkpoint that contains it")
+    codec = load_spec(spec.codec)
+    known = load_spec(_IDS_FROM).unasserted
+    voice = read_json(models_folder() / _TEXT_FROM / "config.json")
+    text_ids = {key: value for key, value in voice.items() if key.endswith("_token_id")}
+    config = _merged(known["config"], spec.unasserted.get("config", {}))
+    config = _merged(_merged(config, spec.config), text_ids)
+    return config, _merged(codec.unasserted["config"], codec.config), dict(known["generation"])
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `over` on `under`, object by object; an empty object empties."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and value:
+            merged[key] = _merged(below, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _reserve(folder: Path, nbytes: int) -> Path:
