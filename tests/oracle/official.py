@@ -253,8 +253,8 @@ def load_official(folder: Path | str) -> Official:
     """Load a checkpoint folder in the official format: fp32, CPU, eager attention.
 
     The parts are put together by hand, as `Qwen3TTSModel.from_pretrained` would, because that one
-    asks for `fix_mistral_regex=True`, which swaps the tokenizer's pattern in every local folder
-    whose config.json does not name a transformers before 4.57.3 or after 5.0.
+    asks for `fix_mistral_regex=True`: it swaps the pattern of any local tokenizer of more than
+    100,000 tokens unless config.json names a transformers before 4.57.3 or from 5.0 on.
 
     Skips the test if the official package is not installed; any other trouble is an error.
     """

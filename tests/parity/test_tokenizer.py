@@ -239,13 +239,21 @@ def test_merges_that_begin_with_a_hash_are_kept(full: Pair) -> None:
     assert sum(left.startswith("#") for left, _ in merges) == 96
 
 
-def test_the_official_shortcut_would_have_split_words(full: Pair) -> None:
+@pytest.mark.parametrize("config", [{}, {"transformers_version": "4.57.3"}], ids=str)
+def test_the_official_shortcut_would_have_split_words(
+    full: Pair, tmp_path: Path, config: dict[str, str]
+) -> None:
     """Spec.md §0.3: what `Qwen3TTSModel.from_pretrained` does to a local folder, and we do not."""
     from transformers import Qwen2TokenizerFast
 
-    patched = Qwen2TokenizerFast.from_pretrained(full.folder, fix_mistral_regex=True)
-    text = "iPhone"
-    assert patched(text)["input_ids"] != full.ours.text(text) == full.official_text(text)
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        (tmp_path / name).symlink_to(full.folder / name)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_tts", **config}))
+    patched = Qwen2TokenizerFast.from_pretrained(tmp_path, fix_mistral_regex=True)
+    kept = load_processor(tmp_path)
+    for text in ("iPhone", "JavaScript", "YouTube"):
+        assert patched(text)["input_ids"] != full.ours.text(text)
+        assert kept(text=text)["input_ids"][0] == full.ours.text(text)
 
 
 @pytest.mark.parametrize("token", [*CONTROL[:3], *SPEECH])
