@@ -88,6 +88,8 @@ class GenerationConfig:
     subtalker_top_k: int = 50
     subtalker_top_p: float = 1.0
     max_new_tokens: int = 2048
+    non_streaming_mode: bool = True
+    """Whether the whole text stands in the prompt. Ours: the official files do not have it."""
 
 
 @dataclass(frozen=True)

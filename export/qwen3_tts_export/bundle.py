@@ -1,0 +1,217 @@
+"""Checkpoint → bundle: the folder that the runtime opens."""
+
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from onnxscript import ir
+
+from qwen3_tts_edge import manifest as door
+from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.graphs import Graph, codec_decoder_graph, frame_graph
+from qwen3_tts_export.in_place import may_run_in_place
+from qwen3_tts_export.modules.talker import text_rows
+from qwen3_tts_export.quantize import table_dtype
+from qwen3_tts_export.text_tokenizer import read_text_tokenizer
+from qwen3_tts_export.trace import trace
+from qwen3_tts_export.weight_file import write_graph
+
+Report = Callable[[str, float], None]
+"""What is being done, and how much of the whole is done, 0 to 1."""
+
+_ROWS_AT_ONCE = 4096
+
+
+def write_bundle(
+    checkpoint: Checkpoint, folder: Path, *, precision: str, report: Report = lambda *_: None
+) -> Path:
+    """Write a bundle.
+
+    It is written beside its place as `<name>.part` and renamed when complete: a folder that has
+    the final name is whole. What an export that was killed left behind is thrown away.
+
+    Args:
+        checkpoint: What to export.
+        folder: Where the bundle goes; must not exist.
+        precision: `fp32` or `int8`.
+        report: Called as the work proceeds.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        CheckpointError: `folder` exists, the disk is too small, or the checkpoint cannot be read.
+    """
+    if folder.exists():
+        raise CheckpointError(f"{folder} already exists; remove it or choose another place")
+    _refuse_kind(checkpoint)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    _check_space(checkpoint, part.absolute().parent, precision)
+    part.mkdir(parents=True)
+    try:
+        _fill(checkpoint, part, precision, report)
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return folder
+
+
+def _fill(checkpoint: Checkpoint, part: Path, precision: str, report: Report) -> None:
+    config = checkpoint.config
+    flavour = "ort"
+    report("text tokenizer", 0.0)
+    tokenizer = read_text_tokenizer(checkpoint.folder)
+    tokenizer.save(str(part / door.TOKENIZER))
+    graphs = [
+        codec_decoder_graph(config.codec, checkpoint.codec),
+        frame_graph(config, checkpoint.talker, config.talker.max_positions),
+    ]
+    total = sum(_size(checkpoint, graph) for graph in graphs)
+    done, specs = 0, {}
+    for graph in graphs:
+        report(f"{graph.name}: tracing", 0.05 + 0.9 * done / total)
+        model = trace(graph, flavour)
+
+        def on_weight(size: int, name: str = graph.name) -> None:
+            nonlocal done
+            done += size
+            report(f"{name}: weights", min(0.95, 0.05 + 0.9 * done / total))
+
+        specs[graph.name] = _spec(graph, model)
+        write_graph(model, graph.weights, precision, part / f"{graph.name}.onnx", on_weight)
+    report("embedding tables", 0.95)
+    dtype = table_dtype(precision)
+    _write_text_rows(checkpoint, part / door.TEXT_ROWS, tokenizer.get_vocab_size(), dtype)
+    codec_rows = checkpoint.talker["talker.model.codec_embedding.weight"].float().numpy()
+    np.save(part / door.CODEC_ROWS, codec_rows.astype(dtype))
+    report("manifest", 0.98)
+    describe(checkpoint, part, precision, flavour, specs).save(part)
+    report("done", 1.0)
+
+
+def describe(
+    checkpoint: Checkpoint,
+    folder: Path,
+    precision: str,
+    flavour: str,
+    graphs: dict[str, door.GraphSpec],
+) -> Manifest:
+    """The manifest of the files in `folder`."""
+    config, talker = checkpoint.config, checkpoint.config.talker
+    generation = config.generation
+    return Manifest(
+        format=door.FORMAT,
+        checkpoint=door.Origin(
+            name=checkpoint.name,
+            revision=checkpoint.revision,
+            fingerprint=checkpoint.fingerprint,
+            model_type=config.tts_model_type,
+            model_size=config.tts_model_size,
+        ),
+        precision=precision,
+        flavour=flavour,
+        made_with={name: version(name) for name in ("qwen3-tts-edge", "torch", "onnx")},
+        sample_rate=config.sample_rate,
+        samples_per_frame=config.codec.samples_per_frame,
+        codebooks=talker.num_codebooks,
+        codebook_size=config.codec.codebook_size,
+        hidden_size=talker.hidden_size,
+        vocab_size=talker.vocab_size,
+        max_positions=talker.max_positions,
+        text_ids=door.TextIds(
+            tts_pad=config.text_ids.tts_pad,
+            tts_bos=config.text_ids.tts_bos,
+            tts_eos=config.text_ids.tts_eos,
+        ),
+        control_codes=door.ControlCodes(
+            bos=talker.codec_bos_id,
+            pad=talker.codec_pad_id,
+            think=talker.codec_think_id,
+            nothink=talker.codec_nothink_id,
+            think_bos=talker.codec_think_bos_id,
+            think_eos=talker.codec_think_eos_id,
+            end_of_speech=talker.codec_eos_id,
+        ),
+        languages=talker.languages,
+        speakers=talker.speakers,
+        dialects=talker.dialects,
+        takes_instruct=_takes_instruct(checkpoint),
+        text_layout="upfront" if generation.non_streaming_mode else "streamed",
+        sampling=door.SamplingDefaults(
+            **{name: getattr(generation, name) for name in door.SamplingDefaults.__struct_fields__}
+        ),
+        graphs=graphs,
+        files={
+            path.name: door.FileSpec(size=path.stat().st_size, sha256=door.sha256(path))
+            for path in sorted(folder.iterdir())
+        },
+    )
+
+
+def _takes_instruct(checkpoint: Checkpoint) -> bool:
+    # Source: Qwen3TTSModel.generate_custom_voice drops the instruction on the 0.6B.
+    config = checkpoint.config
+    return config.tts_model_type == "voice_design" or (
+        config.tts_model_type == "custom_voice" and config.tts_model_size != "0b6"
+    )
+
+
+def _refuse_kind(checkpoint: Checkpoint) -> None:
+    if checkpoint.config.tts_model_type == "base":
+        raise CheckpointError(
+            f"{checkpoint.name} is a base checkpoint: it speaks only as a clone, and cloning is not "
+            "implemented yet; export a CustomVoice or VoiceDesign checkpoint"
+        )
+
+
+def _spec(graph: Graph, model: ir.Model) -> door.GraphSpec:
+    return door.GraphSpec(
+        file=f"{graph.name}.onnx",
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        states=graph.states,
+        in_place=may_run_in_place(model, graph.states),
+    )
+
+
+def _write_text_rows(
+    checkpoint: Checkpoint, path: Path, count: int, dtype: np.typing.DTypeLike
+) -> None:
+    """One row for every id the tokenizer can make; the checkpoint's table goes on with padding."""
+    shape = (count, checkpoint.config.talker.hidden_size)
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    for start in range(0, count, _ROWS_AT_ONCE):
+        ids = torch.arange(start, min(count, start + _ROWS_AT_ONCE))
+        table[start : start + len(ids)] = text_rows(checkpoint.talker, ids).numpy()
+    table.flush()
+
+
+def _size(checkpoint: Checkpoint, graph: Graph) -> int:
+    """About how many float32 bytes a graph's weights are: a measure of the work."""
+    tensors = checkpoint.codec if graph.name == door.CODEC_DECODER else checkpoint.talker
+    return 4 * sum(
+        int(np.prod(entry.shape))
+        for name, entry in tensors.entries.items()
+        if "text_embedding" not in name and not name.startswith("encoder.")
+    )
+
+
+def _check_space(checkpoint: Checkpoint, parent: Path, precision: str) -> None:
+    while not parent.exists():
+        parent = parent.parent
+    tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
+    numbers = sum(int(np.prod(entry.shape)) for entry in tensors)
+    need = numbers * (4 if precision == "fp32" else 2)
+    free = shutil.disk_usage(parent).free
+    if free < need:
+        raise CheckpointError(
+            f"{parent} has {free / 1e9:.1f} GB free and the bundle may need {need / 1e9:.1f} GB; "
+            "make room or choose another place"
+        )

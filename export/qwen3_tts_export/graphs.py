@@ -1,0 +1,88 @@
+"""The graphs of a bundle: each a network, the tensors that go in and out, and the carried state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, StateSpec, TensorSpec
+from qwen3_tts_export.config import CheckpointConfig, CodecDecoderConfig
+from qwen3_tts_export.modules.codec_decoder import CodecDecoder, state_shapes
+from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
+from qwen3_tts_export.modules.frame import Frame, frame_weights
+from qwen3_tts_export.modules.layers import Weights
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is traced. The network is called with the inputs in order, then the list of states."""
+
+    name: str
+    network: Callable[[], nn.Module]
+    weights: Weights
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    states: tuple[StateSpec, ...]
+
+
+def frame_graph(
+    config: CheckpointConfig, tensors: Mapping[str, Tensor], max_positions: int
+) -> Graph:
+    """One frame step of talker and code predictor; many rows at once for the prompt."""
+    talker = config.talker
+    hidden, codebooks = talker.hidden_size, talker.num_codebooks
+    cache = ("batch", talker.num_kv_heads, "capacity", talker.head_dim)
+    return Graph(
+        name=FRAME,
+        network=lambda: Frame(config, max_positions),
+        weights=frame_weights(tensors, config, max_positions),
+        inputs=(
+            _tensor("rows", "float32", "batch", "rows", hidden),
+            _tensor("length", "int64", "batch"),
+            _tensor("position", "int64", "batch"),
+            _tensor("draws", "float32", "batch", codebooks),
+            _tensor("allow_end", "bool", "batch"),
+            _tensor("temperature", "float32", "batch", 2),
+            _tensor("top_k", "int64", "batch", 2),
+            _tensor("top_p", "float32", "batch", 2),
+            _tensor("repetition_penalty", "float32", "batch"),
+        ),
+        outputs=(_tensor("codes", "int64", "batch", codebooks),),
+        states=(
+            _state("feedback", "float32", "batch", 1, hidden),
+            _state("seen", "bool", "batch", talker.vocab_size),
+            *(
+                StateSpec(
+                    past=_tensor(f"past_key_values.{layer}.{part}", "float32", *cache),
+                    present=f"present.{layer}.{part}",
+                )
+                for layer in range(talker.num_layers)
+                for part in ("key", "value")
+            ),
+        ),
+    )
+
+
+def codec_decoder_graph(config: CodecDecoderConfig, tensors: Mapping[str, Tensor]) -> Graph:
+    """Frames of codes to samples, any number of frames at a time."""
+    return Graph(
+        name=CODEC_DECODER,
+        network=lambda: CodecDecoder(config),
+        weights=codec_decoder_weights(tensors, config),
+        inputs=(
+            _tensor("codes", "int64", "batch", "frames", config.num_codebooks),
+            _tensor("position", "int64", "batch"),
+        ),
+        outputs=(_tensor("samples", "float32", "batch", f"{config.samples_per_frame}*frames"),),
+        states=tuple(
+            _state(name, "float32", "batch", *shape) for name, shape in state_shapes(config).items()
+        ),
+    )
+
+
+def _tensor(name: str, dtype: str, *shape: int | str) -> TensorSpec:
+    return TensorSpec(name=name, dtype=dtype, shape=shape)
+
+
+def _state(name: str, dtype: str, *shape: int | str) -> StateSpec:
+    return StateSpec(past=_tensor(f"past.{name}", dtype, *shape), present=f"present.{name}")

@@ -1,0 +1,97 @@
+"""Rotary attention over a fixed-capacity KV cache: the one operation that each graph flavour lowers its own way.
+
+In eager torch it is written out below, and that text is its definition. `flavours.py` says what
+it becomes in a graph.
+"""
+
+import torch
+from torch import Tensor
+
+
+@torch.library.custom_op("qwen3_tts::attention", mutates_args=())
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    past_key: Tensor,
+    past_value: Tensor,
+    last: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rotate query and key, write key and value into the cache, attend causally over it.
+
+    Args:
+        query: (batch, rows, heads * head_dim), per-head normalised, not yet rotated.
+        key: (batch, rows, kv_heads * head_dim), likewise.
+        value: (batch, rows, kv_heads * head_dim).
+        past_key: (batch, kv_heads, capacity, head_dim), rotated keys.
+        past_value: (batch, kv_heads, capacity, head_dim).
+        last: int64 (batch,), the position of each batch row's last row here.
+        cos: (max_positions, head_dim / 2).
+        sin: (max_positions, head_dim / 2).
+
+    Returns:
+        The attended values (batch, rows, heads * head_dim) and the two updated caches. Row r of
+        batch row b sits at last[b] - rows + 1 + r and sees the cache up to and including itself.
+
+    Source: Qwen3TTSTalkerAttention.forward and apply_multimodal_rotary_pos_emb in
+        qwen_tts/core/models/modeling_qwen3_tts.py. The three rotary axes always carry the same
+        position there, which makes it plain split-half rotary embedding.
+    """
+    batch, rows, _ = query.shape
+    kv_heads, capacity, head_dim = past_key.shape[1:]
+    at = last[:, None] + torch.arange(1 - rows, 1, device=last.device)
+
+    def rotated(x: Tensor) -> Tensor:
+        x = x.reshape(batch, rows, -1, head_dim).transpose(1, 2)
+        c, s = cos[at][:, None], sin[at][:, None]
+        low, high = x.chunk(2, dim=-1)
+        return torch.cat((low * c - high * s, high * c + low * s), dim=-1)
+
+    q, k = rotated(query), rotated(key)
+    v = value.reshape(batch, rows, kv_heads, head_dim).transpose(1, 2)
+    slot = at[:, None, :, None].expand(batch, kv_heads, rows, head_dim)
+    present_key = past_key.scatter(2, slot, k)
+    present_value = past_value.scatter(2, slot, v)
+
+    group = q.shape[1] // kv_heads
+    keys = present_key.repeat_interleave(group, dim=1)
+    values = present_value.repeat_interleave(group, dim=1)
+    visible = torch.arange(capacity, device=at.device)[None, None, None] <= at[:, None, :, None]
+    scores = (q @ keys.transpose(2, 3)) * head_dim**-0.5
+    weights = scores.masked_fill(~visible, float("-inf")).float().softmax(dim=-1).to(q.dtype)
+    attended = (weights @ values).transpose(1, 2).reshape(batch, rows, -1)
+    return attended, present_key, present_value
+
+
+@attention.register_fake
+def _shapes(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    past_key: Tensor,
+    past_value: Tensor,
+    last: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(query), torch.empty_like(past_key), torch.empty_like(past_value)
+
+
+def rotary_angles(position: Tensor, theta: float, head_dim: int) -> Tensor:
+    """Angles of plain split-half rotary embedding.
+
+    Args:
+        position: integer tensor of any shape.
+        theta: the base of the frequencies.
+        head_dim: even.
+
+    Returns:
+        float32, position's shape and then head_dim / 2.
+
+    Source: Qwen3TTSTalkerRotaryEmbedding in qwen_tts/core/models/modeling_qwen3_tts.py and
+        Qwen3TTSTokenizerV2DecoderRotatoryEmbedding in the codec's file.
+    """
+    frequency = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    return position[..., None].float() * frequency

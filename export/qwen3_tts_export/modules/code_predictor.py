@@ -1,0 +1,126 @@
+"""The code predictor: from the talker's hidden state and code 0 to the other codes, one per pass."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from qwen3_tts_export.config import TalkerConfig, TransformerConfig
+from qwen3_tts_export.modules.layers import (
+    Cache,
+    Linear,
+    Trunk,
+    Weights,
+    copied,
+    transposed,
+    trunk_weights,
+)
+
+PROJECTION = "talker.code_predictor.small_to_mtp_projection"
+
+
+class CodePredictor(nn.Module):
+    """Five layers run 15 times a frame; each pass has a head and an embedding table of its own.
+
+    There are two sets of tables because the predictor may be narrower than the talker:
+    `embeddings` are as wide as the talker and are summed into its next input, `inputs` are the
+    same rows through the official input projection, folded ahead of time. Where the widths are
+    equal there is no projection and `inputs` are the `embeddings`.
+
+    Source: Qwen3TTSTalkerCodePredictorModelForConditionalGeneration in
+        qwen_tts/core/models/modeling_qwen3_tts.py.
+    """
+
+    def __init__(self, config: TransformerConfig, talker: TalkerConfig) -> None:
+        super().__init__()
+        self.codebooks = talker.num_codebooks
+        self.cache_shape = (config.num_kv_heads, self.codebooks, config.head_dim)
+        self.trunk = Trunk(config, self.codebooks)
+        self.heads = nn.ModuleList(
+            Linear(config.hidden_size, config.vocab_size) for _ in range(self.codebooks - 1)
+        )
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(config.vocab_size, talker.hidden_size) for _ in range(self.codebooks - 1)
+        )
+        self.project: Linear | None = None
+        if is_projected(config, talker):
+            self.project = Linear(talker.hidden_size, config.hidden_size, bias=True)
+            self.first_input = nn.Embedding(talker.vocab_size, config.hidden_size)
+            self.inputs = nn.ModuleList(
+                nn.Embedding(config.vocab_size, config.hidden_size)
+                for _ in range(self.codebooks - 2)
+            )
+
+    def forward(
+        self,
+        hidden: Tensor,
+        code: Tensor,
+        embedding: nn.Embedding,
+        choose: Callable[[Tensor, int], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Complete a frame.
+
+        Args:
+            hidden: (batch, 1, talker hidden), the state that code 0 was sampled from.
+            code: int64 (batch,), code 0.
+            embedding: the talker's table, where code 0 is looked up.
+            choose: (logits (batch, vocab), codebook) -> int64 (batch,).
+
+        Returns:
+            All codes, int64 (batch, codebooks), and the sum of their embeddings,
+            (batch, 1, talker hidden).
+        """
+        codes, total = [code], embedding(code)
+        rows = torch.cat((self._projected(hidden), self._first(embedding, code)[:, None]), dim=1)
+        position = torch.zeros_like(code)
+        zeros = hidden.new_zeros(hidden.shape[0], *self.cache_shape)
+        cache: Cache = [(zeros, zeros) for _ in self.trunk.layers]
+        for g, (head, table) in enumerate(zip(self.heads, self.embeddings, strict=True)):
+            out, cache = self.trunk(rows, position, cache)
+            position = position + rows.shape[1]
+            code = choose(head(out[:, -1]), g + 1)
+            codes.append(code)
+            total = total + table(code)
+            if g < len(self.heads) - 1:
+                rows = (table if self.project is None else self.inputs[g])(code)[:, None]
+        return torch.stack(codes, dim=1), total[:, None]
+
+    def _projected(self, hidden: Tensor) -> Tensor:
+        return hidden if self.project is None else self.project(hidden)
+
+    def _first(self, embedding: nn.Embedding, code: Tensor) -> Tensor:
+        row: Tensor = embedding(code) if self.project is None else self.first_input(code)
+        return row
+
+
+def is_projected(config: TransformerConfig, talker: TalkerConfig) -> bool:
+    """Whether the checkpoint has an input projection: only where the two widths differ."""
+    return config.hidden_size != talker.hidden_size
+
+
+def predictor_weights(
+    tensors: Mapping[str, Tensor], config: TransformerConfig, talker: TalkerConfig
+) -> Weights:
+    """What `CodePredictor` is made of, from the official `talker.code_predictor.*` tensors."""
+    theirs = "talker.code_predictor"
+    table = f"{theirs}.model.codec_embedding.{{}}.weight".format
+    weights = trunk_weights(tensors, f"{theirs}.model", config, talker.num_codebooks)
+    for g in range(talker.num_codebooks - 1):
+        weights[f"heads.{g}.weight"] = transposed(tensors, f"{theirs}.lm_head.{g}.weight")
+        weights[f"embeddings.{g}.weight"] = copied(tensors, table(g))
+    if is_projected(config, talker):
+
+        def folded(name: str) -> Callable[[], Tensor]:
+            return lambda: F.linear(
+                tensors[name].float(),
+                tensors[f"{PROJECTION}.weight"].float(),
+                tensors[f"{PROJECTION}.bias"].float(),
+            )
+
+        weights["project.weight"] = transposed(tensors, f"{PROJECTION}.weight")
+        weights["project.bias"] = copied(tensors, f"{PROJECTION}.bias")
+        weights["first_input.weight"] = folded("talker.model.codec_embedding.weight")
+        for g in range(talker.num_codebooks - 2):
+            weights[f"inputs.{g}.weight"] = folded(table(g))
+    return weights

@@ -1,0 +1,101 @@
+"""One frame step: talker, code 0, the code predictor's 15 passes and the row they feed back.
+
+This is the whole loop of the model between two frames, and what one graph launch runs.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from qwen3_tts_export.config import CheckpointConfig
+from qwen3_tts_export.modules.code_predictor import CodePredictor, predictor_weights
+from qwen3_tts_export.modules.layers import Weights
+from qwen3_tts_export.modules.sampling import sample
+from qwen3_tts_export.modules.talker import Talker, talker_weights
+
+RESERVED = 1024
+"""The official generate() suppresses this many ids at the end of the talker's vocabulary."""
+
+
+class Frame(nn.Module):
+    """Rows in, one frame of codes out. The same step reads the prompt and speaks every frame.
+
+    Source: Qwen3TTSTalkerForConditionalGeneration.forward and the logits processors that
+        Qwen3TTSForConditionalGeneration.generate sets up, in
+        qwen_tts/core/models/modeling_qwen3_tts.py.
+    """
+
+    def __init__(self, config: CheckpointConfig, max_positions: int) -> None:
+        super().__init__()
+        self.talker = Talker(config.talker, max_positions)
+        self.predictor = CodePredictor(config.predictor, config.talker)
+        self.end_of_speech = config.talker.codec_eos_id
+
+    def forward(
+        self,
+        rows: Tensor,
+        length: Tensor,
+        position: Tensor,
+        draws: Tensor,
+        allow_end: Tensor,
+        temperature: Tensor,
+        top_k: Tensor,
+        top_p: Tensor,
+        repetition_penalty: Tensor,
+        past: list[Tensor],
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run one frame for every batch row.
+
+        Args:
+            rows: (batch, rows, hidden): the prompt for the first frame, afterwards one text row.
+            length: int64 (batch,), valid rows in this call.
+            position: int64 (batch,), rows already in the KV cache.
+            draws: (batch, codebooks) in [0, 1), one per code.
+            allow_end: bool (batch,), false for the first two frames.
+            temperature, top_k (int64), top_p: (batch, 2), the talker's and the predictor's.
+            repetition_penalty: (batch,), on codebook 0 only.
+            past: the carried state. First `feedback` (batch, 1, hidden), the previous frame's
+                summed embedding, and `seen`, bool (batch, vocab), what codebook 0 has spoken in
+                this utterance: both zeros at the start of one. Then key and value of every
+                talker layer, (batch, kv_heads, capacity, head_dim).
+
+        Returns:
+            Codes int64 (batch, codebooks) and the next state.
+        """
+        feedback, seen, *keys_and_values = past
+        cache = list(zip(keys_and_values[0::2], keys_and_values[1::2], strict=True))
+        logits, hidden, present = self.talker(rows + feedback, length, position, cache)
+
+        codes = torch.arange(logits.shape[-1], device=logits.device)
+        is_end = codes == self.end_of_speech
+        banned = ((codes >= logits.shape[-1] - RESERVED) & ~is_end) | (is_end & ~allow_end[:, None])
+        penalty = repetition_penalty[:, None]
+        penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
+        scores = torch.where(seen, penalised, logits).masked_fill(banned, float("-inf"))
+
+        def choose(scores: Tensor, codebook: int) -> Tensor:
+            which = min(codebook, 1)
+            return sample(
+                scores,
+                draws[:, codebook],
+                temperature[:, which],
+                top_k[:, which],
+                top_p[:, which],
+            )
+
+        code = choose(scores, 0)
+        frame, summed = self.predictor(hidden, code, self.talker.embedding, choose)
+        seen = seen | (codes == code[:, None])
+        return frame, [summed, seen, *(tensor for pair in present for tensor in pair)]
+
+
+def frame_weights(
+    tensors: Mapping[str, Tensor], config: CheckpointConfig, max_positions: int
+) -> Weights:
+    """What `Frame` is made of, from the official `talker.*` tensors."""
+    parts = {
+        "talker": talker_weights(tensors, config.talker, max_positions),
+        "predictor": predictor_weights(tensors, config.predictor, config.talker),
+    }
+    return {f"{part}.{name}": make for part, made in parts.items() for name, make in made.items()}

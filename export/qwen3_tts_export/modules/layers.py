@@ -1,0 +1,158 @@
+"""The transformer block that the talker and the code predictor share.
+
+Weights lie as the graphs want them, (in, out), with query, key and value fused in one matrix and
+gate and up in another. `layer_weights` says which official tensors each is made of.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from qwen3_tts_export.config import TransformerConfig
+from qwen3_tts_export.modules.attention import attention, rotary_angles
+
+# (key, value) of one layer, each (batch, kv_heads, capacity, head_dim)
+Cache = list[tuple[Tensor, Tensor]]
+# our parameter name -> how to make it from the checkpoint, float32, only when it is wanted
+Weights = dict[str, Callable[[], Tensor]]
+
+
+class Linear(nn.Module):
+    """y = x · weight (+ bias), with the weight stored (in, out): a MatMul with a constant."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        y = x @ self.weight
+        return y if self.bias is None else y + self.bias
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the last axis, variance in float32.
+
+    Source: Qwen3TTSRMSNorm in qwen_tts/core/models/modeling_qwen3_tts.py.
+    """
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., size) -> (..., size)."""
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class Layer(nn.Module):
+    """Attention, then the gated MLP, each on a normalised residual stream.
+
+    Source: Qwen3TTSTalkerDecoderLayer and Qwen3TTSDecoderLayer in
+        qwen_tts/core/models/modeling_qwen3_tts.py.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.widths = [
+            config.num_heads * config.head_dim,
+            config.num_kv_heads * config.head_dim,
+            config.num_kv_heads * config.head_dim,
+        ]
+        self.input_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.qkv = Linear(config.hidden_size, sum(self.widths))
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+        self.output = Linear(self.widths[0], config.hidden_size)
+        self.mlp_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.gate_up = Linear(config.hidden_size, 2 * config.intermediate_size)
+        self.down = Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(
+        self, x: Tensor, past: tuple[Tensor, Tensor], last: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """x (batch, rows, hidden) ending at position `last` -> the same shape, and the new cache."""
+        query, key, value = self.qkv(self.input_norm(x)).split(self.widths, dim=-1)
+        query = self.q_norm(query.unflatten(-1, (-1, self.head_dim))).flatten(-2)
+        key = self.k_norm(key.unflatten(-1, (-1, self.head_dim))).flatten(-2)
+        attended, present_key, present_value = attention(
+            query, key, value, past[0], past[1], last, cos, sin
+        )
+        x = x + self.output(attended)
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up), (present_key, present_value)
+
+
+class Trunk(nn.Module):
+    """A stack of layers and the final norm: embeddings in, hidden states out."""
+
+    def __init__(self, config: TransformerConfig, max_positions: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.cos = nn.Parameter(torch.empty(max_positions, config.head_dim // 2))
+        self.sin = nn.Parameter(torch.empty(max_positions, config.head_dim // 2))
+
+    def forward(self, x: Tensor, position: Tensor, past: Cache) -> tuple[Tensor, Cache]:
+        """x (batch, rows, hidden) -> normalised hidden states of the same shape, new caches."""
+        present: Cache = []
+        last = position + x.shape[1] - 1
+        for layer, layer_past in zip(self.layers, past, strict=True):
+            x, layer_present = layer(x, layer_past, last, self.cos, self.sin)
+            present.append(layer_present)
+        return self.norm(x), present
+
+
+def copied(tensors: Mapping[str, Tensor], name: str) -> Callable[[], Tensor]:
+    """The official tensor as it is, in float32."""
+    return lambda: tensors[name].float()
+
+
+def transposed(tensors: Mapping[str, Tensor], *names: str) -> Callable[[], Tensor]:
+    """Official (out, in) matrices, stacked along out, as one (in, out) matrix in float32."""
+    return lambda: torch.cat([tensors[name] for name in names]).float().T.contiguous()
+
+
+def layer_weights(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> Weights:
+    """What one `Layer` is made of: official names under `theirs`, ours under `ours`."""
+
+    def fused(*names: str) -> Callable[[], Tensor]:
+        return transposed(tensors, *(f"{theirs}.{name}.weight" for name in names))
+
+    def norm(name: str) -> Callable[[], Tensor]:
+        return copied(tensors, f"{theirs}.{name}.weight")
+
+    made = {
+        "input_norm": norm("input_layernorm"),
+        "qkv": fused("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        "q_norm": norm("self_attn.q_norm"),
+        "k_norm": norm("self_attn.k_norm"),
+        "output": fused("self_attn.o_proj"),
+        "mlp_norm": norm("post_attention_layernorm"),
+        "gate_up": fused("mlp.gate_proj", "mlp.up_proj"),
+        "down": fused("mlp.down_proj"),
+    }
+    return {f"{ours}.{name}.weight": make for name, make in made.items()}
+
+
+def trunk_weights(
+    tensors: Mapping[str, Tensor], theirs: str, config: TransformerConfig, max_positions: int
+) -> Weights:
+    """What a `Trunk` called `trunk` is made of: layers, final norm and rotary tables."""
+
+    def angles() -> Tensor:
+        return rotary_angles(torch.arange(max_positions), config.rope_theta, config.head_dim)
+
+    weights: Weights = {
+        "trunk.norm.weight": copied(tensors, f"{theirs}.norm.weight"),
+        "trunk.cos": lambda: angles().cos(),
+        "trunk.sin": lambda: angles().sin(),
+    }
+    for i in range(config.num_layers):
+        weights |= layer_weights(tensors, f"{theirs}.layers.{i}", f"trunk.layers.{i}")
+    return weights

@@ -1,0 +1,50 @@
+"""Choosing a code: the second operation that each graph flavour lowers its own way.
+
+The draw is an input, never made here: the same draw gives the same code in every batch slot,
+chunking and backend.
+"""
+
+import torch
+from torch import Tensor
+
+
+@torch.library.custom_op("qwen3_tts::sample", mutates_args=())
+def sample(
+    scores: Tensor, draw: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
+) -> Tensor:
+    """Temperature, top-k, top-p, then the inverse of the cumulative distribution at `draw`.
+
+    Codes are ranked by score, ties by index, so top_k 1 is the first maximum: greedy decoding.
+
+    Args:
+        scores: float32 (batch, vocab), -inf where a code is not allowed.
+        draw: float32 (batch,) in [0, 1).
+        temperature: float32 (batch,), above 0.
+        top_k: int64 (batch,), 1 to vocab; vocab keeps every code.
+        top_p: float32 (batch,) in (0, 1]; 1 keeps every code.
+
+    Returns:
+        int64 (batch,), the chosen codes.
+
+    Source: transformers' TemperatureLogitsWarper, TopKLogitsWarper and TopPLogitsWarper in this
+        order, as Qwen3TTSForConditionalGeneration.generate sets them up. One difference: of
+        several codes tied at rank k they keep all, this keeps the first.
+    """
+    values, codes = scores.sort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(scores.shape[-1], device=scores.device)
+    values = values / temperature[:, None]
+    values = values.masked_fill(rank >= top_k[:, None], float("-inf"))
+    probability = values.softmax(dim=-1)
+    before = probability.cumsum(dim=-1) - probability
+    kept = (before < top_p[:, None]) & (probability > 0)
+    cumulative = probability.where(kept, 0.0).cumsum(dim=-1)
+    index = (cumulative <= draw[:, None] * cumulative[:, -1:]).sum(dim=-1)
+    index = index.minimum(kept.sum(dim=-1) - 1)
+    return codes.gather(1, index[:, None]).squeeze(1)
+
+
+@sample.register_fake
+def _shape(
+    scores: Tensor, draw: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
+) -> Tensor:
+    return torch.empty_like(draw, dtype=torch.int64)

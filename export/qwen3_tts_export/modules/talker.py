@@ -1,0 +1,83 @@
+"""The talker: input rows in, codebook-0 logits and the hidden state for the code predictor out."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from qwen3_tts_export.config import TalkerConfig
+from qwen3_tts_export.modules.layers import (
+    Cache,
+    Linear,
+    Trunk,
+    Weights,
+    copied,
+    transposed,
+    trunk_weights,
+)
+
+
+class Talker(nn.Module):
+    """One step of the talker over one row (a frame) or many (a prompt).
+
+    Source: Qwen3TTSTalkerForConditionalGeneration.forward in
+        qwen_tts/core/models/modeling_qwen3_tts.py.
+    """
+
+    def __init__(self, config: TalkerConfig, max_positions: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(config, max_positions)
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.head = Linear(config.hidden_size, config.vocab_size)
+
+    def forward(
+        self, rows: Tensor, length: Tensor, position: Tensor, past: Cache
+    ) -> tuple[Tensor, Tensor, Cache]:
+        """Advance by `length` rows.
+
+        Args:
+            rows: (batch, rows, hidden); batch row b uses its first length[b] rows. Rows beyond
+                are padding: they are overwritten in the cache before anything can see them.
+            length: int64 (batch,), at least 1.
+            position: int64 (batch,), rows already in the cache.
+            past: per layer, key and value (batch, kv_heads, capacity, head_dim).
+
+        Returns:
+            Logits (batch, vocab) and normalised hidden state (batch, 1, hidden) of the last valid
+            row, and the caches.
+        """
+        hidden, present = self.trunk(rows, position, past)
+        last = (length - 1)[:, None, None].expand(-1, 1, hidden.shape[-1])
+        hidden = hidden.gather(1, last)
+        return self.head(hidden).squeeze(1), hidden, present
+
+
+def talker_weights(
+    tensors: Mapping[str, Tensor], config: TalkerConfig, max_positions: int
+) -> Weights:
+    """What `Talker` is made of, from the official `talker.*` tensors."""
+    weights: Weights = {
+        "embedding.weight": copied(tensors, "talker.model.codec_embedding.weight"),
+        "head.weight": transposed(tensors, "talker.codec_head.weight"),
+    }
+    return weights | trunk_weights(tensors, "talker.model", config, max_positions)
+
+
+def text_rows(tensors: Mapping[str, Tensor], ids: Tensor) -> Tensor:
+    """Text embedding through the text projection: what a text id adds to a talker input row.
+
+    Args:
+        tensors: the official `talker.*` tensors.
+        ids: int64 (n,), text ids.
+
+    Returns:
+        float32 (n, hidden).
+
+    Source: Qwen3TTSTalkerResizeMLP in qwen_tts/core/models/modeling_qwen3_tts.py. It works on
+        each id alone, so the whole table can be folded ahead of time.
+    """
+    prefix = "talker.text_projection.linear_fc"
+    x = tensors["talker.model.text_embedding.weight"][ids].float()
+    x = F.linear(x, tensors[f"{prefix}1.weight"].float(), tensors[f"{prefix}1.bias"].float())
+    x = F.silu(x)
+    return F.linear(x, tensors[f"{prefix}2.weight"].float(), tensors[f"{prefix}2.bias"].float())

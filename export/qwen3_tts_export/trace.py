@@ -1,0 +1,115 @@
+"""Torch network → ONNX graph, weights not yet in it.
+
+The network is traced with fake tensors: shapes without numbers. A full-size checkpoint therefore
+costs no memory here, and the weights are filled in one at a time when the bundle is written.
+"""
+
+import logging
+import warnings
+from typing import Any
+
+import torch
+from onnx_ir.passes import common
+from onnxscript import ir
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from qwen3_tts_edge.manifest import TensorSpec
+from qwen3_tts_export.flavours import FLAVOURS, OPSET
+from qwen3_tts_export.graphs import Graph
+
+# Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another.
+_EXAMPLE = {"batch": 2, "rows": 3, "frames": 5, "capacity": 64}
+
+
+def trace(graph: Graph, flavour: str) -> ir.Model:
+    """Trace a graph's network.
+
+    Args:
+        graph: What to trace.
+        flavour: One of `flavours.FLAVOURS`.
+
+    Returns:
+        The model: inputs, outputs and states named as `graph` says, one initializer without value
+        for each of the network's parameters, named like the parameter.
+
+    Raises:
+        AssertionError: The traced graph does not have the declared inputs and outputs.
+    """
+    states = [state.past for state in graph.states]
+    axes = {axis: torch.export.Dim(axis) for axis in _EXAMPLE}
+    shapes = tuple(_dynamic(spec, axes) for spec in graph.inputs)
+    with FakeTensorMode(), warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        network = graph.network().eval().requires_grad_(requires_grad=False)
+        examples = (*map(_example, graph.inputs), [_example(spec) for spec in states])
+        program = torch.export.export(
+            network,
+            examples,
+            dynamic_shapes=(*shapes, [_dynamic(spec, axes) for spec in states]),
+            strict=False,
+        )
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            custom_translation_table=FLAVOURS[flavour],
+            optimize=False,
+            verbose=False,
+        )
+        assert exported is not None
+        for name, value in exported.model.graph.initializers.items():
+            if name in graph.weights:
+                value.const_value = None  # nothing may read a fake tensor's numbers
+        exported.optimize()
+    model = exported.model
+    common.CommonSubexpressionEliminationPass()(model)
+    common.RemoveUnusedNodesPass()(model)
+    _name(model, graph)
+    return model
+
+
+def _example(spec: TensorSpec) -> torch.Tensor:
+    size = [_EXAMPLE[axis] if isinstance(axis, str) else axis for axis in spec.shape]
+    return torch.zeros(size, dtype=getattr(torch, spec.dtype))
+
+
+def _dynamic(spec: TensorSpec, axes: dict[str, Any]) -> dict[int, Any]:
+    return {i: axes[axis] for i, axis in enumerate(spec.shape) if isinstance(axis, str)}
+
+
+def _name(model: ir.Model, graph: Graph) -> None:
+    """Give inputs and outputs their declared names and axes."""
+    outputs = [
+        *graph.outputs,
+        *(
+            TensorSpec(name=state.present, dtype=state.past.dtype, shape=state.past.shape)
+            for state in graph.states
+        ),
+    ]
+    inputs = [*graph.inputs, *(state.past for state in graph.states)]
+    for values, specs in ((model.graph.inputs, inputs), (model.graph.outputs, outputs)):
+        assert len(values) == len(specs), f"{graph.name}: {len(values)} traced, {len(specs)} named"
+        for value, spec in zip(values, specs, strict=True):
+            assert value.dtype == ir.DataType[_ONNX_NAMES[spec.dtype]], f"{spec} is {value.dtype}"
+            value.name = spec.name
+            value.shape = ir.Shape(spec.shape)
+    missing = graph.weights.keys() - model.graph.initializers.keys()
+    assert not missing, f"{graph.name} was traced without {sorted(missing)}"
+    model.graph.name = graph.name
+    model.metadata_props.clear()
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+
+
+_ONNX_NAMES = {"float32": "FLOAT", "int64": "INT64", "bool": "BOOL"}
+
+
+class _quiet:  # noqa: N801  (reads as a statement)
+    """Keep the exporter's notes about optional packages out of the user's terminal."""
+
+    def __enter__(self) -> None:
+        logging.disable(logging.WARNING)
+
+    def __exit__(self, *_: object) -> None:
+        logging.disable(logging.NOTSET)

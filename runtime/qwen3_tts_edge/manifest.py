@@ -1,0 +1,197 @@
+"""The one door between export and runtime: what a bundle says about itself.
+
+A bundle is a folder with `manifest.json`, ONNX graphs and their weights, two tables of embedding
+rows, and `tokenizer.json`. Export writes the manifest, the runtime reads it, and every number of
+the model that the runtime uses stands in it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from qwen3_tts_edge.errors import BundleError
+
+FORMAT = 1
+"""Rises whenever a bundle of the old format would be read wrongly."""
+
+FILE = "manifest.json"
+FRAME, CODEC_DECODER = "frame", "codec_decoder"
+TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Immutable, and strict when it is read: an unknown or missing key is an error."""
+
+
+class TensorSpec(Part):
+    """A graph's input or output: dimensions are numbers or the names of dynamic axes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class StateSpec(Part):
+    """A tensor carried from launch to launch: `present` comes out, and is `past` the next time."""
+
+    past: TensorSpec
+    present: str
+
+
+class GraphSpec(Part):
+    """An ONNX graph. `in_place`: past and present may be one buffer, proved at export."""
+
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    states: tuple[StateSpec, ...]
+    in_place: bool
+
+
+class FileSpec(Part):
+    """A file of the bundle as it was written."""
+
+    size: int
+    sha256: str
+
+
+class Origin(Part):
+    """The checkpoint a bundle was made from."""
+
+    name: str
+    revision: str | None
+    fingerprint: str
+    model_type: str
+    model_size: str
+
+
+class TextIds(Part):
+    """Text ids of the prompt's own words."""
+
+    tts_pad: int
+    tts_bos: int
+    tts_eos: int
+
+
+class ControlCodes(Part):
+    """Codebook-0 codes that steer instead of sounding."""
+
+    bos: int
+    pad: int
+    think: int
+    nothink: int
+    think_bos: int
+    think_eos: int
+    end_of_speech: int
+
+
+class SamplingDefaults(Part):
+    """What the checkpoint's generation_config.json asks for, by the official names."""
+
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    repetition_penalty: float
+    subtalker_dosample: bool
+    subtalker_temperature: float
+    subtalker_top_k: int
+    subtalker_top_p: float
+    max_new_tokens: int
+
+
+class Manifest(Part):
+    """Everything the runtime knows about a model."""
+
+    format: int
+    checkpoint: Origin
+    precision: str
+    flavour: str
+    made_with: Mapping[str, str]
+    sample_rate: int
+    samples_per_frame: int
+    codebooks: int
+    codebook_size: int
+    hidden_size: int
+    vocab_size: int
+    max_positions: int
+    text_ids: TextIds
+    control_codes: ControlCodes
+    languages: Mapping[str, int]
+    speakers: Mapping[str, int]
+    dialects: Mapping[str, str]
+    takes_instruct: bool
+    text_layout: str
+    sampling: SamplingDefaults
+    graphs: Mapping[str, GraphSpec]
+    files: Mapping[str, FileSpec]
+
+    @property
+    def frames_per_second(self) -> float:
+        """12.5 in every released checkpoint."""
+        return self.sample_rate / self.samples_per_frame
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read and check `manifest.json` of a bundle.
+
+        Raises:
+            BundleError: no manifest, another format, or a key that is missing, unknown or wrong.
+        """
+        path = folder / FILE
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{folder} is not a bundle: no {FILE} ({error.strerror}); "
+                "make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
+            ) from error
+        try:
+            found = msgspec.json.decode(data, type=_Format).format
+            if found != FORMAT:
+                raise BundleError(
+                    f"{path} is format {found}, this version reads format {FORMAT}; export the "
+                    "checkpoint again with this version, or install the one that made the bundle"
+                )
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.DecodeError as error:
+            raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json`, sorted and indented so that two of them can be compared."""
+        data = msgspec.json.encode(self, order="sorted")
+        (folder / FILE).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+
+    def verify(self, folder: Path) -> None:
+        """Compare every file with its size and hash.
+
+        Raises:
+            BundleError: naming the first file that is missing or differs.
+        """
+        for name, spec in self.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise BundleError(f"{path} is missing; export the bundle again")
+            size = path.stat().st_size
+            if size != spec.size:
+                raise BundleError(
+                    f"{path} has {size} bytes, the manifest says {spec.size}; export it again"
+                )
+            if sha256(path) != spec.sha256:
+                raise BundleError(
+                    f"{path} is not what was exported: its sha256 differs from the manifest's; "
+                    "copy or export the bundle again"
+                )
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+def sha256(path: Path) -> str:
+    """Hash a file without holding it in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
