@@ -119,11 +119,12 @@ def write_random(
     config = parse_checkpoint(config_json, codec_config_json, generation)
     talker = expected_tensors(config)
     codec = expected_codec_tensors(parse_codec(codec_config_json))
-    part = _reserve(folder, _nbytes(talker, dtype) + _nbytes(codec, torch.float32))
-    (part / "speech_tokenizer").mkdir(parents=True)
     for name in TOKENIZER_FILES:
         if not (tokenizer_from / name).is_file():
             raise CheckpointError(f"{tokenizer_from / name} is missing; expected a text tokenizer")
+    part = _reserve(folder, _nbytes(talker, dtype) + _nbytes(codec, torch.float32))
+    (part / "speech_tokenizer").mkdir(parents=True)
+    for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer_from / name, part / name)
     _write_json(part / "config.json", config_json)
     _write_json(part / "generation_config.json", generation)

@@ -1,0 +1,304 @@
+"""Reading the config files: every number from the file, every refusal by name."""
+
+import json
+from typing import Any
+
+import pytest
+
+from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export.config import CheckpointConfig, GenerationConfig, TextIds, TransformerConfig
+from qwen3_tts_export.config_files import parse_checkpoint, parse_codec, parse_generation
+from tiny import EDGE_VOICE, tiny_config
+
+Json = dict[str, Any]
+
+
+def parse(config: Json, codec: Json) -> CheckpointConfig:
+    return parse_checkpoint(config, codec, {})
+
+
+def at(values: Json, path: str) -> tuple[Json, str]:
+    *parents, key = path.split(".")
+    for parent in parents:
+        values = values[parent]
+    return values, key
+
+
+def test_the_talker_is_what_config_json_says() -> None:
+    talker = parse(*tiny_config()).talker
+    assert (talker.hidden_size, talker.intermediate_size, talker.num_layers) == (128, 192, 3)
+    assert (talker.num_heads, talker.num_kv_heads, talker.head_dim) == (4, 2, 32)
+    assert (talker.rope_theta, talker.rms_norm_eps, talker.max_positions) == (1e6, 1e-6, 4096)
+    assert (talker.vocab_size, talker.num_codebooks) == (3072, 16)
+    assert (talker.text_vocab_size, talker.text_hidden_size) == (520, 96)
+
+
+def test_control_codes_keep_their_ids() -> None:
+    talker = parse(*tiny_config()).talker
+    assert (talker.codec_pad_id, talker.codec_bos_id, talker.codec_eos_id) == (2148, 2149, 2150)
+    assert (talker.codec_think_id, talker.codec_nothink_id) == (2154, 2155)
+    assert (talker.codec_think_bos_id, talker.codec_think_eos_id) == (2156, 2157)
+
+
+def test_only_dialect_speakers_have_a_dialect() -> None:
+    talker = parse(*tiny_config("custom_voice")).talker
+    assert talker.dialects == {"eric": "sichuan_dialect", "dylan": "beijing_dialect"}
+    assert talker.speakers["ryan"] == 3061
+    assert talker.languages["portuguese"] == 2071
+    assert (len(talker.speakers), len(talker.languages)) == (9, 12)
+
+
+def test_the_predictor_has_its_own_shape() -> None:
+    assert parse(*tiny_config(predictor="narrow")).predictor == TransformerConfig(
+        hidden_size=64,
+        intermediate_size=160,
+        num_layers=2,
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=32,
+        rope_theta=1e6,
+        rms_norm_eps=1e-6,
+        vocab_size=2048,
+        max_positions=64,
+    )
+
+
+def test_the_codec_turns_a_frame_into_1920_samples() -> None:
+    config = parse(*tiny_config())
+    assert config.codec.samples_per_frame == 1920
+    assert (config.codec.upsample_rates, config.codec.upsampling_ratios) == ((8, 5, 4, 3), (2, 2))
+    assert (config.codec.sliding_window, config.codec.rope_theta) == (72, 1e4)
+    assert config.sample_rate == 24000
+
+
+def test_the_bundled_voice_is_read_whole() -> None:
+    def read(name: str) -> Json:
+        return json.loads((EDGE_VOICE / name).read_text())
+
+    config = parse_checkpoint(
+        read("config.json"), read("speech_tokenizer/config.json"), read("generation_config.json")
+    )
+    voice = read("config.json")
+    assert config.tts_model_type == "custom_voice"
+    assert config.talker.hidden_size == voice["talker_config"]["hidden_size"]
+    assert config.talker.speakers == voice["talker_config"]["spk_id"]
+    assert config.generation.max_new_tokens == read("generation_config.json")["max_new_tokens"]
+
+
+def test_text_ids_come_from_the_top_level() -> None:
+    assert parse(*tiny_config()).text_ids == TextIds(
+        im_start=513, im_end=514, assistant=515, tts_pad=516, tts_bos=517, tts_eos=518
+    )
+
+
+@pytest.mark.parametrize("kind", ["custom_voice", "voice_design"])
+def test_only_base_has_a_speaker_encoder(kind: Any) -> None:
+    assert parse(*tiny_config(kind)).speaker_encoder is None
+    encoder = parse(*tiny_config("base")).speaker_encoder
+    assert encoder is not None
+    assert (encoder["enc_dim"], encoder["sample_rate"]) == (128, 24000)
+
+
+def test_base_without_a_speaker_encoder_is_refused() -> None:
+    config, codec = tiny_config("base")
+    del config["speaker_encoder_config"]
+    with pytest.raises(CheckpointError, match=r"config\.json: speaker_encoder_config is missing"):
+        parse(config, codec)
+
+
+def test_a_codec_may_come_without_an_encoder() -> None:
+    config, codec = tiny_config()
+    assert parse(config, codec).codec_encoder == codec["encoder_config"]
+    del codec["encoder_config"]
+    assert parse(config, codec).codec_encoder is None
+
+
+REQUIRED = [
+    "model_type",
+    "tokenizer_type",
+    "tts_model_type",
+    "tts_model_size",
+    "im_start_token_id",
+    "im_end_token_id",
+    "assistant_token_id",
+    "tts_pad_token_id",
+    "tts_bos_token_id",
+    "tts_eos_token_id",
+    "talker_config",
+]
+REQUIRED_TALKER = [
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "rope_theta",
+    "rms_norm_eps",
+    "vocab_size",
+    "max_position_embeddings",
+    "num_code_groups",
+    "text_vocab_size",
+    "text_hidden_size",
+    "codec_bos_id",
+    "codec_eos_token_id",
+    "codec_pad_id",
+    "codec_think_id",
+    "codec_nothink_id",
+    "codec_think_bos_id",
+    "codec_think_eos_id",
+    "codec_language_id",
+    "spk_id",
+    "spk_is_dialect",
+    "code_predictor_config",
+]
+REQUIRED_PREDICTOR = REQUIRED_TALKER[:11]
+REQUIRED_DECODER = [
+    "codebook_size",
+    "codebook_dim",
+    "num_quantizers",
+    "latent_dim",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "sliding_window",
+    "rope_theta",
+    "rms_norm_eps",
+    "decoder_dim",
+    "upsample_rates",
+    "upsampling_ratios",
+]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *REQUIRED,
+        *(f"talker_config.{key}" for key in REQUIRED_TALKER),
+        *(f"talker_config.code_predictor_config.{key}" for key in REQUIRED_PREDICTOR),
+    ],
+)
+def test_a_missing_key_is_named_with_its_file(path: str) -> None:
+    config, codec = tiny_config()
+    section, key = at(config, path)
+    del section[key]
+    with pytest.raises(CheckpointError) as raised:
+        parse(config, codec)
+    assert f"config.json: {path} is missing" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "model_type",
+        "decode_upsample_rate",
+        "output_sample_rate",
+        "decoder_config",
+        *(f"decoder_config.{key}" for key in REQUIRED_DECODER),
+    ],
+)
+def test_a_missing_codec_key_is_named_with_its_file(path: str) -> None:
+    config, codec = tiny_config()
+    section, key = at(codec, path)
+    del section[key]
+    with pytest.raises(CheckpointError) as raised:
+        parse(config, codec)
+    assert f"speech_tokenizer/config.json: {path} is missing" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("model_type", "qwen3_omni", "model_type is 'qwen3_omni', expected 'qwen3_tts'"),
+        ("model_type", "qwen3_tts_tokenizer_12hz", "this is the codec alone"),
+        ("tokenizer_type", "qwen3_tts_tokenizer_25hz", "the 25 Hz family is not supported"),
+        ("tts_model_type", "singing", 'tts_model_type is "singing", expected "custom_voice" or'),
+        ("talker_config.attention_bias", True, "attention biases are not implemented"),
+        ("talker_config.hidden_act", "gelu", 'hidden_act is "gelu", expected "silu"'),
+        ("talker_config.use_sliding_window", True, "a windowed talker is not implemented"),
+        ("talker_config.rope_scaling.type", "yarn", 'rope_scaling.type is "yarn"'),
+        ("talker_config.rope_scaling.rope_type", "yarn", "scaled rotary positions"),
+        (
+            "talker_config.code_predictor_config.layer_types",
+            ["full_attention", "sliding_attention"],
+            "expected full_attention everywhere",
+        ),
+        ("talker_config.code_predictor_config.attention_bias", True, "attention biases"),
+        ("talker_config.code_predictor_config.num_code_groups", 8, "num_code_groups is 8, but"),
+        ("talker_config.code_predictor_config.vocab_size", 1024, "vocab_size is 1024, but"),
+        ("talker_config.num_key_value_heads", 3, "which does not divide 4 heads"),
+        ("talker_config.head_dim", "32", "head_dim is '32', expected an integer"),
+        ("talker_config.head_dim", True, "head_dim is True, expected an integer"),
+        ("talker_config.head_dim", 0, "head_dim is 0, expected at least 1"),
+        ("talker_config.rope_theta", None, "rope_theta is None, expected a number"),
+        ("talker_config.spk_id.ryan", 3072, "spk_id.ryan is 3072, outside the vocabulary of 3072"),
+        ("talker_config.codec_eos_token_id", -1, "codec_eos_token_id is -1, outside"),
+        ("talker_config.spk_is_dialect.eric", "klingon", "expected a key of codec_language_id"),
+        ("tts_eos_token_id", 520, "tts_eos_token_id is 520, outside the vocabulary of 520"),
+    ],
+)
+def test_what_is_not_implemented_is_refused_by_name(path: str, value: Any, said: str) -> None:
+    config, codec = tiny_config()
+    section, key = at(config, path)
+    section[key] = value
+    with pytest.raises(CheckpointError) as raised:
+        parse(config, codec)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("model_type", "qwen3_tts_tokenizer_25hz", "only the 12 Hz codec is supported"),
+        ("decode_upsample_rate", 960, "decode_upsample_rate is 960, but decoder_config says 1920"),
+        ("decoder_config.num_quantizers", 8, "the codec reads 8"),
+        ("decoder_config.attention_bias", True, "attention biases are not implemented"),
+        ("decoder_config.hidden_act", "relu", 'hidden_act is "relu"'),
+        ("decoder_config.upsample_rates", [8, 5, 4, "3"], "expected a list of integers"),
+        ("decoder_config.rope_scaling", {"rope_type": "linear"}, "scaled rotary positions"),
+    ],
+)
+def test_a_codec_that_is_not_implemented_is_refused(path: str, value: Any, said: str) -> None:
+    config, codec = tiny_config()
+    section, key = at(codec, path)
+    section[key] = value
+    with pytest.raises(CheckpointError) as raised:
+        parse(config, codec)
+    assert said in str(raised.value)
+
+
+def test_a_codec_alone_is_read_by_the_same_rules() -> None:
+    config, codec = tiny_config()
+    alone = parse_codec(codec)
+    assert alone.decoder == parse(config, codec).codec
+    assert (alone.sample_rate, alone.encoder) == (24000, codec["encoder_config"])
+
+
+def test_generation_settings_left_out_take_the_official_defaults() -> None:
+    assert parse_generation({}) == GenerationConfig(
+        do_sample=True,
+        temperature=0.9,
+        top_k=50,
+        top_p=1.0,
+        repetition_penalty=1.05,
+        subtalker_dosample=True,
+        subtalker_temperature=0.9,
+        subtalker_top_k=50,
+        subtalker_top_p=1.0,
+        max_new_tokens=2048,
+    )
+    given = parse_generation({"max_new_tokens": 8192, "temperature": 1, "do_sample": False})
+    assert (given.max_new_tokens, given.temperature, given.do_sample) == (8192, 1.0, False)
+    assert given.top_k == 50
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("top_k", 0.5), ("do_sample", 1), ("temperature", "hot"), ("top_k", None)]
+)
+def test_a_generation_setting_of_the_wrong_kind_is_refused(key: str, value: Any) -> None:
+    with pytest.raises(CheckpointError, match=rf"generation_config\.json: {key} is"):
+        parse_generation({key: value})
