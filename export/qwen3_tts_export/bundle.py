@@ -166,8 +166,8 @@ def _takes_instruct(checkpoint: Checkpoint) -> bool:
 def _refuse_kind(checkpoint: Checkpoint) -> None:
     if checkpoint.config.tts_model_type == "base":
         raise CheckpointError(
-            f"{checkpoint.name} is a base checkpoint: it speaks only as a clone, and cloning is not "
-            "implemented yet; export a CustomVoice or VoiceDesign checkpoint"
+            f"{checkpoint.name} is a base checkpoint: it speaks only as a clone, and cloning is "
+            "not implemented yet; export a CustomVoice or VoiceDesign checkpoint"
         )
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnxscript import ir
-from onnxscript import opset23 as op
+from onnxscript import ir, opset23
 from onnxscript.values import Op, Opset
 
 import qwen3_tts_export.modules.attention
@@ -22,6 +21,7 @@ OPSET = 23
 
 _INT32, _INT64 = int(ir.DataType.INT32), int(ir.DataType.INT64)
 Lowering = Callable[..., Any]
+op: Any = opset23  # its type stubs do not know the values that a translation is given
 
 
 def _group_query_attention() -> Op:
@@ -61,7 +61,7 @@ def _attention_ort(
     last: ir.Value,
     cos: ir.Value,
     sin: ir.Value,
-) -> tuple[Any, Any, Any]:
+) -> Any:
     heads, kv_heads = _head_counts(query, past_key)
     total = op.Add(op.ReduceMax(last, keepdims=0), op.Constant(value_int=1))
     return GROUP_QUERY_ATTENTION(

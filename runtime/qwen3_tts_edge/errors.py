@@ -1,4 +1,4 @@
-"""Every error a caller may meet. Each is also a Python error of the same kind, so either can be caught.
+"""Every error a caller may meet. Each is also a Python error of its kind: catch either.
 
 A message says what was found, what was expected and what to do, on one line.
 """

@@ -26,7 +26,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Immutable, and strict when it is read: an unknown or missing key is an error."""
 
 
-class TensorSpec(Part):
+class TensorSpec(Part, frozen=True):
     """A graph's input or output: dimensions are numbers or the names of dynamic axes."""
 
     name: str
@@ -34,14 +34,14 @@ class TensorSpec(Part):
     shape: tuple[int | str, ...]
 
 
-class StateSpec(Part):
+class StateSpec(Part, frozen=True):
     """A tensor carried from launch to launch: `present` comes out, and is `past` the next time."""
 
     past: TensorSpec
     present: str
 
 
-class GraphSpec(Part):
+class GraphSpec(Part, frozen=True):
     """An ONNX graph. `in_place`: past and present may be one buffer, proved at export."""
 
     file: str
@@ -51,14 +51,14 @@ class GraphSpec(Part):
     in_place: bool
 
 
-class FileSpec(Part):
+class FileSpec(Part, frozen=True):
     """A file of the bundle as it was written."""
 
     size: int
     sha256: str
 
 
-class Origin(Part):
+class Origin(Part, frozen=True):
     """The checkpoint a bundle was made from."""
 
     name: str
@@ -68,7 +68,7 @@ class Origin(Part):
     model_size: str
 
 
-class TextIds(Part):
+class TextIds(Part, frozen=True):
     """Text ids of the prompt's own words."""
 
     tts_pad: int
@@ -76,7 +76,7 @@ class TextIds(Part):
     tts_eos: int
 
 
-class ControlCodes(Part):
+class ControlCodes(Part, frozen=True):
     """Codebook-0 codes that steer instead of sounding."""
 
     bos: int
@@ -88,7 +88,7 @@ class ControlCodes(Part):
     end_of_speech: int
 
 
-class SamplingDefaults(Part):
+class SamplingDefaults(Part, frozen=True):
     """What the checkpoint's generation_config.json asks for, by the official names."""
 
     do_sample: bool
@@ -103,7 +103,7 @@ class SamplingDefaults(Part):
     max_new_tokens: int
 
 
-class Manifest(Part):
+class Manifest(Part, frozen=True):
     """Everything the runtime knows about a model."""
 
     format: int

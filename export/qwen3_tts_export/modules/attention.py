@@ -1,4 +1,4 @@
-"""Rotary attention over a fixed-capacity KV cache: the one operation that each graph flavour lowers its own way.
+"""Rotary attention over a KV cache of fixed capacity: each graph flavour lowers it its own way.
 
 In eager torch it is written out below, and that text is its definition. `flavours.py` says what
 it becomes in a graph.

@@ -1,4 +1,4 @@
-"""The code predictor: from the talker's hidden state and code 0 to the other codes, one per pass."""
+"""The code predictor: the talker's hidden state and code 0 → the other codes, one a pass."""
 
 from collections.abc import Callable, Mapping
 

@@ -78,7 +78,7 @@ class Snake(nn.Module):
 
 
 class WindowedLayer(nn.Module):
-    """Attention over the last `window` positions, then the gated MLP, each scaled before it is added.
+    """Attention over the last `window` positions, then the gated MLP, both scaled when added.
 
     Source: Qwen3TTSTokenizerV2DecoderTransformerLayer, same file.
     """
@@ -97,7 +97,7 @@ class WindowedLayer(nn.Module):
         self.mlp_scale = nn.Parameter(torch.empty(config.hidden_size))
 
     def forward(self, x: Tensor, angles: Tensor, hidden: Tensor, state: State) -> Tensor:
-        """x (batch, time, hidden), angles (batch, time, head_dim / 2), hidden from `_hidden`."""
+        """X (batch, time, hidden), angles (batch, time, head_dim / 2), hidden from `_hidden`."""
         qkv = self.qkv(self.input_norm(x)).unflatten(-1, (3, self.heads, self.head_dim))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         query, key = _rotated(query, angles), _rotated(key, angles)

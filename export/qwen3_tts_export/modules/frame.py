@@ -53,7 +53,9 @@ class Frame(nn.Module):
             position: int64 (batch,), rows already in the KV cache.
             draws: (batch, codebooks) in [0, 1), one per code.
             allow_end: bool (batch,), false for the first two frames.
-            temperature, top_k (int64), top_p: (batch, 2), the talker's and the predictor's.
+            temperature: (batch, 2), the talker's and the predictor's; likewise the next two.
+            top_k: int64 (batch, 2).
+            top_p: (batch, 2).
             repetition_penalty: (batch,), on codebook 0 only.
             past: the carried state. First `feedback` (batch, 1, hidden), the previous frame's
                 summed embedding, and `seen`, bool (batch, vocab), what codebook 0 has spoken in

@@ -76,7 +76,7 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, past: tuple[Tensor, Tensor], last: Tensor, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x (batch, rows, hidden) ending at position `last` -> the same shape, and the new cache."""
+        """Rows (batch, rows, hidden) that end at position `last` -> the same shape, new cache."""
         query, key, value = self.qkv(self.input_norm(x)).split(self.widths, dim=-1)
         query = self.q_norm(query.unflatten(-1, (-1, self.head_dim))).flatten(-2)
         key = self.k_norm(key.unflatten(-1, (-1, self.head_dim))).flatten(-2)
@@ -99,7 +99,7 @@ class Trunk(nn.Module):
         self.sin = nn.Parameter(torch.empty(max_positions, config.head_dim // 2))
 
     def forward(self, x: Tensor, position: Tensor, past: Cache) -> tuple[Tensor, Cache]:
-        """x (batch, rows, hidden) -> normalised hidden states of the same shape, new caches."""
+        """Rows (batch, rows, hidden) -> normalised hidden states of the same shape, new caches."""
         present: Cache = []
         last = position + x.shape[1] - 1
         for layer, layer_past in zip(self.layers, past, strict=True):

@@ -1,0 +1,24 @@
+"""Where the voice that comes with the package lies."""
+
+from pathlib import Path
+
+from qwen3_tts_edge.errors import BundleError
+
+NAME = "edge-voice"
+
+
+def bundled_voice() -> Path:
+    """The bundle's folder: inside an installed package, or in `models/` of a checkout.
+
+    Raises:
+        BundleError: Neither is there; says how to make it.
+    """
+    package = Path(__file__).parent
+    checkout = package.parent.parent / "models" / NAME
+    for folder in (package / NAME, checkout / "int8"):
+        if folder.is_dir():
+            return folder
+    raise BundleError(
+        "the bundled voice has not been exported yet; run: "
+        f"qwen3-tts-export bundle models/{NAME} --precision int8 -o models/{NAME}/int8"
+    )

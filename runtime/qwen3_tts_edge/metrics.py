@@ -1,0 +1,64 @@
+"""Where the time of an utterance goes: the rooms of the house, timed."""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Metrics:
+    """Times of one utterance, in seconds. Filled while it is spoken.
+
+    Attributes:
+        sample_rate: Of the samples.
+        prompt: Tokenizing the text and building the prompt.
+        frames: Each frame: talker, code predictor, sampling. The first also reads the prompt.
+        codec: Each chunk through the codec decoder, with its number of frames.
+        launches: The part of all this that was spent inside graphs.
+        ttfa: Request to first samples in the caller's hand; None before.
+        total: All work, the caller's own time between chunks left out.
+        samples: How many were made.
+        ended: Whether speech ended by itself; None before the end, False when a limit cut it.
+    """
+
+    sample_rate: int
+    prompt: float = 0.0
+    frames: list[float] = field(default_factory=list)
+    codec: list[tuple[float, int]] = field(default_factory=list)
+    launches: float = 0.0
+    ttfa: float | None = None
+    total: float = 0.0
+    samples: int = 0
+    ended: bool | None = None
+
+    @property
+    def audio(self) -> float:
+        """Seconds of sound made."""
+        return self.samples / self.sample_rate
+
+    @property
+    def rtf(self) -> float:
+        """Real-time factor: seconds of work for a second of sound. Lower is better."""
+        return self.total / self.audio if self.samples else float("inf")
+
+    @property
+    def host(self) -> float:
+        """Seconds spent outside graphs: Python, numpy, tokenizing, copying."""
+        return self.total - self.launches
+
+
+def timed(items: Generator[T, None, R], into: list[float]) -> Generator[T, None, R]:
+    """Pass a generator on, noting how long each item took to make."""
+    while True:
+        start = time.perf_counter()
+        try:
+            item = next(items)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        into.append(time.perf_counter() - start)
+        yield item

@@ -1,0 +1,309 @@
+"""Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
+
+import math
+import secrets
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge.audio import save
+from qwen3_tts_edge.backends import Graph, open_backend
+from qwen3_tts_edge.codec import RAMP, CodecDecoder, Samples, chunks
+from qwen3_tts_edge.errors import CapacityError, InputError, Qwen3TTSError
+from qwen3_tts_edge.frame_loop import Codes, FrameStep, frames
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.metrics import Metrics, timed
+from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
+from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.voice import Voice
+
+MAX_SECONDS = 160.0
+PROMPT_POSITIONS = 512
+"""Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of speech, playable as it is.
+
+    Attributes:
+        samples: float32 (n,) in [-1, 1], mono.
+        codes: int64 (frames, codebooks) that the samples were decoded from.
+        sample_rate: 24000.
+        metrics: Of the utterance so far; one object for all its chunks.
+    """
+
+    samples: Samples
+    codes: npt.NDArray[np.int64]
+    sample_rate: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A whole utterance.
+
+    Attributes:
+        samples: float32 (n,) in [-1, 1], mono.
+        codes: int64 (frames, codebooks).
+        sample_rate: 24000.
+        seed: Speaks the same again, given the same bundle, text and settings.
+        metrics: Where the time went, and whether speech ended by itself.
+    """
+
+    samples: Samples
+    codes: npt.NDArray[np.int64]
+    sample_rate: int
+    seed: int
+    metrics: Metrics
+
+    def save(self, path: str | Path) -> None:
+        """Write a WAV, FLAC or raw PCM file, by the ending of its name."""
+        save(path, self.samples, self.sample_rate)
+
+
+class Synthesizer:
+    """A bundle, opened. It speaks one request at a time: a new one ends the one before.
+
+    Not for several threads at once.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, step_graph: Graph, codec_graph: Graph, capacity: int
+    ) -> None:
+        """Put the rooms together; `open` is the way in."""
+        self.manifest = manifest
+        self.folder = folder
+        tokenizer = Tokenizer.load(folder / TOKENIZER)
+        self._prompts = PromptBuilder(folder, manifest, tokenizer)
+        self._graphs = (step_graph, codec_graph)
+        self._step = FrameStep(step_graph, manifest, capacity)
+        self._codec = CodecDecoder(codec_graph, manifest)
+        self._request = 0
+
+    @classmethod
+    def open(
+        cls,
+        bundle: str | Path | None = None,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+        max_seconds: float | None = None,
+        verify: bool = True,
+    ) -> Self:
+        """Open a bundle.
+
+        Args:
+            bundle: Its folder; None is the voice that comes with the package.
+            backend: One of `backends.BACKENDS`.
+            threads: CPU threads a launch may use; None is one per physical core.
+            max_seconds: The longest utterance; decides how large the KV cache is. None is 160,
+                or less where the checkpoint knows fewer positions.
+            verify: Compare every file with its hash first.
+
+        Raises:
+            BundleError: Not a bundle, damaged, or made by another version.
+            BackendError: The backend is not installed.
+            CapacityError: `max_seconds` is more than the checkpoint has positions for.
+        """
+        from qwen3_tts_edge.bundled import bundled_voice
+
+        folder = bundled_voice() if bundle is None else Path(bundle).expanduser()
+        manifest = Manifest.load(folder)
+        capacity = _capacity(manifest, max_seconds)
+        if verify:
+            manifest.verify(folder)
+        opener = open_backend(backend, threads=threads)
+        sizes = {"batch": 1, "capacity": capacity}
+        step, codec = (
+            opener.open(folder, manifest.graphs[name], sizes) for name in (FRAME, CODEC_DECODER)
+        )
+        return cls(folder, manifest, step, codec, capacity)
+
+    @property
+    def speakers(self) -> list[str]:
+        """The named speakers, sorted; empty for a checkpoint that designs its voices."""
+        return self._prompts.speakers
+
+    @property
+    def languages(self) -> list[str]:
+        """What `language` may be."""
+        return self._prompts.languages
+
+    def stream(
+        self,
+        text: str,
+        voice: Voice | None = None,
+        *,
+        language: str = AUTO,
+        instruct: str | None = None,
+        text_layout: str | None = None,
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        max_seconds: float | None = None,
+        chunk_frames: Sequence[int] = RAMP,
+    ) -> Iterator[Chunk]:
+        """Speak, chunk by chunk. The samples do not depend on the chunking.
+
+        Everything asked for is checked now, before the first chunk is asked for.
+
+        Args:
+            text: What to say.
+            voice: Who says it; None is the first named speaker.
+            language: One of `languages`.
+            instruct: How to say it, in words, where the checkpoint takes it.
+            text_layout: `upfront` or `streamed`; None is what the checkpoint was made for.
+            sampling: None is the checkpoint's defaults.
+            seed: 0 to 2**64 - 1; None draws one.
+            max_seconds: Cut the speech after this long.
+            chunk_frames: Frames a chunk, 80 ms each; the last number goes on.
+
+        Raises:
+            InputError: Something asked for is not to be had; says what is.
+            CapacityError: The KV cache is too small for it.
+        """
+        started = time.perf_counter()
+        if not chunk_frames or min(chunk_frames) < 1:
+            raise InputError(f"chunk_frames is {chunk_frames}; expected whole numbers from 1")
+        metrics = Metrics(self.manifest.sample_rate)
+        prompt = self._prompts.build(
+            text, voice, language=language, instruct=instruct, text_layout=text_layout
+        )
+        limit = self._limit(prompt, max_seconds)
+        settings = (sampling or Sampling()).over(self.manifest.sampling)
+        seed = _seed(seed)
+        metrics.prompt = metrics.total = time.perf_counter() - started
+        self._request += 1
+        spoken = self._frames(self._request, prompt, settings, seed, limit, metrics)
+        return self._chunks(timed(spoken, metrics.frames), chunk_frames, metrics)
+
+    def speak(
+        self,
+        text: str,
+        voice: Voice | None = None,
+        *,
+        language: str = AUTO,
+        instruct: str | None = None,
+        text_layout: str | None = None,
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        max_seconds: float | None = None,
+        chunk_frames: Sequence[int] = RAMP,
+    ) -> Audio:
+        """Speak all of it: `stream`, put together. Arguments and errors are those of `stream`."""
+        seed = _seed(seed)
+        spoken = list(
+            self.stream(
+                text,
+                voice,
+                language=language,
+                instruct=instruct,
+                text_layout=text_layout,
+                sampling=sampling,
+                seed=seed,
+                max_seconds=max_seconds,
+                chunk_frames=chunk_frames,
+            )
+        )
+        return Audio(
+            samples=np.concatenate([chunk.samples for chunk in spoken]),
+            codes=np.concatenate([chunk.codes for chunk in spoken]),
+            sample_rate=self.manifest.sample_rate,
+            seed=seed,
+            metrics=spoken[0].metrics,
+        )
+
+    def _frames(
+        self,
+        request: int,
+        prompt: Prompt,
+        sampling: Sampling,
+        seed: int,
+        limit: int,
+        metrics: Metrics,
+    ) -> Generator[Codes, None, None]:
+        spoken = frames(
+            self._step, prompt, sampling, seed=seed, manifest=self.manifest, limit=limit
+        )
+        while True:
+            if request != self._request:
+                raise Qwen3TTSError("a newer request to this synthesizer ended this one")
+            try:
+                yield next(spoken)
+            except StopIteration as stop:
+                metrics.ended = stop.value
+                return
+
+    def _chunks(
+        self, spoken: Iterator[Codes], chunk_frames: Sequence[int], metrics: Metrics
+    ) -> Iterator[Chunk]:
+        resumed = time.perf_counter()
+        launched = self._launched()
+        self._codec.begin()
+        for codes in chunks(spoken, chunk_frames):
+            start = time.perf_counter()
+            samples = self._codec.push(codes)
+            now = time.perf_counter()
+            metrics.codec.append((now - start, len(codes)))
+            metrics.samples += len(samples)
+            metrics.launches += self._launched() - launched
+            metrics.total += now - resumed
+            metrics.ttfa = metrics.ttfa or metrics.total
+            yield Chunk(samples, codes, self.manifest.sample_rate, metrics)
+            resumed, launched = time.perf_counter(), self._launched()
+        metrics.launches += self._launched() - launched
+        metrics.total += time.perf_counter() - resumed
+
+    def _launched(self) -> float:
+        return sum(graph.seconds for graph in self._graphs)
+
+    def _limit(self, prompt: Prompt, max_seconds: float | None) -> int:
+        """How many frames this request may have."""
+        positions = len(prompt.rows)
+        room = self._step.capacity - positions + 1
+        if room < 1:
+            raise CapacityError(
+                f"the prompt has {positions} positions, the KV cache {self._step.capacity}; open "
+                "the bundle with a larger max_seconds or say less at a time"
+            )
+        if max_seconds is None:
+            return min(room, self.manifest.sampling.max_new_tokens - 1)
+        limit = _frame_count(self.manifest, max_seconds)
+        if limit > room:
+            raise CapacityError(
+                f"{max_seconds} s are {limit} frames, the KV cache has room for {room} beside the "
+                "prompt; open the bundle with a larger max_seconds"
+            )
+        return limit
+
+
+def _capacity(manifest: Manifest, max_seconds: float | None) -> int:
+    """Positions of the KV cache, for `max_seconds` of speech and its prompt."""
+    wanted = _frame_count(manifest, MAX_SECONDS if max_seconds is None else max_seconds)
+    if max_seconds is not None and wanted >= manifest.max_positions:
+        longest = (manifest.max_positions - 1) / manifest.frames_per_second
+        raise CapacityError(
+            f"max_seconds {max_seconds} is more than this checkpoint's {manifest.max_positions} "
+            f"positions hold; at most {longest:.1f} s, prompt included"
+        )
+    return min(wanted + PROMPT_POSITIONS, manifest.max_positions)
+
+
+def _frame_count(manifest: Manifest, seconds: float) -> int:
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"max_seconds is {seconds}; it must be above 0")
+    return math.ceil(seconds * manifest.frames_per_second)
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbits(32)
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed is {seed}; it must be from 0 to 2**64 - 1")
+    return seed
