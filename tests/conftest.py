@@ -51,3 +51,20 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> TinyCheckpoint:
         return made[key]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def voice_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the bundled voice in int8: the one in models/ if it was exported, else a fresh one."""
+    from qwen3_tts_edge.bundled import bundled_voice
+    from qwen3_tts_edge.errors import BundleError
+
+    try:
+        return bundled_voice()
+    except BundleError:
+        pytest.importorskip("torch")
+    from qwen3_tts_export.bundle import write_bundle
+    from qwen3_tts_export.checkpoint import Checkpoint
+
+    folder = tmp_path_factory.mktemp("voice") / "int8"
+    return write_bundle(Checkpoint.open(EDGE_VOICE), folder, precision="int8")
