@@ -72,19 +72,34 @@ class Synthesizer:
     """A bundle, opened. It speaks one request at a time: a new one ends the one before.
 
     Not for several threads at once.
+
+    Attributes:
+        folder: The bundle.
+        manifest: What it says about itself.
+        backend: What runs its graphs, by name.
+        prompts: Text → prompt.
+        step: The frame graph: prompt → frames.
+        codec: The codec decoder: frames → samples.
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, step_graph: Graph, codec_graph: Graph, capacity: int
+        self,
+        folder: Path,
+        manifest: Manifest,
+        backend: str,
+        step_graph: Graph,
+        codec_graph: Graph,
+        capacity: int,
     ) -> None:
         """Put the rooms together; `open` is the way in."""
         self.manifest = manifest
         self.folder = folder
+        self.backend = backend
         tokenizer = Tokenizer.load(folder / TOKENIZER)
-        self._prompts = PromptBuilder(folder, manifest, tokenizer)
+        self.prompts = PromptBuilder(folder, manifest, tokenizer)
         self._graphs = (step_graph, codec_graph)
-        self._step = FrameStep(step_graph, manifest, capacity)
-        self._codec = CodecDecoder(codec_graph, manifest)
+        self.step = FrameStep(step_graph, manifest, capacity)
+        self.codec = CodecDecoder(codec_graph, manifest)
         self._request = 0
 
     @classmethod
@@ -124,17 +139,17 @@ class Synthesizer:
         step, codec = (
             opener.open(folder, manifest.graphs[name], sizes) for name in (FRAME, CODEC_DECODER)
         )
-        return cls(folder, manifest, step, codec, capacity)
+        return cls(folder, manifest, opener.name, step, codec, capacity)
 
     @property
     def speakers(self) -> list[str]:
         """The named speakers, sorted; empty for a checkpoint that designs its voices."""
-        return self._prompts.speakers
+        return self.prompts.speakers
 
     @property
     def languages(self) -> list[str]:
         """What `language` may be."""
-        return self._prompts.languages
+        return self.prompts.languages
 
     def stream(
         self,
@@ -172,7 +187,7 @@ class Synthesizer:
         if not chunk_frames or min(chunk_frames) < 1:
             raise InputError(f"chunk_frames is {chunk_frames}; expected whole numbers from 1")
         metrics = Metrics(self.manifest.sample_rate)
-        prompt = self._prompts.build(
+        prompt = self.prompts.build(
             text, voice, language=language, instruct=instruct, text_layout=text_layout
         )
         limit = self._limit(prompt, max_seconds)
@@ -228,9 +243,7 @@ class Synthesizer:
         limit: int,
         metrics: Metrics,
     ) -> Generator[Codes, None, None]:
-        spoken = frames(
-            self._step, prompt, sampling, seed=seed, manifest=self.manifest, limit=limit
-        )
+        spoken = frames(self.step, prompt, sampling, seed=seed, manifest=self.manifest, limit=limit)
         while True:
             if request != self._request:
                 raise Qwen3TTSError("a newer request to this synthesizer ended this one")
@@ -245,10 +258,10 @@ class Synthesizer:
     ) -> Iterator[Chunk]:
         resumed = time.perf_counter()
         launched = self._launched()
-        self._codec.begin()
+        self.codec.begin()
         for codes in chunks(spoken, chunk_frames):
             start = time.perf_counter()
-            samples = self._codec.push(codes)
+            samples = self.codec.push(codes)
             now = time.perf_counter()
             metrics.codec.append((now - start, len(codes)))
             metrics.samples += len(samples)
@@ -266,10 +279,10 @@ class Synthesizer:
     def _limit(self, prompt: Prompt, max_seconds: float | None) -> int:
         """How many frames this request may have."""
         positions = len(prompt.rows)
-        room = self._step.capacity - positions + 1
+        room = self.step.capacity - positions + 1
         if room < 1:
             raise CapacityError(
-                f"the prompt has {positions} positions, the KV cache {self._step.capacity}; open "
+                f"the prompt has {positions} positions, the KV cache {self.step.capacity}; open "
                 "the bundle with a larger max_seconds or say less at a time"
             )
         if max_seconds is None:

@@ -249,8 +249,10 @@ class Official:
         )
 
 
-def load_official(folder: Path | str) -> Official:
-    """Load a checkpoint folder in the official format: fp32, CPU, eager attention.
+def load_official(
+    folder: Path | str, *, dtype: torch.dtype = torch.float32, attention: str = "eager"
+) -> Official:
+    """Load a checkpoint folder in the official format on the CPU.
 
     The parts are put together by hand, as `Qwen3TTSModel.from_pretrained` would, because that one
     asks for `fix_mistral_regex=True`: it swaps the pattern of any local tokenizer of more than
@@ -260,7 +262,7 @@ def load_official(folder: Path | str) -> Official:
     """
     package = _package()
     model = package.core.models.Qwen3TTSForConditionalGeneration.from_pretrained(
-        str(folder), dtype=torch.float32, attn_implementation="eager", local_files_only=True
+        str(folder), dtype=dtype, attn_implementation=attention, local_files_only=True
     )
     return Official(
         package.Qwen3TTSModel(model.eval(), load_processor(folder), model.generate_config)

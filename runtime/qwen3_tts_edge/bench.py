@@ -1,0 +1,165 @@
+"""How fast a bundle speaks on this machine: latency, time a frame by room, memory."""
+
+import os
+import platform
+import resource
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from qwen3_tts_edge.codec import RAMP
+from qwen3_tts_edge.frame_loop import frames
+from qwen3_tts_edge.metrics import Metrics, timed
+from qwen3_tts_edge.prompt import Prompt
+from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voice import Voice
+
+TEXT = "The train to the coast leaves at seven, and the last one back is just before midnight."
+CODEC_CHUNKS = (1, 4)
+CONTEXTS = (200, 2000)
+_FRAMES_AT_CONTEXT = 12
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured; times in milliseconds, medians unless a name says otherwise.
+
+    Attributes:
+        ttfa_p50_ms: Request to first samples, first chunk of one frame.
+        ttfa_p95_ms: Likewise, the slow end.
+        frame_ms: One launch of talker and code predictor.
+        codec_ms: A frame in the codec, by frames a chunk.
+        host_ms: All else a frame costs: Python, draws, copies.
+        context_ms: A frame launch by how many positions the KV cache holds.
+        rtf: Seconds of work for a second of sound, with the usual ramp of chunks.
+        peak_rss_mb: The most memory this process ever had.
+    """
+
+    checkpoint: str
+    precision: str
+    backend: str
+    threads: int | None
+    runs: int
+    ttfa_p50_ms: float
+    ttfa_p95_ms: float
+    frame_ms: float
+    codec_ms: dict[int, float]
+    host_ms: float
+    context_ms: dict[int, float]
+    rtf: float
+    peak_rss_mb: float
+    machine: str
+    versions: dict[str, str]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def bench(
+    tts: Synthesizer,
+    *,
+    runs: int = 10,
+    seconds: float = 4.0,
+    threads: int | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Bench:
+    """Measure a bundle: two warm-up runs, then `runs` counted ones, all with fixed seeds.
+
+    Args:
+        tts: The opened bundle.
+        runs: Utterances to measure.
+        seconds: Length at which each is cut.
+        threads: Only noted in the result.
+        report: Called with what is being measured.
+    """
+    report("utterances")
+    spoken = [_speak(tts, RAMP, seconds, seed) for seed in range(-2, runs)][2:]
+    ttfa = [metrics.ttfa or 0.0 for metrics in spoken]
+    codec = {}
+    for size in CODEC_CHUNKS:
+        report(f"codec, {size} frames a chunk")
+        runs_of_codec = [_speak(tts, (size,), seconds, seed).codec for seed in range(3)]
+        codec[size] = statistics.median(
+            took / count for run in runs_of_codec for took, count in run[1:] if count == size
+        )
+    peak_rss = _peak_rss()  # before the long prompts below, which are no everyday use
+    contexts = {}
+    for positions in CONTEXTS:
+        if positions + _FRAMES_AT_CONTEXT < tts.step.capacity:
+            report(f"{positions} positions of context")
+            contexts[positions] = _at_context(tts, positions)
+    return Bench(
+        checkpoint=tts.manifest.checkpoint.name,
+        precision=tts.manifest.precision,
+        backend=tts.backend,
+        threads=threads,
+        runs=runs,
+        ttfa_p50_ms=_ms(statistics.median(ttfa)),
+        ttfa_p95_ms=_ms(float(np.quantile(ttfa, 0.95))),
+        frame_ms=_ms(statistics.median(t for m in spoken for t in m.frames[1:])),
+        codec_ms={size: _ms(took) for size, took in codec.items()},
+        host_ms=_ms(statistics.median(m.host / len(m.frames) for m in spoken)),
+        context_ms={size: _ms(took) for size, took in contexts.items()},
+        rtf=round(statistics.median(m.rtf for m in spoken), 3),
+        peak_rss_mb=round(peak_rss / 1e6, 1),
+        machine=f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        versions={name: version(name) for name in ("qwen3-tts-edge", "onnxruntime", "numpy")},
+    )
+
+
+def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed: int) -> Metrics:
+    spoken = list(
+        tts.stream(
+            TEXT, _voice(tts), chunk_frames=chunk_frames, max_seconds=seconds, seed=seed % 2**32
+        )
+    )
+    return spoken[-1].metrics
+
+
+def _voice(tts: Synthesizer) -> Voice | None:
+    return None if tts.speakers else Voice.design("")
+
+
+def _at_context(tts: Synthesizer, positions: int) -> float:
+    """Seconds a frame takes once the talker has read a prompt of that many rows."""
+    prompt = tts.prompts.build(TEXT, _voice(tts))
+    rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))
+    took: list[float] = []
+    spoken = frames(
+        tts.step,
+        Prompt(rows, prompt.text_rows, prompt.silence),
+        Sampling().over(tts.manifest.sampling),
+        seed=0,
+        manifest=tts.manifest,
+        limit=_FRAMES_AT_CONTEXT,
+    )
+    for _ in timed(spoken, took):
+        pass
+    return statistics.median(took[1:])
+
+
+def cpu_name() -> str:
+    """What the processor calls itself, as far as this system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown processor"
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 2)
+
+
+def _peak_rss() -> int:
+    """Bytes; the kernel counts in kilobytes, except on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
