@@ -1,7 +1,14 @@
-"""Samples → WAV, FLAC and raw PCM, in files and pipes."""
+"""Samples → 16-bit PCM: WAV, FLAC and raw files, and bytes for a pipe or a socket.
 
+The same samples give the same numbers in every one of them. A file grows chunk by chunk beside
+its place and is moved there when it is complete, so a long text needs no more memory than a short
+one and a file that has the final name is whole.
+"""
+
+import os
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +17,7 @@ import soundfile
 from qwen3_tts_edge.errors import InputError
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".pcm": "RAW"}
-"""File endings and what is written: 16-bit mono, `.pcm` without a header, little-endian."""
+"""File endings and what is written: 16-bit mono; `.pcm` has no header and is little-endian."""
 
 
 def to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
@@ -24,52 +31,112 @@ def to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
 
 
 def save(path: str | Path, samples: npt.NDArray[np.float32], sample_rate: int) -> None:
-    """Write a whole file: aside first, renamed into place when complete.
+    """Write a whole file.
+
+    Args:
+        path: Its ending is one of `FORMATS`; a file that is there already is replaced.
+        samples: float32 (n,); what lies outside [-1, 1] is clipped.
+        sample_rate: Of the samples.
 
     Raises:
-        InputError: The ending is none of `FORMATS`, or the folder does not exist.
+        InputError: `path` could not be written, see `check_path`.
     """
-    path = Path(path)
-    check_path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        with AudioFile(part, FORMATS[path.suffix.lower()], sample_rate) as file:
-            file.write(samples)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with AudioFile(path, sample_rate) as file:
+        file.write(samples)
 
 
 def check_path(path: Path) -> None:
     """Refuse a file name that could not be written, before any work.
 
     Raises:
-        InputError: The ending is none of `FORMATS`, or the folder does not exist.
+        InputError: The ending is none of `FORMATS`, `path` is a folder, or lies in no folder.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(
             f"{path}: cannot write {path.suffix or 'a file without ending'}; "
             f"use {', '.join(FORMATS)}"
         )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; choose another name")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is not a folder; make it first")
 
 
 class AudioFile:
-    """A sound file that grows chunk by chunk."""
+    """A sound file that grows chunk by chunk, used with `with`.
 
-    def __init__(self, target: Path | BinaryIO, kind: str, sample_rate: int) -> None:
-        """Open for writing; `kind` is a value of `FORMATS`."""
-        self._file = soundfile.SoundFile(
-            target, "w", sample_rate, channels=1, format=kind, subtype="PCM_16", endian="FILE"
-        )
+    Left normally it is moved to its place; left by an error it is removed.
+    """
+
+    def __init__(self, path: str | Path, sample_rate: int) -> None:
+        """Open for writing, under the name `<name>.<process id>.part`.
+
+        Raises:
+            InputError: `path` could not be written, see `check_path`.
+        """
+        self._path = Path(path)
+        check_path(self._path)
+        self._part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
+        kind = FORMATS[self._path.suffix.lower()]
+        endian = "LITTLE" if kind == "RAW" else "FILE"
+        with _readable_errors(self._path):
+            self._file = soundfile.SoundFile(
+                self._part, "w", sample_rate, 1, "PCM_16", endian=endian, format=kind
+            )
 
     def write(self, samples: npt.NDArray[np.float32]) -> None:
-        """Append float32 (n,) in [-1, 1]."""
-        self._file.write(samples)
+        """Append float32 (n,); what lies outside [-1, 1] is clipped.
 
-    def __enter__(self) -> "AudioFile":
+        Raises:
+            OSError: The disk is full.
+        """
+        # Converted here, not by libsndfile: it would round another way.
+        with _readable_errors(self._path):
+            self._file.write(np.frombuffer(to_pcm(samples), "<i2"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            with _readable_errors(self._path):
+                self._file.close()
+            if kind is None:
+                self._part.replace(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+
+class PcmStream:
+    """Raw PCM into a pipe, each chunk at once; the same use as `AudioFile`."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        """Write to an open file, which stays open."""
+        self._target = target
+
+    def write(self, samples: npt.NDArray[np.float32]) -> None:
+        """Send float32 (n,); what lies outside [-1, 1] is clipped."""
+        self._target.write(to_pcm(samples))
+        self._target.flush()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        pass
+
+
+class _readable_errors:  # noqa: N801  (reads as a statement)
+    """Turn libsndfile's errors into OSError with the name of the file that was asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, soundfile.LibsndfileError):
+            raise OSError(f"{self._path} cannot be written: {error.error_string}") from error

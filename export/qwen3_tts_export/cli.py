@@ -1,0 +1,128 @@
+"""The command `qwen3-tts-export`: checkpoint → bundle. PyTorch is imported when a command runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.errors import CheckpointError
+
+PRECISIONS = ("int8", "fp32")
+"""Those of `quantize`, named here so that help needs no PyTorch."""
+
+_EXTRA = {"torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"}
+
+_EXAMPLES = """\b
+Examples:
+  qwen3-tts-export bundle ~/Qwen3-TTS-12Hz-0.6B-CustomVoice -o custom-0.6b
+  qwen3-tts-export bundle Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice -o custom-0.6b
+  qwen3-tts-edge speak "Hello." --model custom-0.6b --speaker ryan
+"""
+
+_RANDOM_EXAMPLES = """\b
+Examples:
+  qwen3-tts-export random 0.6b-customvoice -o random-0.6b
+  qwen3-tts-export bundle random-0.6b -o random-0.6b-int8
+\b
+NAME is one of:
+  0.6b-base  0.6b-customvoice
+  1.7b-base  1.7b-customvoice  1.7b-voicedesign
+"""
+
+
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+)
+@click.version_option(package_name="qwen3-tts-edge", message="%(prog)s %(version)s")
+def program() -> None:
+    """Turn Qwen3-TTS checkpoints into bundles that qwen3-tts-edge speaks from."""
+
+
+@program.command(epilog=_EXAMPLES)
+@click.argument("checkpoint")
+@click.option("-o", "--output", required=True, metavar="DIR", help="The bundle; must not exist.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="int8",
+    show_default=True,
+    help="int8 is small and fast, fp32 the reference.",
+)
+@click.option("--revision", metavar="REV", help="Of a hub id: a branch, tag or commit.")
+def bundle(checkpoint: str, output: str, precision: str, revision: str | None) -> None:
+    """Export a CHECKPOINT, a folder or a Hugging Face id.
+
+    The bundle gets its name when it is complete: an export that was stopped leaves nothing, and
+    is simply started again.
+    """
+    with _export_extra():
+        from qwen3_tts_export.bundle import write_bundle
+        from qwen3_tts_export.checkpoint import Checkpoint
+
+        opened = Checkpoint.open(checkpoint, revision=revision)
+        folder = Path(output).expanduser()
+        with _progress_bar() as report:
+            write_bundle(opened, folder, precision=precision, report=report)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    click.echo(f"{folder}: {opened.name} in {precision}, {size / 1e6:.1f} MB", err=True)
+
+
+@program.command("random", epilog=_RANDOM_EXAMPLES)
+@click.argument("name")
+@click.option("-o", "--output", required=True, metavar="DIR", help="Where; must not exist.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same bytes.")
+def random_checkpoint(name: str, output: str, seed: int) -> None:
+    """Write a checkpoint of full size with random weights, for benchmarks.
+
+    It has the shapes of the released checkpoint NAME and so its speed and memory. What it says is
+    noise.
+    """
+    with _export_extra():
+        from qwen3_tts_export.random_checkpoint import random_from_spec
+
+        folder = random_from_spec(name, Path(output).expanduser(), seed)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    click.echo(
+        f"{folder}: random weights in the shapes of {name}, {size / 1e9:.1f} GB; "
+        "for benchmarks, it cannot speak",
+        err=True,
+    )
+
+
+@contextmanager
+def _export_extra() -> Iterator[None]:
+    """Say in one line what to install when a package of the extra `export` is absent."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _EXTRA:
+            raise
+        raise CheckpointError(
+            f"exporting needs {error.name}; run: pip install 'qwen3-tts-edge[export]'"
+        ) from error
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """A bar on stderr that `write_bundle` moves; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    program.run()

@@ -1,0 +1,30 @@
+"""The command `qwen3-tts-edge`: one file a command, all of them doors to the synthesizer."""
+
+import click
+
+from qwen3_tts_edge.cli.info import info
+from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.cli.speak import speak
+
+_EXAMPLES = """\b
+Examples:
+  qwen3-tts-edge speak "The kettle is on."
+  qwen3-tts-edge info
+"""
+
+
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+)
+@click.version_option(package_name="qwen3-tts-edge", message="%(prog)s %(version)s")
+def program() -> None:
+    """Speak with Qwen3-TTS from ONNX graphs, without PyTorch."""
+
+
+program.add_command(speak)
+program.add_command(info)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    program.run()

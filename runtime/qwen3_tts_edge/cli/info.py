@@ -1,0 +1,121 @@
+"""`qwen3-tts-edge info`: what a bundle is, and the memory it needs, without loading it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from qwen3_tts_edge import memory
+from qwen3_tts_edge.bundled import bundled_voice
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
+
+_EXAMPLES = """\b
+Examples:
+  qwen3-tts-edge info
+  qwen3-tts-edge info my-bundle --verify
+  qwen3-tts-edge info my-bundle --json | jq .memory
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("bundle", required=False)
+@click.option("--max-seconds", type=float, help="Plan for speech of this length.")
+@click.option("--verify", is_flag=True, help="Compare every file with its hash.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def info(bundle: str | None, max_seconds: float | None, *, verify: bool, as_json: bool) -> None:
+    """Say what a BUNDLE is and what memory it needs.
+
+    Without BUNDLE it is the voice that comes with the package. Nothing is loaded.
+    """
+    folder = bundled_voice() if bundle is None else Path(bundle).expanduser()
+    manifest = Manifest.load(folder)
+    plan = memory.plan(manifest, max_seconds)
+    if verify:
+        manifest.verify(folder)
+    if as_json:
+        content = {
+            "bundle": str(folder.absolute()),
+            "manifest": msgspec.to_builtins(manifest),
+            "memory": asdict(plan) | {"resident": plan.resident},
+            "verified": verify,
+        }
+        click.echo(msgspec.json.format(msgspec.json.encode(content), indent=1))
+        return
+    _table("bundle", {"folder": str(folder), **_identity(manifest)})
+    _table("speaks", _abilities(manifest))
+    _table("memory", _memory(manifest, plan))
+    if verify:
+        click.echo(f"{len(manifest.files)} files are what was exported")
+
+
+def _table(title: str, rows: dict[str, str]) -> None:
+    click.echo(title)
+    for name, value in rows.items():
+        click.echo(f"  {name:<16}{value}")
+
+
+def _identity(manifest: Manifest) -> dict[str, str]:
+    origin = manifest.checkpoint
+    return {
+        "checkpoint": f"{origin.name}, {origin.model_type}, {origin.model_size}",
+        "revision": origin.revision or "not known",
+        "fingerprint": origin.fingerprint[:16],
+        "precision": manifest.precision,
+        "flavour": manifest.flavour,
+        "format": str(manifest.format),
+        "made with": ", ".join(f"{name} {found}" for name, found in manifest.made_with.items()),
+    }
+
+
+def _abilities(manifest: Manifest) -> dict[str, str]:
+    designs = manifest.checkpoint.model_type == "voice_design"
+    languages = sorted(name for name in manifest.languages if "dialect" not in name)
+    rows = {
+        "speakers": "as described with --design"
+        if designs
+        else ", ".join(sorted(manifest.speakers)),
+        "languages": ", ".join(languages),
+        "instruct": "as part of --design" if designs else _yes(manifest.takes_instruct),
+        "text layout": manifest.text_layout,
+        "sampling": _settings(manifest, ""),
+        "subtalker": _settings(manifest, "subtalker_"),
+        "sound": f"{manifest.sample_rate} Hz, {manifest.frames_per_second:g} frames a second, "
+        f"{manifest.codebooks} codebooks of {manifest.codebook_size}",
+    }
+    if manifest.dialects:
+        rows["dialects"] = ", ".join(f"{of} ({who})" for who, of in manifest.dialects.items())
+    return rows
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
+
+
+def _settings(manifest: Manifest, prefix: str) -> str:
+    values = msgspec.to_builtins(manifest.sampling)
+    names = ("temperature", "top_k", "top_p", "repetition_penalty")
+    found = [f"{name} {values[prefix + name]}" for name in names if prefix + name in values]
+    sampled: Any = values["subtalker_dosample" if prefix else "do_sample"]
+    return ", ".join(found) if sampled else "greedy"
+
+
+def _memory(manifest: Manifest, plan: memory.MemoryPlan) -> dict[str, str]:
+    seconds = plan.capacity / manifest.frames_per_second
+    return {
+        **{name: f"{_size(size)}, graph and weights" for name, size in plan.graphs.items()},
+        "KV cache": f"{_size(plan.kv_cache)} for {plan.capacity} positions, {seconds:.0f} s of "
+        f"prompt and speech; {_size(plan.kv_cache_per_second)} a second",
+        "codec state": _size(plan.states[CODEC_DECODER]),
+        "frame state": _size(plan.states[FRAME]),
+        "sum": f"{_size(plan.resident)}, without what the backend needs for itself",
+        "tables": f"{_size(plan.tables)} on disk, mapped: only rows that are spoken are read",
+    }
+
+
+def _size(nbytes: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if nbytes >= factor:
+            return f"{nbytes / factor:.1f} {unit}"
+    return f"{nbytes} bytes"

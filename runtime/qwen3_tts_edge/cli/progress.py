@@ -1,0 +1,41 @@
+"""What a person sees on stderr while speech is made, and when it is done."""
+
+import sys
+from collections.abc import Iterable, Iterator
+
+import click
+
+from qwen3_tts_edge.metrics import Metrics
+from qwen3_tts_edge.synthesizer import Chunk
+
+_ERASE = "\r\x1b[K"
+
+
+def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Pass chunks on and, when stderr is a terminal, say how much has been spoken."""
+    if not sys.stderr.isatty():
+        yield from spoken
+        return
+    try:
+        for chunk in spoken:
+            yield chunk
+            click.echo(f"{_ERASE}{chunk.metrics.audio:.1f} s", nl=False, err=True)
+    finally:
+        click.echo(_ERASE, nl=False, err=True)
+
+
+def report(output: str, metrics: Metrics, seed: int) -> None:
+    """Say what was made, how fast, and by which seed; warn when a limit cut it."""
+    name = "stdout" if output == "-" else output
+    first = "none" if metrics.ttfa is None else f"{1000 * metrics.ttfa:.0f} ms"
+    click.echo(
+        f"{name}: {metrics.audio:.2f} s of speech, TTFA {first}, RTF {metrics.rtf:.3f}, "
+        f"seed {seed}",
+        err=True,
+    )
+    if metrics.ended is False:
+        click.echo(
+            f"warning: the speech was cut after {metrics.audio:.2f} s, before its end; raise "
+            "--max-seconds, or try another --seed if it should have ended long ago",
+            err=True,
+        )

@@ -1,0 +1,227 @@
+"""`qwen3-tts-edge speak`: text → a sound file, or raw PCM on stdout while it is made."""
+
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from qwen3_tts_edge.audio import AudioFile, PcmStream, check_path
+from qwen3_tts_edge.backends import BACKENDS
+from qwen3_tts_edge.bundled import bundled_voice
+from qwen3_tts_edge.cli.progress import report, shown
+from qwen3_tts_edge.codec import RAMP
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.manifest import TOKENIZER, Manifest
+from qwen3_tts_edge.metrics import Metrics
+from qwen3_tts_edge.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
+from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.voice import Voice
+
+_EXAMPLES = """\b
+Examples:
+  qwen3-tts-edge speak "The kettle is on."
+  qwen3-tts-edge speak -f article.txt -o article.flac
+  echo "Hello." | qwen3-tts-edge speak -o - | aplay -f S16_LE -r 24000
+  qwen3-tts-edge speak "Hello." --model my-bundle --speaker ryan \\
+      --instruct "cheerful, a little out of breath" --seed 7
+  qwen3-tts-edge speak "Hello." --model my-design-bundle \\
+      --design "an old man with a deep, slow voice"
+"""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _chunk_frames(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise click.BadParameter(f"{value!r} are not whole numbers from 1, such as 1,2,4,8")
+    return sizes
+
+
+def _sampling_options(command: F) -> F:
+    """The settings of `Sampling` by their names; where none is given the checkpoint decides."""
+    for name, kind, text in reversed(
+        (
+            ("--temperature", float, "How far codes stray from the likeliest, above 0."),
+            ("--top-k", int, "Choose among so many codes; 0 is all."),
+            ("--top-p", float, "Choose among the codes that make up this probability, up to 1."),
+            ("--repetition-penalty", float, "Above 1 keeps speech from going round in circles."),
+            ("--subtalker-temperature", float, "As --temperature, for codebooks 1 to 15."),
+            ("--subtalker-top-k", int, "As --top-k, for codebooks 1 to 15."),
+            ("--subtalker-top-p", float, "As --top-p, for codebooks 1 to 15."),
+        )
+    ):
+        command = click.option(name, type=kind, help=text)(command)
+    return command
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("text", required=False)
+@click.option("-f", "--file", help="Read the text from a UTF-8 file.", metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    default="speech.wav",
+    show_default=True,
+    metavar="PATH",
+    help="A .wav, .flac or .pcm file; - streams 16-bit little-endian PCM to stdout.",
+)
+@click.option(
+    "--model",
+    metavar="DIR",
+    envvar="QWEN3_TTS_EDGE_MODEL",
+    show_envvar=True,
+    help="A bundle; without it the voice that comes with the package speaks.",
+)
+@click.option("--speaker", metavar="NAME", help="Who speaks; without it the first of the bundle.")
+@click.option("--design", metavar="WORDS", help="Describe the voice, with a VoiceDesign bundle.")
+@click.option("--language", default=AUTO, show_default=True, metavar="NAME", help="Of the text.")
+@click.option("--instruct", metavar="WORDS", help="How to say it, where the bundle takes it.")
+@click.option(
+    "--text-layout",
+    type=click.Choice(TEXT_LAYOUTS),
+    help="The whole text upfront, or one token a frame; without it as the checkpoint was made for.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    metavar="INTEGER",
+    help="Speak the same again: the seed that was reported.",
+)
+@_sampling_options
+@click.option("--greedy", is_flag=True, help="Always the likeliest code. For tests.")
+@click.option("--max-seconds", type=float, help="Cut the speech after this long.")
+@click.option(
+    "--chunk-frames",
+    callback=_chunk_frames,
+    metavar="N,N,...",
+    default=",".join(map(str, RAMP)),
+    show_default=True,
+    help="Frames of 80 ms from sound to sound; the last number goes on.",
+)
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core.")
+@click.option("--list-speakers", is_flag=True, help="Name the bundle's speakers, and end.")
+def speak(
+    text: str | None,
+    file: str | None,
+    output: str,
+    model: str | None,
+    speaker: str | None,
+    design: str | None,
+    language: str,
+    instruct: str | None,
+    text_layout: str | None,
+    seed: int | None,
+    max_seconds: float | None,
+    chunk_frames: tuple[int, ...],
+    backend: str,
+    threads: int | None,
+    *,
+    greedy: bool,
+    list_speakers: bool,
+    **settings: Any,
+) -> None:
+    """Speak TEXT into a sound file.
+
+    Without TEXT, or with -, the text comes from stdin.
+    """
+    folder = bundled_voice() if model is None else Path(model).expanduser()
+    manifest = Manifest.load(folder)
+    if list_speakers:
+        _list_speakers(manifest)
+        return
+    # Loading graphs can take seconds. All that was asked for is checked before.
+    sampling = _sampling(settings, greedy=greedy)
+    _check_output(output)
+    asked: dict[str, Any] = {
+        "text": _text(text, file),
+        "voice": _voice(speaker, design),
+        "language": language,
+        "instruct": instruct,
+        "text_layout": text_layout,
+    }
+    PromptBuilder(folder, manifest, Tokenizer.load(folder / TOKENIZER)).build(**asked)
+    seed = secrets.randbits(32) if seed is None else seed
+    synthesizer = Synthesizer.open(
+        folder, backend=backend, threads=threads, max_seconds=max_seconds
+    )
+    spoken = synthesizer.stream(
+        **asked, sampling=sampling, seed=seed, max_seconds=max_seconds, chunk_frames=chunk_frames
+    )
+    metrics = Metrics(manifest.sample_rate)
+    with _sink(output, manifest.sample_rate) as sink:
+        for chunk in shown(spoken):
+            sink.write(chunk.samples)
+            metrics = chunk.metrics
+    report(output, metrics, seed)
+
+
+def _list_speakers(manifest: Manifest) -> None:
+    for name in sorted(manifest.speakers):
+        click.echo(name)
+    if not manifest.speakers:
+        click.echo("this bundle has no named speakers; describe a voice with --design", err=True)
+
+
+def _text(text: str | None, file: str | None) -> str:
+    """What to say: from the argument, the file or stdin."""
+    if text is not None and file is not None:
+        raise click.UsageError("both TEXT and --file were given; choose one")
+    if text not in (None, "-"):
+        assert text is not None
+        return text
+    if file in (None, "-"):
+        if text is None and file is None and sys.stdin.isatty():
+            raise click.UsageError('nothing to say; give a TEXT, such as speak "Hello."')
+        return _decoded(sys.stdin.buffer.read(), "stdin")
+    assert file is not None
+    return _decoded(Path(file).expanduser().read_bytes(), file)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name} is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}; convert it"
+        ) from error
+
+
+def _voice(speaker: str | None, design: str | None) -> Voice | None:
+    if speaker is not None and design is not None:
+        raise click.UsageError("both --speaker and --design were given; choose one")
+    if design is not None:
+        return Voice.design(design)
+    return None if speaker is None else Voice.speaker(speaker)
+
+
+def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
+    given = [name for name in settings if settings[name] is not None]
+    if not greedy:
+        return Sampling(**settings)
+    if given not in ([], ["repetition_penalty"]):
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise click.UsageError(f"--greedy chooses the likeliest code always; drop {options}")
+    return Sampling(**{**settings, "do_sample": False, "subtalker_dosample": False})
+
+
+def _check_output(output: str) -> None:
+    if output != "-":
+        check_path(Path(output))
+    elif sys.stdout.isatty():
+        raise click.UsageError("-o - would print sound on the terminal; pipe it into a player")
+
+
+def _sink(output: str, sample_rate: int) -> AudioFile | PcmStream:
+    if output == "-":
+        return PcmStream(sys.stdout.buffer)
+    return AudioFile(output, sample_rate)

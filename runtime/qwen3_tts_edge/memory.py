@@ -1,0 +1,131 @@
+"""The memory plan: what a bundle needs, from its manifest alone, before anything is loaded."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qwen3_tts_edge.errors import CapacityError, InputError
+from qwen3_tts_edge.manifest import (
+    CODEC_DECODER,
+    CODEC_ROWS,
+    FRAME,
+    TEXT_ROWS,
+    GraphSpec,
+    Manifest,
+    TensorSpec,
+)
+
+MAX_SECONDS = 160.0
+PROMPT_POSITIONS = 512
+"""Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
+
+_CAPACITY = "capacity"
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes, for one stream of speech.
+
+    Attributes:
+        graphs: Each graph with its weights, as on disk. Loaded, a backend may need more: ONNX
+            Runtime lays some weights out anew.
+        tables: The embedding rows: on disk and mapped, so only rows that are spoken become
+            resident.
+        capacity: Positions of the KV cache.
+        kv_cache: Of `capacity` positions, allocated when the bundle is opened.
+        kv_cache_per_second: What one second of speech takes of it.
+        states: Everything else a graph carries from launch to launch.
+    """
+
+    graphs: Mapping[str, int]
+    tables: int
+    capacity: int
+    kv_cache: int
+    kv_cache_per_second: int
+    states: Mapping[str, int]
+
+    @property
+    def resident(self) -> int:
+        """All but the mapped tables."""
+        return sum(self.graphs.values()) + self.kv_cache + sum(self.states.values())
+
+
+def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
+    """Add up what a bundle needs.
+
+    Args:
+        manifest: Of the bundle.
+        max_seconds: As for `Synthesizer.open`.
+
+    Raises:
+        CapacityError: `max_seconds` is more than the checkpoint has positions for.
+        InputError: `max_seconds` is not above 0.
+    """
+    positions = capacity(manifest, max_seconds)
+    frame = manifest.graphs[FRAME]
+    position = _states(frame, growing=True)
+    return MemoryPlan(
+        graphs={name: _weights(manifest, graph) for name, graph in manifest.graphs.items()},
+        tables=sum(manifest.files[name].size for name in (TEXT_ROWS, CODEC_ROWS)),
+        capacity=positions,
+        kv_cache=position * positions,
+        kv_cache_per_second=math.ceil(position * manifest.frames_per_second),
+        states={
+            name: _states(manifest.graphs[name], growing=False) for name in (FRAME, CODEC_DECODER)
+        },
+    )
+
+
+def capacity(manifest: Manifest, max_seconds: float | None = None) -> int:
+    """Positions of the KV cache, for `max_seconds` of speech and its prompt.
+
+    Args:
+        manifest: Of the bundle.
+        max_seconds: None is `MAX_SECONDS`, or less where the checkpoint knows fewer positions.
+
+    Raises:
+        CapacityError: More than the checkpoint has positions for.
+        InputError: Not above 0.
+    """
+    wanted = frame_count(manifest, MAX_SECONDS if max_seconds is None else max_seconds)
+    if max_seconds is not None and wanted >= manifest.max_positions:
+        longest = (manifest.max_positions - 1) / manifest.frames_per_second
+        raise CapacityError(
+            f"max_seconds {max_seconds} is more than this checkpoint's {manifest.max_positions} "
+            f"positions hold; at most {longest:.1f} s, prompt included"
+        )
+    return min(wanted + PROMPT_POSITIONS, manifest.max_positions)
+
+
+def frame_count(manifest: Manifest, seconds: float) -> int:
+    """Frames that hold so many seconds.
+
+    Raises:
+        InputError: `seconds` is not above 0.
+    """
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"max_seconds is {seconds}; it must be above 0")
+    return math.ceil(seconds * manifest.frames_per_second)
+
+
+def _weights(manifest: Manifest, graph: GraphSpec) -> int:
+    """A graph's files share its name: `frame.onnx`, `frame.data`."""
+    name = Path(graph.file).stem
+    return sum(spec.size for file, spec in manifest.files.items() if Path(file).stem == name)
+
+
+def _states(graph: GraphSpec, *, growing: bool) -> int:
+    """Bytes of the states that do or do not have the capacity axis, for one position of it."""
+    sizes = [
+        _nbytes(state.past) for state in graph.states if (_CAPACITY in state.past.shape) is growing
+    ]
+    return sum(sizes) * (1 if graph.in_place else 2)  # past and present, unless they are one
+
+
+def _nbytes(spec: TensorSpec) -> int:
+    """Bytes of one slot's tensor, at one position."""
+    numbers = math.prod(axis for axis in spec.shape if isinstance(axis, int))
+    return numbers * np.dtype(spec.dtype).itemsize
