@@ -62,7 +62,7 @@ class Bench:
         return asdict(self)
 
 
-def bench(
+def measure(
     tts: Synthesizer,
     *,
     runs: int = 10,

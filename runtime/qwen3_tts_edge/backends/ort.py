@@ -1,6 +1,8 @@
 """ONNX Runtime on the CPU: one session a graph, every buffer bound once."""
 
 import math
+import mmap
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,11 +72,11 @@ class OrtGraph:
         self._binding = session.io_binding()
         self._inputs: dict[str, Array] = {}
         self._outputs: dict[str, Array] = {}
-        self._past = {state.past.name: self._zeros(state.past) for state in spec.states}
+        self._past = {state.past.name: self._state(state.past) for state in spec.states}
         self._present: dict[str, Array] = {}
         for state in spec.states:
             past = self._past[state.past.name]
-            present = past if spec.in_place else np.zeros_like(past)
+            present = past if spec.in_place else self._state(state.past)
             self._present[state.past.name] = present
             self._bind_input(state.past.name, past)
             self._bind_output(state.present, present)
@@ -113,6 +115,19 @@ class OrtGraph:
         self._inputs[spec.name] = np.array(value, dtype=spec.dtype, order="C")
         self._bind_input(spec.name, self._inputs[spec.name])
         return True
+
+    def _state(self, spec: TensorSpec) -> Array:
+        """Zeros whose memory is only taken when it is written: a KV cache is seldom full.
+
+        numpy asks for huge pages, and then the first position of each head takes the room of
+        all; a plain private mapping has small ones.
+        """
+        shape = [self._size(axis) for axis in spec.shape]
+        size = math.prod(shape) * np.dtype(spec.dtype).itemsize
+        if sys.platform == "win32":
+            return np.zeros(shape, spec.dtype)
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return np.frombuffer(pages, dtype=spec.dtype).reshape(shape)
 
     def _zeros(self, spec: TensorSpec) -> Array:
         return np.zeros([self._size(axis) for axis in spec.shape], dtype=spec.dtype)

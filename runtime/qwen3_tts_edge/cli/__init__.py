@@ -2,6 +2,7 @@
 
 import click
 
+from qwen3_tts_edge.cli.bench import bench
 from qwen3_tts_edge.cli.info import info
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.cli.speak import speak
@@ -23,6 +24,7 @@ def program() -> None:
 
 program.add_command(speak)
 program.add_command(info)
+program.add_command(bench)
 
 
 def main() -> None:
