@@ -8,7 +8,7 @@ from onnxscript import ir
 
 PRECISIONS = ("fp32", "int8")
 
-_BLOCK = 128
+_BLOCK, _SMALLEST_BLOCK = 128, 16  # inputs that share a scale in MatMulNBits
 _ACCURACY_LEVEL = 4  # int8 products on the CPU; without it the same node is 60 times slower
 
 
@@ -17,14 +17,15 @@ def table_dtype(precision: str) -> npt.DTypeLike:
     return np.float32 if precision == "fp32" else np.float16
 
 
-def is_quantized(name: str, precision: str) -> bool:
+def is_quantized(name: str, shape: tuple[int, ...], precision: str) -> bool:
     """Whether a weight becomes int8: the matrices of talker and predictor layers, and no other.
 
     Heads, embeddings, norms and the codec stay as they are: together they are few bytes and
-    most of the damage.
+    most of the damage. So does a matrix whose inputs cannot be cut into blocks.
     """
     return (
         precision == "int8"
+        and math.gcd(shape[0], _BLOCK) >= _SMALLEST_BLOCK
         and ".trunk.layers." in name
         and name.endswith((".qkv.weight", ".output.weight", ".gate_up.weight", ".down.weight"))
     )

@@ -40,7 +40,7 @@ def write_graph(
         for name, make in weights.items():
             array = make().numpy()
             value = model.graph.initializers[name]
-            if quantize.is_quantized(name, precision):
+            if quantize.is_quantized(name, array.shape, precision):
                 packed, scales = quantize.pack(*quantize.to_int8(array))
                 new = [
                     _initializer(model, f"{name}.int8", packed, file, data),
