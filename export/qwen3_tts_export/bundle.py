@@ -50,6 +50,7 @@ def write_bundle(
     if folder.exists():
         raise CheckpointError(f"{folder} already exists; remove it or choose another place")
     _refuse_kind(checkpoint)
+    _refuse_head_dim(checkpoint)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     _check_space(checkpoint, part.absolute().parent, precision)
@@ -169,6 +170,16 @@ def _refuse_kind(checkpoint: Checkpoint) -> None:
             f"{checkpoint.name} is a base checkpoint: it speaks only as a clone, and cloning is "
             "not implemented yet; export a CustomVoice or VoiceDesign checkpoint"
         )
+
+
+def _refuse_head_dim(checkpoint: Checkpoint) -> None:
+    for name in ("talker", "predictor"):
+        found = getattr(checkpoint.config, name).head_dim
+        if found % 16:
+            raise CheckpointError(
+                f"the {name}'s head_dim is {found}; ONNX Runtime's GroupQueryAttention needs a "
+                "multiple of 16"
+            )
 
 
 def _spec(graph: Graph, model: ir.Model) -> door.GraphSpec:
