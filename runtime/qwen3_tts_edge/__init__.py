@@ -13,7 +13,8 @@ from qwen3_tts_edge.errors import (
     Qwen3TTSError,
 )
 from qwen3_tts_edge.sampling import Sampling
-from qwen3_tts_edge.synthesizer import Audio, Chunk, Synthesizer
+from qwen3_tts_edge.speech import Audio, Chunk
+from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voice import Voice
 
 __all__ = [

@@ -139,4 +139,6 @@ class _readable_errors:  # noqa: N801  (reads as a statement)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, soundfile.LibsndfileError):
-            raise OSError(f"{self._path} cannot be written: {error.error_string}") from error
+            raise OSError(
+                f"{self._path} cannot be written ({error.error_string}); make room on its disk"
+            ) from error

@@ -111,6 +111,39 @@ def frame_count(manifest: Manifest, seconds: float) -> int:
     return math.ceil(seconds * manifest.frames_per_second)
 
 
+def frame_limit(
+    manifest: Manifest, capacity: int, prompt: int, max_seconds: float | None = None
+) -> int:
+    """How many frames an utterance may have.
+
+    Args:
+        manifest: Of the bundle.
+        capacity: Positions of the KV cache.
+        prompt: Positions of the prompt; the first frame needs no further one.
+        max_seconds: What was asked for; None is what the checkpoint asks for or, if that is less,
+            what there is room for.
+
+    Raises:
+        CapacityError: There is no room for that many beside the prompt.
+        InputError: `max_seconds` is not above 0.
+    """
+    room = capacity - prompt + 1
+    if room < 1:
+        raise CapacityError(
+            f"the prompt has {prompt} positions, the KV cache {capacity}; open the bundle with a "
+            "larger max_seconds or say less at a time"
+        )
+    if max_seconds is None:
+        return min(room, manifest.sampling.max_new_tokens - 1)
+    limit = frame_count(manifest, max_seconds)
+    if limit > room:
+        raise CapacityError(
+            f"{max_seconds} s are {limit} frames, the KV cache has room for {room} beside the "
+            "prompt; open the bundle with a larger max_seconds"
+        )
+    return limit
+
+
 def _weights(manifest: Manifest, graph: GraphSpec) -> int:
     """A graph's files share its name: `frame.onnx`, `frame.data`."""
     name = Path(graph.file).stem

@@ -1,71 +1,25 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
-import math
 import secrets
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from qwen3_tts_edge.audio import save
 from qwen3_tts_edge.backends import Graph, open_backend
-from qwen3_tts_edge.codec import RAMP, CodecDecoder, Samples, chunks
-from qwen3_tts_edge.errors import CapacityError, InputError, Qwen3TTSError
+from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
+from qwen3_tts_edge.errors import InputError, Qwen3TTSError
 from qwen3_tts_edge.frame_loop import Codes, FrameStep, frames
 from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.memory import capacity, frame_limit
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
 from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.speech import Audio, Chunk
 from qwen3_tts_edge.tokenizer import Tokenizer
 from qwen3_tts_edge.voice import Voice
-
-MAX_SECONDS = 160.0
-PROMPT_POSITIONS = 512
-"""Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of speech, playable as it is.
-
-    Attributes:
-        samples: float32 (n,) in [-1, 1], mono.
-        codes: int64 (frames, codebooks) that the samples were decoded from.
-        sample_rate: 24000.
-        metrics: Of the utterance so far; one object for all its chunks.
-    """
-
-    samples: Samples
-    codes: npt.NDArray[np.int64]
-    sample_rate: int
-    metrics: Metrics
-
-
-@dataclass(frozen=True)
-class Audio:
-    """A whole utterance.
-
-    Attributes:
-        samples: float32 (n,) in [-1, 1], mono.
-        codes: int64 (frames, codebooks).
-        sample_rate: 24000.
-        seed: Speaks the same again, given the same bundle, text and settings.
-        metrics: Where the time went, and whether speech ended by itself.
-    """
-
-    samples: Samples
-    codes: npt.NDArray[np.int64]
-    sample_rate: int
-    seed: int
-    metrics: Metrics
-
-    def save(self, path: str | Path) -> None:
-        """Write a WAV, FLAC or raw PCM file, by the ending of its name."""
-        save(path, self.samples, self.sample_rate)
 
 
 class Synthesizer:
@@ -89,7 +43,7 @@ class Synthesizer:
         backend: str,
         step_graph: Graph,
         codec_graph: Graph,
-        capacity: int,
+        positions: int,
     ) -> None:
         """Put the rooms together; `open` is the way in."""
         self.manifest = manifest
@@ -98,7 +52,7 @@ class Synthesizer:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
         self.prompts = PromptBuilder(folder, manifest, tokenizer)
         self._graphs = (step_graph, codec_graph)
-        self.step = FrameStep(step_graph, manifest, capacity)
+        self.step = FrameStep(step_graph, manifest, positions)
         self.codec = CodecDecoder(codec_graph, manifest)
         self._request = 0
 
@@ -131,15 +85,15 @@ class Synthesizer:
 
         folder = bundled_voice() if bundle is None else Path(bundle).expanduser()
         manifest = Manifest.load(folder)
-        capacity = _capacity(manifest, max_seconds)
+        positions = capacity(manifest, max_seconds)
         if verify:
             manifest.verify(folder)
         opener = open_backend(backend, threads=threads)
-        sizes = {"batch": 1, "capacity": capacity}
+        sizes = {"batch": 1, "capacity": positions}
         step, codec = (
             opener.open(folder, manifest.graphs[name], sizes) for name in (FRAME, CODEC_DECODER)
         )
-        return cls(folder, manifest, opener.name, step, codec, capacity)
+        return cls(folder, manifest, opener.name, step, codec, positions)
 
     @property
     def speakers(self) -> list[str]:
@@ -190,7 +144,7 @@ class Synthesizer:
         prompt = self.prompts.build(
             text, voice, language=language, instruct=instruct, text_layout=text_layout
         )
-        limit = self._limit(prompt, max_seconds)
+        limit = frame_limit(self.manifest, self.step.capacity, len(prompt.rows), max_seconds)
         settings = (sampling or Sampling()).over(self.manifest.sampling)
         seed = _seed(seed)
         metrics.prompt = metrics.total = time.perf_counter() - started
@@ -275,43 +229,6 @@ class Synthesizer:
 
     def _launched(self) -> float:
         return sum(graph.seconds for graph in self._graphs)
-
-    def _limit(self, prompt: Prompt, max_seconds: float | None) -> int:
-        """How many frames this request may have."""
-        positions = len(prompt.rows)
-        room = self.step.capacity - positions + 1
-        if room < 1:
-            raise CapacityError(
-                f"the prompt has {positions} positions, the KV cache {self.step.capacity}; open "
-                "the bundle with a larger max_seconds or say less at a time"
-            )
-        if max_seconds is None:
-            return min(room, self.manifest.sampling.max_new_tokens - 1)
-        limit = _frame_count(self.manifest, max_seconds)
-        if limit > room:
-            raise CapacityError(
-                f"{max_seconds} s are {limit} frames, the KV cache has room for {room} beside the "
-                "prompt; open the bundle with a larger max_seconds"
-            )
-        return limit
-
-
-def _capacity(manifest: Manifest, max_seconds: float | None) -> int:
-    """Positions of the KV cache, for `max_seconds` of speech and its prompt."""
-    wanted = _frame_count(manifest, MAX_SECONDS if max_seconds is None else max_seconds)
-    if max_seconds is not None and wanted >= manifest.max_positions:
-        longest = (manifest.max_positions - 1) / manifest.frames_per_second
-        raise CapacityError(
-            f"max_seconds {max_seconds} is more than this checkpoint's {manifest.max_positions} "
-            f"positions hold; at most {longest:.1f} s, prompt included"
-        )
-    return min(wanted + PROMPT_POSITIONS, manifest.max_positions)
-
-
-def _frame_count(manifest: Manifest, seconds: float) -> int:
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"max_seconds is {seconds}; it must be above 0")
-    return math.ceil(seconds * manifest.frames_per_second)
 
 
 def _seed(seed: int | None) -> int:

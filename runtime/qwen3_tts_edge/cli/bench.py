@@ -21,9 +21,7 @@ Examples:
 @click.option("--seconds", type=float, default=4.0, show_default=True, help="Length of a run.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core.")
-def bench(
-    bundle: str | None, runs: int, seconds: float, backend: str, threads: int | None
-) -> None:
+def bench(bundle: str | None, runs: int, seconds: float, backend: str, threads: int | None) -> None:
     """Measure how fast BUNDLE speaks on this machine.
 
     Without BUNDLE the voice that comes with the package is measured.

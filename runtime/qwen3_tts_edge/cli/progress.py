@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from qwen3_tts_edge.metrics import Metrics
-from qwen3_tts_edge.synthesizer import Chunk
+from qwen3_tts_edge.speech import Chunk
 
 _ERASE = "\r\x1b[K"
 

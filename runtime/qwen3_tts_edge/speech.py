@@ -1,0 +1,51 @@
+"""What is spoken: chunks while it is made, the whole when it is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge.audio import save
+from qwen3_tts_edge.codec import Samples
+from qwen3_tts_edge.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of speech, playable as it is.
+
+    Attributes:
+        samples: float32 (n,) in [-1, 1], mono.
+        codes: int64 (frames, codebooks) that the samples were decoded from.
+        sample_rate: 24000.
+        metrics: Of the utterance so far; one object for all its chunks.
+    """
+
+    samples: Samples
+    codes: npt.NDArray[np.int64]
+    sample_rate: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A whole utterance.
+
+    Attributes:
+        samples: float32 (n,) in [-1, 1], mono.
+        codes: int64 (frames, codebooks).
+        sample_rate: 24000.
+        seed: Speaks the same again, given the same bundle, text and settings.
+        metrics: Where the time went, and whether speech ended by itself.
+    """
+
+    samples: Samples
+    codes: npt.NDArray[np.int64]
+    sample_rate: int
+    seed: int
+    metrics: Metrics
+
+    def save(self, path: str | Path) -> None:
+        """Write a WAV, FLAC or raw PCM file, by the ending of its name."""
+        save(path, self.samples, self.sample_rate)
