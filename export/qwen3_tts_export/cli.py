@@ -36,11 +36,11 @@ NAME is one of:
     cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
 )
 @click.version_option(package_name="qwen3-tts-edge", message="%(prog)s %(version)s")
-def program() -> None:
+def commands() -> None:
     """Turn Qwen3-TTS checkpoints into bundles that qwen3-tts-edge speaks from."""
 
 
-@program.command(epilog=_EXAMPLES)
+@commands.command(epilog=_EXAMPLES)
 @click.argument("checkpoint")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The bundle; must not exist.")
 @click.option(
@@ -69,7 +69,7 @@ def bundle(checkpoint: str, output: str, precision: str, revision: str | None) -
     click.echo(f"{folder}: {opened.name} in {precision}, {size / 1e6:.1f} MB", err=True)
 
 
-@program.command("random", epilog=_RANDOM_EXAMPLES)
+@commands.command("random", epilog=_RANDOM_EXAMPLES)
 @click.argument("name")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Where; must not exist.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same bytes.")
@@ -125,4 +125,4 @@ def _progress_bar() -> Iterator[Callable[[str, float], None]]:
 
 def main() -> None:
     """Entry point of the console script."""
-    program.run()
+    commands.run()

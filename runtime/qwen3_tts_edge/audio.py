@@ -69,7 +69,7 @@ class AudioFile:
     """
 
     def __init__(self, path: str | Path, sample_rate: int) -> None:
-        """Open for writing, under the name `<name>.<process id>.part`.
+        """Say where; `with` opens it, under the name `<name>.<process id>.part`.
 
         Raises:
             InputError: `path` could not be written, see `check_path`.
@@ -77,12 +77,7 @@ class AudioFile:
         self._path = Path(path)
         check_path(self._path)
         self._part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
-        kind = FORMATS[self._path.suffix.lower()]
-        endian = "LITTLE" if kind == "RAW" else "FILE"
-        with _readable_errors(self._path):
-            self._file = soundfile.SoundFile(
-                self._part, "w", sample_rate, 1, "PCM_16", endian=endian, format=kind
-            )
+        self._sample_rate = sample_rate
 
     def write(self, samples: npt.NDArray[np.float32]) -> None:
         """Append float32 (n,); what lies outside [-1, 1] is clipped.
@@ -95,6 +90,16 @@ class AudioFile:
             self._file.write(np.frombuffer(to_pcm(samples), "<i2"))
 
     def __enter__(self) -> Self:
+        kind = FORMATS[self._path.suffix.lower()]
+        endian = "LITTLE" if kind == "RAW" else "FILE"
+        try:
+            with _readable_errors(self._path):
+                self._file = soundfile.SoundFile(
+                    self._part, "w", self._sample_rate, 1, "PCM_16", endian=endian, format=kind
+                )
+        except BaseException:  # Ctrl-C too
+            self._part.unlink(missing_ok=True)
+            raise
         return self
 
     def __exit__(

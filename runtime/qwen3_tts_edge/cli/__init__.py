@@ -18,15 +18,15 @@ Examples:
     cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
 )
 @click.version_option(package_name="qwen3-tts-edge", message="%(prog)s %(version)s")
-def program() -> None:
+def commands() -> None:
     """Speak with Qwen3-TTS from ONNX graphs, without PyTorch."""
 
 
-program.add_command(speak)
-program.add_command(info)
-program.add_command(bench)
+commands.add_command(speak)
+commands.add_command(info)
+commands.add_command(bench)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    program.run()
+    commands.run()

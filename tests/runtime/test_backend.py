@@ -1,0 +1,98 @@
+"""A backend is the one that was asked for, or an error says so."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.backends import BACKENDS, open_backend
+from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
+
+
+def test_an_unknown_backend(voice_bundle: Path) -> None:
+    message = f"backend 'abacus' is unknown; choose one of {', '.join(BACKENDS)}"
+    with pytest.raises(BackendError, match=message):
+        Synthesizer.open(voice_bundle, backend="abacus")
+
+
+def test_a_backend_that_fell_back_in_silence(
+    voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qwen3_tts_edge.backends import ort
+
+    class Elsewhere:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def get_providers(self) -> list[str]:
+            return ["AbacusExecutionProvider", "CPUExecutionProvider"]
+
+    monkeypatch.setattr(ort.ort, "InferenceSession", Elsewhere)
+    message = "asked for CPUExecutionProvider, ONNX Runtime runs AbacusExecutionProvider"
+    with pytest.raises(BackendError, match=message):
+        Synthesizer.open(voice_bundle, backend="ort-cpu")
+
+
+def test_onnxruntime_is_not_installed(voice_bundle: Path) -> None:
+    code = f"""
+import sys
+sys.modules["onnxruntime"] = None
+from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.errors import BackendError
+try:
+    Synthesizer.open({str(voice_bundle)!r})
+except BackendError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = "ONNX Runtime is not installed; run: pip install 'qwen3-tts-edge[cpu]'"
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("name", [FRAME, CODEC_DECODER])
+@pytest.mark.parametrize("kind", ["onnx", "data"])
+def test_a_graph_that_cannot_be_loaded(
+    voice_bundle: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    """What hashes would have found is still one readable error without them."""
+    for ending in ("onnx", "data"):
+        shutil.copy(voice_bundle / f"{name}.{ending}", tmp_path)
+    damaged = tmp_path / f"{name}.{kind}"
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 3])
+    graph = Manifest.load(voice_bundle).graphs[name]
+    with pytest.raises(BundleError, match=rf"{name}\.onnx cannot be loaded by ONNX Runtime"):
+        open_backend("ort-cpu").open(tmp_path, graph, {"batch": 1, "capacity": 16})
+
+
+def test_outputs_are_the_callers_to_keep(voice_bundle: Path) -> None:
+    graph = Manifest.load(voice_bundle).graphs[CODEC_DECODER]
+    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph, {"batch": 1})
+    codes = np.zeros((1, 2, 16), np.int64)
+    first = codec.run({"codes": codes, "position": np.array([0])})["samples"]
+    kept = first.copy()
+    codec.run({"codes": codes + 5, "position": np.array([2])})
+    assert np.array_equal(first, kept)
+
+
+def test_reset_takes_names_or_all(voice_bundle: Path) -> None:
+    graph = Manifest.load(voice_bundle).graphs[CODEC_DECODER]
+    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph, {"batch": 1})
+    inputs = {"codes": np.full((1, 3, 16), 7), "position": np.array([0])}
+    fresh = codec.run(inputs)["samples"]
+    assert not np.array_equal(codec.run(inputs)["samples"], fresh)
+    codec.reset()
+    assert np.array_equal(codec.run(inputs)["samples"], fresh)
+    codec.reset("past.pre_conv")
+    assert not np.array_equal(codec.run(inputs)["samples"], fresh)
+
+
+def test_the_time_in_launches_is_counted(voice_bundle: Path) -> None:
+    graph = Manifest.load(voice_bundle).graphs[CODEC_DECODER]
+    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph, {"batch": 1})
+    assert codec.seconds == 0
+    codec.run({"codes": np.zeros((1, 1, 16), np.int64), "position": np.array([0])})
+    assert 0 < codec.seconds < 10

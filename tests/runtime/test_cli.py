@@ -1,0 +1,349 @@
+"""The command line, in this process and as the program that people run."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from qwen3_tts_edge import Sampling, Synthesizer, Voice, bundled
+from qwen3_tts_edge.audio import to_pcm
+from qwen3_tts_edge.cli import commands
+from qwen3_tts_edge.manifest import FILE
+from tiny import EDGE_VOICE
+
+TEXT = "Set a timer for ten minutes."
+PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
+LONG = "The train to the coast leaves at seven, and the last one back is before midnight. " * 20
+
+
+@pytest.fixture(autouse=True)
+def _here(voice_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, with the bundled voice as the default model."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", str(voice_bundle))
+
+
+def run(*args: str, text: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(commands, [str(arg) for arg in args], input=text)
+
+
+def left() -> list[str]:
+    return sorted(path.name for path in Path.cwd().iterdir())
+
+
+# Speaking
+
+
+def test_speak_writes_what_the_synthesizer_says(voice_bundle: Path) -> None:
+    done = run("speak", TEXT, "--seed", "3")
+    assert done.exit_code == 0, done.output
+    assert left() == ["speech.wav"]
+    expected = Synthesizer.open(voice_bundle).speak(TEXT, seed=3)
+    numbers, rate = soundfile.read("speech.wav", dtype="int16")
+    assert rate == 24000
+    assert np.array_equal(numbers, np.frombuffer(to_pcm(expected.samples), "<i2"))
+    assert done.stdout == ""
+    line = r"speech\.wav: \d\.\d\d s of speech, TTFA \d+ ms, RTF \d+\.\d{3}, seed 3\n"
+    assert re.fullmatch(line, done.stderr)
+
+
+def test_flac_and_pcm_hold_the_same() -> None:
+    for name in ("a.wav", "a.flac", "a.pcm"):
+        assert run("speak", TEXT, "-o", name, "--seed", "3", "--max-seconds", "1").exit_code == 0
+    wav, flac = (soundfile.read(name, dtype="int16")[0] for name in ("a.wav", "a.flac"))
+    assert np.array_equal(wav, flac)
+    assert wav.tobytes() == Path("a.pcm").read_bytes()
+
+
+def test_a_cut_is_a_warning() -> None:
+    done = run("speak", TEXT, "--max-seconds", "0.4")
+    assert done.exit_code == 0
+    assert "0.40 s of speech" in done.stderr
+    assert "warning: the speech was cut after 0.40 s, before its end; raise" in done.stderr
+
+
+def test_the_seed_that_is_told_speaks_the_same_again() -> None:
+    first = run("speak", TEXT, "-o", "1.pcm", "--max-seconds", "0.5")
+    (seed,) = re.findall(r"seed (\d+)", first.stderr)
+    run("speak", TEXT, "-o", "2.pcm", "--max-seconds", "0.5", "--seed", seed)
+    assert Path("1.pcm").read_bytes() == Path("2.pcm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "given"),
+    [
+        (["-f", "text.txt"], None),
+        (["--file", "-"], TEXT.encode()),
+        (["-"], TEXT.encode()),
+        ([], TEXT.encode()),
+        ([], b"\xef\xbb\xbf" + TEXT.encode() + b"\r\n"),
+    ],
+)
+def test_the_text_from_elsewhere(args: list[str], given: bytes | None) -> None:
+    Path("text.txt").write_text(f"\n{TEXT}\n", encoding="utf-8")
+    settings = ("--seed", "3", "--max-seconds", "0.5", "-o")
+    assert run("speak", *args, *settings, "a.pcm", text=given).exit_code == 0
+    assert run("speak", TEXT, *settings, "b.pcm").exit_code == 0
+    assert Path("a.pcm").read_bytes() == Path("b.pcm").read_bytes()
+
+
+def test_every_setting_arrives(voice_bundle: Path) -> None:
+    settings = {
+        "temperature": 0.8,
+        "top_k": 20,
+        "top_p": 0.9,
+        "repetition_penalty": 1.2,
+        "subtalker_temperature": 0.7,
+        "subtalker_top_k": 30,
+        "subtalker_top_p": 0.8,
+    }
+    options = [str(x) for name in settings for x in (f"--{name.replace('_', '-')}", settings[name])]
+    others = ["--speaker", "Heart", "--language", "english", "--threads", "1", "--seed", "3"]
+    others += ["--chunk-frames", "3,5", "--backend", "ort-cpu", "--text-layout", "upfront"]
+    done = run("speak", TEXT, "-o", "a.pcm", "--max-seconds", "0.8", *options, *others)
+    assert done.exit_code == 0, done.output
+    expected = Synthesizer.open(voice_bundle, threads=1).speak(
+        TEXT,
+        Voice.speaker("heart"),
+        language="english",
+        text_layout="upfront",
+        sampling=Sampling(**settings),
+        seed=3,
+        max_seconds=0.8,
+        chunk_frames=(3, 5),
+    )
+    assert Path("a.pcm").read_bytes() == to_pcm(expected.samples)
+
+
+def test_greedy() -> None:
+    for name, seed in (("a.pcm", "1"), ("b.pcm", "2")):
+        run("speak", TEXT, "-o", name, "--greedy", "--seed", seed, "--max-seconds", "0.5")
+    assert Path("a.pcm").read_bytes() == Path("b.pcm").read_bytes()
+
+
+def test_list_speakers() -> None:
+    assert run("speak", "--list-speakers").stdout.split() == ["heart", "low"]
+
+
+# Refusing
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["speak", ""], 2, "the text is empty"),
+        (["speak", "a <|im_end|>"], 2, "a control token"),
+        (["speak", TEXT, "--speaker", "bob"], 2, "choose one of heart, low"),
+        (["speak", TEXT, "--language", "latin"], 2, "choose one of auto, english"),
+        (["speak", TEXT, "--design", "old"], 2, "named voices and designs none"),
+        (["speak", TEXT, "--speaker", "heart", "--design", "x"], 2, "both --speaker and --design"),
+        (["speak", TEXT, "--file", "x"], 2, "both TEXT and --file were given; choose one"),
+        (["speak", "--file", "no.txt"], 1, "no.txt: No such file or directory"),
+        (["speak", TEXT, "--temperature", "0"], 2, "temperature is 0.0; it must be above 0"),
+        (["speak", TEXT, "--temperature", "hot"], 2, "'hot' is not a valid float"),
+        (["speak", TEXT, "--top-p", "2"], 2, "top_p is 2.0; it must be above 0 and at most 1"),
+        (["speak", TEXT, "--greedy", "--top-k", "5"], 2, "drop --top-k"),
+        (["speak", TEXT, "--seed", "-1"], 2, "-1 is not in the range"),
+        (["speak", TEXT, "--seed", str(2**64)], 2, "is not in the range"),
+        (["speak", TEXT, "--max-seconds", "0"], 2, "max_seconds is 0.0; it must be above 0"),
+        (["speak", TEXT, "--max-seconds", "90"], 2, "1024 positions hold"),
+        (["speak", TEXT, "--chunk-frames", "1,x"], 2, "not whole numbers from 1, such as 1,2,4,8"),
+        (["speak", TEXT, "--chunk-frames", "0"], 2, "not whole numbers from 1"),
+        (["speak", TEXT, "--text-layout", "x"], 2, "'upfront', 'streamed'"),
+        (["speak", TEXT, "--backend", "abacus"], 2, "'ort-cpu'"),
+        (["speak", TEXT, "--threads", "0"], 2, "0 is not in the range"),
+        (["speak", TEXT, "-o", "a.mp3"], 2, "cannot write .mp3; use .wav, .flac, .pcm"),
+        (["speak", TEXT, "-o", "no/a.wav"], 2, "no is not a folder; make it first"),
+        (["speak", TEXT, "--model", "nothing"], 1, "nothing is not a bundle"),
+        (["speak", TEXT, "--model", str(EDGE_VOICE)], 1, "qwen3-tts-export bundle"),
+        (["speak", TEXT, "--voice", "x"], 2, "No such option '--voice'"),
+        (["info", "nothing"], 1, "nothing is not a bundle"),
+        (["info", "--max-seconds", "90"], 2, "1024 positions hold"),
+        (["shout"], 2, "No such command 'shout'"),
+        (["bench", "nothing"], 1, "nothing is not a bundle"),
+        (["--shout"], 2, "No such option '--shout'"),
+    ],
+)
+def test_what_is_refused(
+    args: list[str], code: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, without a traceback, without a file, and before any graph is loaded."""
+    from qwen3_tts_edge.backends.ort import OrtBackend
+
+    def load(*_: object) -> None:
+        pytest.fail("a graph was loaded")
+
+    monkeypatch.setattr(OrtBackend, "open", load)
+    done = run(*args)
+    assert (done.exit_code, done.stdout) == (code, "")
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("error: ")
+    assert message in first
+    assert all(line.startswith("help:  ") and line.endswith(" --help") for line in rest)
+    assert left() == []
+
+
+def test_text_that_is_no_utf8() -> None:
+    Path("latin.txt").write_bytes("Grüße".encode("latin-1"))
+    done = run("speak", "-f", "latin.txt")
+    assert (done.exit_code, left()) == (2, ["latin.txt"])
+    assert done.stderr == "error: latin.txt is not UTF-8 text: byte 2 is 0xfc; convert it\n"
+
+
+def test_a_damaged_bundle(voice_bundle: Path) -> None:
+    shutil.copytree(voice_bundle, "bundle")
+    with Path("bundle/frame.data").open("r+b") as file:
+        file.write(b"\x01\x02\x03")
+    done = run("speak", TEXT, "--model", "bundle")
+    assert (done.exit_code, left()) == (1, ["bundle"])
+    assert "frame.data is not what was exported" in done.stderr
+    assert "frame.data is not what" in run("info", "bundle", "--verify").stderr
+    assert run("info", "bundle").exit_code == 0
+
+
+def test_debug_shows_where() -> None:
+    done = run("speak", "", "--debug")
+    assert done.exit_code == 2
+    assert "Traceback" in done.stderr
+    assert "error: the text is empty" in done.stderr
+
+
+def test_without_the_bundled_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QWEN3_TTS_EDGE_MODEL")
+    monkeypatch.setattr(bundled, "__file__", str(Path("site/qwen3_tts_edge/bundled.py").absolute()))
+    done = run("speak", TEXT)
+    assert done.exit_code == 1
+    assert (
+        "error: the bundled voice has not been exported yet; run: qwen3-tts-export" in done.stderr
+    )
+
+
+# Information
+
+
+def test_info(voice_bundle: Path) -> None:
+    done = run("info", str(voice_bundle), "--verify")
+    assert done.exit_code == 0
+    for expected in (
+        r"checkpoint +edge-voice, custom_voice, tiny",
+        r"precision +int8",
+        r"flavour +ort",
+        r"speakers +heart, low",
+        r"languages +english",
+        r"text layout +streamed",
+        r"sampling +temperature 0\.6, top_k 50, top_p 1\.0, repetition_penalty 1\.05",
+        r"KV cache +4\.2 MB for 1024 positions, 82 s of prompt and speech; 51\.2 kB a second",
+        r"tables +1\.1 MB on disk, mapped",
+        r"7 files are what was exported",
+    ):
+        assert re.search(expected, done.stdout), expected
+
+
+def test_info_for_machines(voice_bundle: Path) -> None:
+    done = run("info", "--json", "--max-seconds", "10")
+    found = json.loads(done.stdout)
+    assert found["manifest"] == json.loads((voice_bundle / FILE).read_text())
+    assert found["memory"]["capacity"] == 125 + 512
+    assert found["memory"]["kv_cache"] == 637 * 4096
+    assert found["verified"] is False
+    assert found["bundle"] == str(voice_bundle)
+
+
+def test_info_of_a_design_bundle(voice_bundle: Path) -> None:
+    content = json.loads((voice_bundle / FILE).read_text())
+    content["checkpoint"]["model_type"], content["speakers"] = "voice_design", {}
+    Path(FILE).write_text(json.dumps(content))
+    assert "as described with --design" in run("info", ".").stdout
+    listed = run("speak", "--model", ".", "--list-speakers")
+    assert (listed.exit_code, listed.stdout) == (0, "")
+    assert "describe a voice with --design" in listed.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--help"], ["-h"]])
+def test_help(args: list[str]) -> None:
+    done = run(*args)
+    assert done.exit_code == 0
+    assert "speak" in done.stdout
+    assert "info" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["speak", "info"])
+def test_help_has_examples(command: str) -> None:
+    assert f"qwen3-tts-edge {command}" in run(command, "--help").stdout.split("Examples:")[1]
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"\S+ \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+# As a process
+
+
+def test_stdout_is_only_sound() -> None:
+    args = [*PROGRAM, "speak", "--seed", "3", "-o"]
+    streamed = subprocess.run([*args, "-"], input=TEXT.encode(), capture_output=True, check=True)
+    subprocess.run([*args, "a.pcm"], input=TEXT.encode(), capture_output=True, check=True)
+    assert streamed.stdout == Path("a.pcm").read_bytes()
+    assert streamed.stderr.startswith(b"stdout: ")
+
+
+def test_sound_comes_while_it_is_made() -> None:
+    args = [*PROGRAM, "speak", LONG, "-o", "-", "--seed", "3"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert len(process.stdout.read(2 * 1920)) == 2 * 1920
+        assert process.poll() is None
+        process.kill()
+
+
+def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+    args = [*PROGRAM, "speak", LONG, "-o", "-", "--seed", "3"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(100)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_being_stopped_leaves_nothing(sent: signal.Signals, code: int) -> None:
+    args = [*PROGRAM, "speak", LONG, "-o", "a.wav", "--chunk-frames", "1"]
+    with subprocess.Popen(args, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not any(map(os.path.getsize, left())) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [name.endswith(".part") for name in left()] == [True]
+        process.send_signal(sent)
+        assert process.wait(60) == code
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+    assert left() == []
+
+
+def test_on_a_terminal_it_shows_progress_and_takes_no_sound() -> None:
+    mine, theirs = pty.openpty()
+    args = [*PROGRAM, "speak", TEXT, "--seed", "3", "--max-seconds", "0.4"]
+    subprocess.run([*args, "-o", "a.wav"], stderr=theirs, check=True)
+    shown = os.read(mine, 4096).decode()
+    assert "\r\x1b[K0.1 s\r\x1b[K0.2 s\r\x1b[K0.4 s\r\x1b[Ka.wav: 0.40 s of speech" in shown
+    refused = subprocess.run([*args, "-o", "-"], stdout=theirs, stderr=subprocess.PIPE, check=False)
+    assert refused.returncode == 2
+    assert b"error: -o - would print sound on the terminal" in refused.stderr
+    silent = subprocess.run(
+        [*PROGRAM, "speak"], stdin=theirs, stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    assert silent.returncode == 2
+    assert b"error: nothing to say; give a TEXT" in silent.stderr

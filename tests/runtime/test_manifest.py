@@ -1,0 +1,156 @@
+"""The door: what is not exactly a bundle of this version is refused, and the message says how."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.errors import BundleError
+from qwen3_tts_edge.manifest import FILE, FORMAT, Manifest
+from tiny import EDGE_VOICE
+
+Content = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def copy(voice_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy whose files may be damaged, and must be mended."""
+    return shutil.copytree(voice_bundle, tmp_path_factory.mktemp("copy") / "bundle")
+
+
+def rewritten(bundle: Path, folder: Path, change: Callable[[Content], object]) -> Path:
+    """A folder with only a manifest, that of `bundle` with a change."""
+    content = json.loads((bundle / FILE).read_text())
+    change(content)
+    (folder / FILE).write_text(json.dumps(content))
+    return folder
+
+
+def test_what_is_saved_is_what_is_loaded(voice_bundle: Path, tmp_path: Path) -> None:
+    manifest = Manifest.load(voice_bundle)
+    manifest.save(tmp_path)
+    assert Manifest.load(tmp_path) == manifest
+    assert (tmp_path / FILE).read_bytes() == (voice_bundle / FILE).read_bytes()
+
+
+def test_frames_per_second(voice_bundle: Path) -> None:
+    assert Manifest.load(voice_bundle).frames_per_second == 12.5
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty"])
+def test_a_folder_that_is_no_bundle(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError, match=rf"{name} is not a bundle: no manifest\.json"):
+        Synthesizer.open(tmp_path / name)
+
+
+def test_a_checkpoint_is_no_bundle_and_the_message_says_how_to_make_one() -> None:
+    with pytest.raises(BundleError, match="qwen3-tts-export bundle"):
+        Synthesizer.open(EDGE_VOICE)
+
+
+@pytest.mark.parametrize("found", [FORMAT - 1, FORMAT + 1, 99])
+def test_another_format(voice_bundle: Path, tmp_path: Path, found: int) -> None:
+    """Said before anything else about it, because other formats have other keys."""
+    folder = rewritten(voice_bundle, tmp_path, lambda m: m.update(format=found, new_key=1))
+    message = rf"is format {found}, this version reads format {FORMAT}; export the checkpoint again"
+    with pytest.raises(BundleError, match=message):
+        Manifest.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(colour="red"), "damaged: .*unknown field `colour`"),
+        (lambda m: m["graphs"]["frame"].update(extra=1), r"unknown field `extra` - at .*graphs"),
+        (lambda m: m.pop("precision"), "missing required field `precision`"),
+        (lambda m: m.pop("format"), "missing required field `format`"),
+        (lambda m: m.update(codebooks="16"), r"Expected `int`, got `str` - at `\$\.codebooks`"),
+        (lambda m: m["sampling"].pop("top_k"), "missing required field `top_k`"),
+    ],
+)
+def test_unknown_missing_and_wrong_keys(
+    voice_bundle: Path, tmp_path: Path, change: Callable[[Content], object], message: str
+) -> None:
+    with pytest.raises(BundleError, match=message):
+        Manifest.load(rewritten(voice_bundle, tmp_path, change))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_a_damaged_manifest(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(
+        BundleError, match=r"manifest\.json is damaged: .*; export the bundle again"
+    ):
+        Manifest.load(tmp_path)
+
+
+def test_a_cut_manifest(voice_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes((voice_bundle / FILE).read_bytes()[:-100])
+    with pytest.raises(BundleError, match="is damaged"):
+        Manifest.load(tmp_path)
+
+
+def test_a_whole_bundle_passes(copy: Path) -> None:
+    Manifest.load(copy).verify(copy)
+
+
+def bundle_files() -> list[str]:
+    graphs = [f"{name}.{kind}" for name in ("frame", "codec_decoder") for kind in ("onnx", "data")]
+    return [*graphs, "text_rows.npy", "codec_rows.npy", "tokenizer.json"]
+
+
+def test_every_file_is_in_the_manifest(copy: Path) -> None:
+    assert sorted(Manifest.load(copy).files) == sorted(bundle_files())
+    assert sorted(path.name for path in copy.iterdir()) == sorted([*bundle_files(), FILE])
+
+
+@pytest.mark.parametrize("name", bundle_files())
+def test_one_flipped_byte(copy: Path, name: str) -> None:
+    path = copy / name
+    middle = path.stat().st_size // 2
+    with path.open("r+b") as file:
+        file.seek(middle)
+        (byte,) = file.read(1)
+        file.seek(middle)
+        file.write(bytes([byte ^ 1]))
+    try:
+        message = rf"{re.escape(name)} is not what was exported: its sha256 differs"
+        with pytest.raises(BundleError, match=message):
+            Synthesizer.open(copy)
+    finally:
+        with path.open("r+b") as file:
+            file.seek(middle)
+            file.write(bytes([byte]))
+
+
+@pytest.mark.parametrize("name", bundle_files())
+def test_a_cut_file(copy: Path, name: str) -> None:
+    path = copy / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    try:
+        message = (
+            rf"{re.escape(name)} has {len(whole) - 1} bytes, the manifest says {len(whole)}; "
+            "export it again"
+        )
+        with pytest.raises(BundleError, match=message):
+            Synthesizer.open(copy)
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", bundle_files())
+def test_a_missing_file(copy: Path, name: str) -> None:
+    away = (copy / name).rename(copy.parent / name)
+    try:
+        message = rf"{re.escape(name)} is missing; export the bundle again"
+        with pytest.raises(BundleError, match=message):
+            Synthesizer.open(copy)
+    finally:
+        away.rename(copy / name)

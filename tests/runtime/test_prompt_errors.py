@@ -1,0 +1,149 @@
+"""What cannot be spoken is refused, and the message says what can."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from qwen3_tts_edge import Sampling, Voice
+from qwen3_tts_edge.errors import BundleError, InputError, Qwen3TTSError
+from qwen3_tts_edge.manifest import TEXT_ROWS, TOKENIZER, Manifest
+from qwen3_tts_edge.prompt import PromptBuilder
+from qwen3_tts_edge.tokenizer import Tokenizer
+
+SPEAKERS = {"vivian": 3, "ryan": 1, "eric": 2}
+
+
+def builder(bundle: Path, **changes: object) -> PromptBuilder:
+    """A prompt builder over the voice's tables, for another checkpoint than it is."""
+    manifest = Manifest.load(bundle)
+    kind = changes.pop("kind", "custom_voice")
+    origin = msgspec.structs.replace(manifest.checkpoint, model_type=kind)
+    changes = {"speakers": SPEAKERS, "dialects": {}} | changes
+    manifest = msgspec.structs.replace(manifest, checkpoint=origin, **changes)
+    return PromptBuilder(bundle, manifest, Tokenizer.load(bundle / TOKENIZER))
+
+
+@pytest.fixture
+def custom(voice_bundle: Path) -> PromptBuilder:
+    languages = {"english": 5, "chinese": 6, "sichuan_dialect": 7}
+    return builder(
+        voice_bundle, languages=languages, dialects={"eric": "sichuan_dialect"}, takes_instruct=True
+    )
+
+
+@pytest.fixture
+def design(voice_bundle: Path) -> PromptBuilder:
+    return builder(voice_bundle, kind="voice_design", speakers={})
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t  \r\n", "\u3000"])
+def test_nothing_to_say(custom: PromptBuilder, text: str) -> None:
+    with pytest.raises(InputError, match="the text is empty; give at least one word to say"):
+        custom.build(text)
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<tts_pad>", "<|endoftext|>"])
+def test_control_tokens_are_no_words(custom: PromptBuilder, token: str) -> None:
+    with pytest.raises(InputError) as caught:
+        custom.build(f"Say {token} now.")
+    assert f"the text contains {token}, a control token" in str(caught.value)
+    with pytest.raises(InputError, match="control token"):
+        custom.build("Hello.", instruct=f"angry {token}")
+
+
+def test_a_text_that_is_no_unicode(custom: PromptBuilder) -> None:
+    with pytest.raises(InputError, match=r"the text is not valid Unicode: .* at character 4"):
+        custom.build("abc \udcff")
+
+
+def test_an_unknown_speaker(custom: PromptBuilder) -> None:
+    message = "speaker 'bob' is unknown; choose one of eric, ryan, vivian"
+    with pytest.raises(InputError, match=message):
+        custom.build("Hello.", Voice.speaker("bob"))
+
+
+def test_a_speaker_without_a_name() -> None:
+    with pytest.raises(InputError, match="the speaker's name is empty"):
+        Voice.speaker("  ")
+
+
+def test_an_unknown_language(custom: PromptBuilder) -> None:
+    message = "language 'klingon' is unknown; choose one of auto, chinese, english"
+    with pytest.raises(InputError, match=message):
+        custom.build("Hello.", language="Klingon")
+
+
+def test_a_dialect_comes_with_its_speaker_and_is_no_language(custom: PromptBuilder) -> None:
+    with pytest.raises(InputError, match="language 'sichuan_dialect' is unknown"):
+        custom.build("Hello.", language="sichuan_dialect")
+
+
+def test_an_unknown_layout(custom: PromptBuilder) -> None:
+    with pytest.raises(InputError, match="text layout 'x' is unknown; use upfront or streamed"):
+        custom.build("Hello.", text_layout="x")
+
+
+def test_an_instruction_where_none_is_taken(voice_bundle: Path) -> None:
+    deaf = builder(voice_bundle, takes_instruct=False)
+    with pytest.raises(InputError, match=r"takes no instruction; the 1\.7B CustomVoice does"):
+        deaf.build("Hello.", instruct="angry")
+    blank = deaf.build("Hello.", instruct="  ")
+    assert len(blank.rows) == len(deaf.build("Hello.").rows)
+
+
+def test_a_description_where_voices_have_names(custom: PromptBuilder) -> None:
+    message = "has named voices and designs none; choose one of eric, ryan, vivian"
+    with pytest.raises(InputError, match=message):
+        custom.build("Hello.", Voice.design("an old man"))
+
+
+@pytest.mark.parametrize("voice", [None, Voice.speaker("ryan")])
+def test_a_name_where_voices_are_described(design: PromptBuilder, voice: Voice | None) -> None:
+    with pytest.raises(InputError, match="designs its voices: describe one"):
+        design.build("Hello.", voice)
+
+
+def test_an_instruction_beside_a_description(design: PromptBuilder) -> None:
+    with pytest.raises(InputError, match="takes its instruction as the voice's description"):
+        design.build("Hello.", Voice.design("an old man"), instruct="angry")
+
+
+def test_names_are_taken_in_any_letter_case(custom: PromptBuilder) -> None:
+    loud = custom.build("Hello.", Voice.speaker(" RYAN "), language=" English ")
+    quiet = custom.build("Hello.", Voice.speaker("ryan"), language="english")
+    assert (loud.rows == quiet.rows).all()
+
+
+def test_a_damaged_table(voice_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / TEXT_ROWS).write_bytes(b"\x93NUMPY")
+    tokenizer = Tokenizer.load(voice_bundle / TOKENIZER)
+    with pytest.raises(BundleError, match=r"text_rows\.npy cannot be read .*; export the bundle"):
+        PromptBuilder(tmp_path, Manifest.load(voice_bundle), tokenizer)
+
+
+@pytest.mark.parametrize("name", ["temperature", "subtalker_temperature", "repetition_penalty"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_settings_that_must_be_positive(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=rf"{name} is {value}; it must be above 0"):
+        Sampling(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["top_p", "subtalker_top_p"])
+@pytest.mark.parametrize("value", [0, -0.1, 1.01, float("nan")])
+def test_settings_that_are_a_share(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=rf"{name} is {value}; it must be above 0 and at most 1"):
+        Sampling(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["top_k", "subtalker_top_k"])
+def test_settings_that_are_a_count(name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name} is -1; it must be 0 \(keep all codes\) or more"):
+        Sampling(**{name: -1})
+    assert Sampling(**{name: 0})
+
+
+def test_every_refusal_is_of_the_family_and_a_value_error(custom: PromptBuilder) -> None:
+    for kind in (Qwen3TTSError, ValueError):
+        with pytest.raises(kind):
+            custom.build("")

@@ -1,0 +1,200 @@
+"""The bundled voice speaks: chunks, seeds, limits, and what is refused before the first frame."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qwen3_tts_edge import CapacityError, InputError, Qwen3TTSError, Sampling, Synthesizer, Voice
+
+TEXT = "Set a timer for ten minutes."
+
+
+@pytest.fixture(scope="module")
+def tts(voice_bundle: Path) -> Synthesizer:
+    return Synthesizer.open(voice_bundle)
+
+
+def test_it_speaks_and_ends_by_itself(tts: Synthesizer) -> None:
+    audio = tts.speak(TEXT, seed=3)
+    assert audio.sample_rate == 24000
+    assert audio.samples.dtype == np.float32
+    assert audio.samples.shape == (1920 * len(audio.codes),)
+    assert audio.codes.shape[1] == 16
+    assert audio.codes.dtype == np.int64
+    assert 0 <= audio.codes.min() <= audio.codes.max() < 512
+    assert 1 < len(audio.samples) / 24000 < 4
+    assert audio.metrics.ended is True
+    assert audio.seed == 3
+
+
+def test_chunks_put_together_are_the_whole(tts: Synthesizer) -> None:
+    whole = tts.speak(TEXT, seed=4, chunk_frames=(400,))
+    for sizes in ((1,), (1, 2, 4, 8), (5,)):
+        pieces = list(tts.stream(TEXT, seed=4, chunk_frames=sizes))
+        assert np.array_equal(np.concatenate([piece.codes for piece in pieces]), whole.codes)
+        samples = np.concatenate([piece.samples for piece in pieces])
+        assert np.abs(samples - whole.samples).max() <= 1e-5
+        assert len(pieces[0].codes) == sizes[0]
+
+
+def test_a_seed_is_the_same_speech_again_and_another_is_not(tts: Synthesizer) -> None:
+    one, other, again = (tts.speak(TEXT, seed=seed, max_seconds=1) for seed in (5, 6, 5))
+    assert np.array_equal(one.samples, again.samples)
+    assert not np.array_equal(one.codes, other.codes)
+
+
+def test_the_seed_that_was_drawn_is_told(tts: Synthesizer) -> None:
+    one = tts.speak(TEXT, max_seconds=0.5)
+    assert np.array_equal(one.codes, tts.speak(TEXT, max_seconds=0.5, seed=one.seed).codes)
+    assert one.seed != tts.speak(TEXT, max_seconds=0.1).seed
+
+
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_the_first_and_the_last_seed(tts: Synthesizer, seed: int) -> None:
+    assert tts.speak(TEXT, seed=seed, max_seconds=0.2).seed == seed
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_out_of_range(tts: Synthesizer, seed: int) -> None:
+    with pytest.raises(InputError, match=rf"seed is {seed}; it must be from 0 to 2\*\*64 - 1"):
+        tts.stream(TEXT, seed=seed)
+
+
+def test_greedy_needs_no_seed(tts: Synthesizer) -> None:
+    greedy = Sampling.greedy()
+    one = tts.speak(TEXT, sampling=greedy, seed=1, max_seconds=1)
+    assert np.array_equal(one.codes, tts.speak(TEXT, sampling=greedy, seed=2, max_seconds=1).codes)
+
+
+def test_a_cut_is_told_and_is_no_error(tts: Synthesizer) -> None:
+    audio = tts.speak(TEXT, seed=3, max_seconds=0.4)
+    assert len(audio.codes) == 5
+    assert audio.metrics.ended is False
+    assert np.array_equal(audio.codes, tts.speak(TEXT, seed=3, max_seconds=0.8).codes[:5])
+
+
+def test_the_metrics_add_up(tts: Synthesizer) -> None:
+    audio = tts.speak(TEXT, seed=3)
+    metrics = audio.metrics
+    assert metrics.audio == pytest.approx(len(audio.samples) / 24000)
+    assert metrics.ttfa is not None
+    assert 0 < metrics.prompt < metrics.ttfa <= metrics.total
+    assert len(metrics.frames) == len(audio.codes)
+    assert sum(count for _, count in metrics.codec) == len(audio.codes)
+    assert 0 < metrics.launches <= metrics.total
+    assert metrics.host + metrics.launches == pytest.approx(metrics.total)
+    assert metrics.rtf == pytest.approx(metrics.total / metrics.audio)
+
+
+def test_the_callers_own_time_is_not_counted(tts: Synthesizer) -> None:
+    spoken = tts.stream(TEXT, seed=3, max_seconds=0.4, chunk_frames=(1,))
+    pieces = []
+    for piece in spoken:
+        pieces.append(piece)
+        time.sleep(0.3)
+    assert pieces[0].metrics.total < 1
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (1, -1)])
+def test_chunks_of_no_size(tts: Synthesizer, sizes: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"chunk_frames is .*; expected whole numbers from 1"):
+        tts.stream(TEXT, chunk_frames=sizes)
+
+
+def test_what_is_wrong_is_said_before_the_first_chunk_is_asked_for(tts: Synthesizer) -> None:
+    with pytest.raises(InputError, match="the text is empty"):
+        tts.stream(" ")
+    with pytest.raises(InputError, match="choose one of heart, low"):
+        tts.stream(TEXT, Voice.speaker("ryan"))
+    with pytest.raises(InputError, match="choose one of auto, english"):
+        tts.stream(TEXT, language="german")
+
+
+def test_speakers_and_languages(tts: Synthesizer) -> None:
+    assert tts.speakers == ["heart", "low"]
+    assert tts.languages == ["auto", "english"]
+
+
+def test_a_prompt_that_does_not_fit(voice_bundle: Path) -> None:
+    small = Synthesizer.open(voice_bundle, max_seconds=1, verify=False)
+    message = r"the prompt has \d+ positions, the KV cache 525; open the bundle with a larger"
+    with pytest.raises(CapacityError, match=message):
+        small.stream("word " * 600, text_layout="upfront")
+
+
+def test_speech_that_does_not_fit(voice_bundle: Path) -> None:
+    small = Synthesizer.open(voice_bundle, max_seconds=1, verify=False)
+    message = r"60 s are 750 frames, the KV cache has room for \d+ beside the prompt"
+    with pytest.raises(CapacityError, match=message):
+        small.stream(TEXT, max_seconds=60)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_speech_of_no_length(tts: Synthesizer, seconds: float) -> None:
+    with pytest.raises(InputError, match="it must be above 0"):
+        tts.stream(TEXT, max_seconds=seconds)
+
+
+def test_the_cache_may_be_filled_to_the_last_position(voice_bundle: Path) -> None:
+    small = Synthesizer.open(voice_bundle, max_seconds=0.08, verify=False)
+    text = "word " * 248
+    room = small.step.capacity - len(small.prompts.build(text, text_layout="upfront").rows) + 1
+    assert 2 < room < 20
+    audio = small.speak(text, seed=1, text_layout="upfront")
+    assert len(audio.codes) == room or audio.metrics.ended
+
+
+def test_a_second_request_ends_the_first(tts: Synthesizer) -> None:
+    first = tts.stream(TEXT, seed=3)
+    next(first)
+    second = tts.speak(TEXT, seed=4)
+    with pytest.raises(Qwen3TTSError, match="a newer request to this synthesizer ended this one"):
+        next(first)
+    assert np.array_equal(second.samples, tts.speak(TEXT, seed=4).samples)
+
+
+@pytest.mark.xfail(reason="the codec is reset before the request is found to be an old one")
+def test_a_request_that_never_began_does_not_disturb_the_next(tts: Synthesizer) -> None:
+    expected = tts.speak(TEXT, seed=4)
+    first, second = tts.stream(TEXT, seed=3), tts.stream(TEXT, seed=4)
+    pieces = [next(second)]
+    with pytest.raises(Qwen3TTSError, match="a newer request"):
+        next(first)
+    pieces += second
+    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), expected.samples)
+
+
+def test_a_request_that_was_refused_does_not_end_the_one_before(tts: Synthesizer) -> None:
+    spoken = tts.stream(TEXT, seed=3)
+    pieces = [next(spoken)]
+    with pytest.raises(InputError):
+        tts.stream("")
+    pieces += spoken
+    assert pieces[-1].metrics.ended is True
+
+
+def test_dropping_a_stream_leaves_the_synthesizer_whole(tts: Synthesizer) -> None:
+    expected = tts.speak(TEXT, seed=7)
+    next(iter(tts.stream("Something else altogether.", seed=1)))
+    assert np.array_equal(tts.speak(TEXT, seed=7).samples, expected.samples)
+
+
+def test_saving(tts: Synthesizer, tmp_path: Path) -> None:
+    audio = tts.speak(TEXT, seed=3, max_seconds=0.2)
+    audio.save(tmp_path / "a.wav")
+    audio.save(str(tmp_path / "a.pcm"))
+    assert (tmp_path / "a.pcm").stat().st_size == 2 * len(audio.samples)
+
+
+def test_the_threads_do_not_change_what_is_said(voice_bundle: Path) -> None:
+    one, two = (Synthesizer.open(voice_bundle, threads=n, verify=False) for n in (1, 2))
+    assert np.array_equal(one.speak(TEXT, seed=3).codes, two.speak(TEXT, seed=3).codes)
+
+
+def test_a_bundle_that_was_moved_still_opens(voice_bundle: Path, tmp_path: Path) -> None:
+    """Nothing in it names a place: a symbolic link to the folder will do."""
+    link = tmp_path / "elsewhere"
+    link.symlink_to(voice_bundle, target_is_directory=True)
+    assert Synthesizer.open(str(link)).speak(TEXT, seed=3, max_seconds=0.1).codes.size
