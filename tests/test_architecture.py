@@ -17,8 +17,9 @@ EXPORT = ROOT / "export" / "qwen3_tts_export"
 FLOORS = (
     {"errors"},
     {"manifest", "voice"},
-    {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends"},
-    {"prompt", "codec"},
+    {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
+    {"embeddings", "casting", "codec"},
+    {"prompt"},
     {"frame_loop", "speech"},
     {"synthesizer"},
     {"bench"},

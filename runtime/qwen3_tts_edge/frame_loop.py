@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge.backends import Graph
+from qwen3_tts_edge.embeddings import Rows
 from qwen3_tts_edge.errors import CapacityError
 from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_edge.prompt import Prompt, Rows
+from qwen3_tts_edge.prompt import Prompt
 from qwen3_tts_edge.sampling import MIN_FRAMES, Sampling, draws
 
 Codes = npt.NDArray[np.int64]

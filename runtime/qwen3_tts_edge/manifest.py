@@ -1,8 +1,9 @@
 """The one door between export and runtime: what a bundle says about itself.
 
-A bundle is a folder with `manifest.json`, ONNX graphs and their weights, two tables of embedding
-rows, and `tokenizer.json`. Export writes the manifest, the runtime reads it, and every number of
-the model that the runtime uses stands in it.
+A bundle is a folder with `manifest.json`, ONNX graphs and their weights, tables of embedding rows,
+and `tokenizer.json`. Export writes the manifest, the runtime reads it, and every number of the
+model that the runtime uses stands in it. The bundle of a base checkpoint, which clones voices, has
+two graphs and a table more than the others.
 """
 
 import hashlib
@@ -19,7 +20,12 @@ FORMAT = 1
 
 FILE = "manifest.json"
 FRAME, CODEC_DECODER = "frame", "codec_decoder"
+CODEC_ENCODER, SPEAKER_ENCODER = "codec_encoder", "speaker_encoder"
 TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
+PREDICTOR_ROWS = "predictor_rows.npy"
+"""(codebooks - 1, codebook_size, hidden): what each code after the first adds to a prompt row."""
+PREDICTOR_ROWS = "predictor_rows.npy"
+"""(codebooks - 1, codebook_size, hidden): only where a clone's reference codes are read."""
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,7 +33,11 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class TensorSpec(Part, frozen=True):
-    """A graph's input or output: dimensions are numbers or the names of dynamic axes."""
+    """A graph's input or output: dimensions are numbers or the names of dynamic axes.
+
+    The axis of an output may be computed from one of an input: `1920*frames` is a product,
+    `samples/1920` a quotient rounded up.
+    """
 
     name: str
     dtype: str

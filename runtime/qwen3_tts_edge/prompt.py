@@ -1,7 +1,7 @@
 """Text ids → prompt: the rows the talker reads first, and one text row for every frame after.
 
 A row is the sum of a text embedding and a codec embedding; some rows have only one of the two.
-This is the whole grammar of Qwen3-TTS prompts for CustomVoice and VoiceDesign.
+This is the whole grammar of Qwen3-TTS prompts: named speakers, designed voices and clones.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.errors import BundleError, InputError
-from qwen3_tts_edge.manifest import CODEC_ROWS, TEXT_ROWS, Manifest
+from qwen3_tts_edge.casting import Cast, cast
+from qwen3_tts_edge.embeddings import Embeddings, Rows
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.manifest import Manifest
 from qwen3_tts_edge.tokenizer import Tokenizer
-from qwen3_tts_edge.voice import Voice
-
-Rows = npt.NDArray[np.float32]
-"""float32 (n, hidden)."""
+from qwen3_tts_edge.voice import Clone, Voice
 
 TEXT_LAYOUTS = ("upfront", "streamed")
 AUTO = "auto"
@@ -30,11 +29,13 @@ class Prompt:
         rows: float32 (n, hidden), read before the first frame.
         text_rows: float32 (m, hidden), one added to each frame's feedback.
         silence: float32 (hidden,), the text row once `text_rows` are used up.
+        heard: int64 (frames, codebooks), reference codes that the speech goes on from, or None.
     """
 
     rows: Rows
     text_rows: Rows
     silence: Rows
+    heard: npt.NDArray[np.int64] | None = None
 
     def text_row(self, frame: int) -> Rows:
         """The text row that follows frame `frame`, float32 (1, hidden)."""
@@ -43,17 +44,19 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Builds prompts from a bundle's two embedding tables.
+    """Builds prompts from a bundle's embedding tables.
 
-    Source: Qwen3TTSForConditionalGeneration.generate in
+    Source: Qwen3TTSForConditionalGeneration.generate and generate_icl_prompt in
         qwen_tts/core/models/modeling_qwen3_tts.py.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
         self._manifest = manifest
         self._tokenizer = tokenizer
-        self._text_table = _table(folder / TEXT_ROWS)
-        self._codec_table = _table(folder / CODEC_ROWS)
+        embeddings = Embeddings(folder)
+        self._text = embeddings.text
+        self._codec = embeddings.codec
+        self._frames = embeddings.frames
 
     @property
     def speakers(self) -> list[str]:
@@ -94,34 +97,64 @@ class PromptBuilder:
         layout = text_layout or self._manifest.text_layout
         if layout not in TEXT_LAYOUTS:
             raise InputError(f"text layout {layout!r} is unknown; use {' or '.join(TEXT_LAYOUTS)}")
-        speaker, instruct = self._voice(voice, instruct)
-        end, silence = self._manifest.text_ids.tts_eos, self._text(self._manifest.text_ids.tts_pad)
-        spoken, codes = self._text(*ids, end), self._manifest.control_codes
-
+        chosen = cast(self._manifest, voice, instruct)
         opening = [
-            self._text(*(self._tokenizer.instruct(instruct) if instruct else [])),
+            self._text(*(self._tokenizer.instruct(chosen.instruct) if chosen.instruct else [])),
             self._text(*self._tokenizer.role()),
-            self._prefix(language, speaker),
+            self._prefix(language, chosen),
         ]
+        if chosen.clone is not None and chosen.clone.codes is not None:
+            return self._continued(opening, ids, chosen.clone, chosen.clone.codes, layout)
+        codes, silence = self._manifest.control_codes, self._silence()
+        spoken = self._text(*ids, self._manifest.text_ids.tts_eos)
         if layout == "upfront":
             body = [spoken + self._codec(codes.pad), silence + self._codec(codes.bos)]
             return Prompt(np.concatenate(opening + body), silence[:0], silence[0])
         body = [spoken[:1] + self._codec(codes.bos)]
         return Prompt(np.concatenate(opening + body), spoken[1:], silence[0])
 
-    def _prefix(self, language: str, speaker: str | None) -> Rows:
-        """Rows that name the language and the speaker and open the speech."""
-        codes, texts = self._manifest.control_codes, self._manifest.text_ids
-        spoken = self._language(language, speaker)
-        if spoken is None:
-            prefix = [codes.nothink, codes.think_bos, codes.think_eos]
+    def _continued(
+        self,
+        opening: list[Rows],
+        ids: list[int],
+        clone: Clone,
+        heard: npt.NDArray[np.int64],
+        layout: str,
+    ) -> Prompt:
+        """An in-context clone: the reference's text and codes, as if it had just been spoken."""
+        codes, silence = self._manifest.control_codes, self._silence()
+        ids = [*self._tokenizer.text(clone.text or ""), *ids]
+        text = self._text(*ids, self._manifest.text_ids.tts_eos)
+        sound = np.concatenate([self._codec(codes.bos), self._frames(heard)])
+        if layout == "upfront":
+            body, later = [text + self._codec(codes.pad), sound + silence], text[:0]
         else:
-            prefix = [codes.think, codes.think_bos, spoken, codes.think_eos]
-        if speaker is not None:
-            prefix.append(self._manifest.speakers[speaker])
-        prefix.append(codes.pad)
-        beside = [texts.tts_pad] * (len(prefix) - 1) + [texts.tts_bos]
-        return self._text(*beside) + self._codec(*prefix)
+            # One text row a frame, as everywhere in this layout; the text may outlast the
+            # reference, then the rest rides on the frames to come, or end before it.
+            beside = np.concatenate([text, silence.repeat(max(0, len(sound) - len(text)), axis=0)])
+            body, later = [beside[: len(sound)] + sound], text[len(sound) :]
+        return Prompt(np.concatenate(opening + body), later, silence[0], heard)
+
+    def _silence(self) -> Rows:
+        return self._text(self._manifest.text_ids.tts_pad)
+
+    def _prefix(self, language: str, chosen: Cast) -> Rows:
+        """Rows that name the language and the voice and open the speech."""
+        codes, texts = self._manifest.control_codes, self._manifest.text_ids
+        spoken = self._language(language, chosen.speaker)
+        if spoken is None:
+            steering = [codes.nothink, codes.think_bos, codes.think_eos]
+        else:
+            steering = [codes.think, codes.think_bos, spoken, codes.think_eos]
+        if chosen.speaker is not None:
+            steering.append(self._manifest.speakers[chosen.speaker])
+        prefix = [self._codec(*steering)]
+        if chosen.clone is not None:
+            prefix.append(chosen.clone.speaker_vector[None].astype(np.float32))
+        rows = np.concatenate([*prefix, self._codec(codes.pad)])
+        beside = [texts.tts_pad] * (len(rows) - 1) + [texts.tts_bos]
+        prefixed: Rows = self._text(*beside) + rows
+        return prefixed
 
     def _language(self, language: str, speaker: str | None) -> int | None:
         """The language's code, None for auto. Chinese and auto become the speaker's dialect."""
@@ -133,45 +166,3 @@ class PromptBuilder:
         if language in (AUTO, "chinese") and speaker is not None:
             language = self._manifest.dialects.get(speaker, language)
         return None if language == AUTO else self._manifest.languages[language]
-
-    def _voice(self, voice: Voice | None, instruct: str | None) -> tuple[str | None, str | None]:
-        """The speaker's name, if any, and the instruction."""
-        kind = self._manifest.checkpoint.model_type
-        if kind == "voice_design":
-            if voice is None or voice.description is None:
-                raise InputError(
-                    "this checkpoint designs its voices: describe one, Voice.design('an old man')"
-                )
-            if instruct:
-                raise InputError(
-                    "this checkpoint takes its instruction as the voice's description; "
-                    "put both in Voice.design(...)"
-                )
-            return None, voice.description
-        if voice is not None and voice.description is not None:
-            raise InputError(
-                "this checkpoint has named voices and designs none; choose one of "
-                + ", ".join(self.speakers)
-            )
-        if instruct and instruct.strip() and not self._manifest.takes_instruct:
-            raise InputError("this checkpoint takes no instruction; the 1.7B CustomVoice does")
-        name = self.speakers[0] if voice is None or voice.name is None else voice.name
-        if name not in self._manifest.speakers:
-            raise InputError(
-                f"speaker {name!r} is unknown; choose one of {', '.join(self.speakers)}"
-            )
-        return name, instruct
-
-    def _text(self, *ids: int) -> Rows:
-        return self._text_table[list(ids)].astype(np.float32)
-
-    def _codec(self, *codes: int) -> Rows:
-        return self._codec_table[list(codes)].astype(np.float32)
-
-
-def _table(path: Path) -> npt.NDArray[np.floating]:
-    try:
-        table: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
-    return table

@@ -150,7 +150,7 @@ class Synthesizer:
         metrics.prompt = metrics.total = time.perf_counter() - started
         self._request += 1
         spoken = self._frames(self._request, prompt, settings, seed, limit, metrics)
-        return self._chunks(timed(spoken, metrics.frames), chunk_frames, metrics)
+        return self._chunks(prompt, timed(spoken, metrics.frames), chunk_frames, metrics)
 
     def speak(
         self,
@@ -208,11 +208,17 @@ class Synthesizer:
                 return
 
     def _chunks(
-        self, spoken: Iterator[Codes], chunk_frames: Sequence[int], metrics: Metrics
+        self,
+        prompt: Prompt,
+        spoken: Iterator[Codes],
+        chunk_frames: Sequence[int],
+        metrics: Metrics,
     ) -> Iterator[Chunk]:
         resumed = time.perf_counter()
         launched = self._launched()
         self.codec.begin()
+        if prompt.heard is not None:
+            self.codec.push(prompt.heard)  # the speech goes on from the reference's sound
         for codes in chunks(spoken, chunk_frames):
             start = time.perf_counter()
             samples = self.codec.push(codes)
