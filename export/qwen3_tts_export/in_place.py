@@ -1,6 +1,6 @@
 """Proof that a graph may write its next state over its last one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from onnxscript import ir
 
@@ -8,14 +8,16 @@ from qwen3_tts_edge.manifest import StateSpec
 
 # These read and write one position at a time, or are made to run on one shared buffer.
 _SAFE_ONTO_ITSELF = {"GroupQueryAttention", "Or"}
+# A runtime may let their output share their input's buffer: whoever reads one reads the other.
+_VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 
 
 def may_run_in_place(model: ir.Model, states: Iterable[StateSpec]) -> bool:
     """Whether every past may share its buffer with its present.
 
     It may if, in whatever order a runtime launches the nodes, nobody reads the past after the
-    present is written: every reader of the past must come before the node that makes the present,
-    or be that node and be safe on a shared buffer.
+    present is written: every reader of the past, or of a view of it, must come before the node
+    that makes the present, or be that node and be safe on a shared buffer.
     """
     inputs = {value.name: value for value in model.graph.inputs}
     outputs = {value.name: value for value in model.graph.outputs}
@@ -29,8 +31,15 @@ def _is_safe(past: ir.Value, present: ir.Value) -> bool:
     before = _ancestors(maker)
     return all(
         reader.op_type in _SAFE_ONTO_ITSELF if reader is maker else reader in before
-        for reader, _ in past.uses()
+        for reader in _readers(past)
     )
+
+
+def _readers(value: ir.Value) -> Iterator[ir.Node]:
+    for reader, _ in value.uses():
+        yield reader
+        if reader.op_type in _VIEWS:
+            yield from _readers(reader.outputs[0])
 
 
 def _ancestors(node: ir.Node) -> set[ir.Node]:
