@@ -2,6 +2,7 @@
 
 import functools
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -113,7 +114,7 @@ def tiny_bundle(
             folder.mkdir()
             for file in twin.iterdir():
                 if file.name != FILE:
-                    (folder / file.name).hardlink_to(file)
+                    shutil.copyfile(file, folder / file.name)
             graphs = Manifest.load(twin).graphs
             describe(checkpoint, folder, precision, "ort", dict(graphs)).save(folder)
         else:
