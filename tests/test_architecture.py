@@ -20,7 +20,7 @@ FLOORS = (
     {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
     {"embeddings", "casting", "codec"},
     {"prompt"},
-    {"frame_loop", "speech"},
+    {"frame_loop", "speech", "request"},
     {"synthesizer"},
     {"bench"},
     {"cli"},

@@ -12,6 +12,7 @@ from qwen3_tts_edge.errors import (
     InputError,
     Qwen3TTSError,
 )
+from qwen3_tts_edge.request import Request
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.speech import Audio, Chunk
 from qwen3_tts_edge.synthesizer import Synthesizer
@@ -25,6 +26,7 @@ __all__ = [
     "Chunk",
     "InputError",
     "Qwen3TTSError",
+    "Request",
     "Sampling",
     "Synthesizer",
     "Voice",

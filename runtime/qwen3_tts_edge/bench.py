@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from qwen3_tts_edge.codec import RAMP
-from qwen3_tts_edge.frame_loop import frames
+from qwen3_tts_edge.frame_loop import Utterance, frames
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import Prompt
 from qwen3_tts_edge.sampling import Sampling
@@ -132,14 +132,13 @@ def _at_context(tts: Synthesizer, positions: int) -> float:
     prompt = tts.prompts.build(TEXT, _voice(tts))
     rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))
     took: list[float] = []
-    spoken = frames(
-        tts.step,
+    utterance = Utterance(
         Prompt(rows, prompt.text_rows, prompt.silence),
         Sampling().over(tts.manifest.sampling),
         seed=0,
-        manifest=tts.manifest,
         limit=_FRAMES_AT_CONTEXT,
     )
+    spoken = frames(tts.step, [utterance], tts.manifest)
     for _ in timed(spoken, took):
         pass
     return statistics.median(took[1:])

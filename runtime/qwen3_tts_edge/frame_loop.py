@@ -1,6 +1,7 @@
 """The one loop: prompt → frames, until end of speech. Nothing else in the runtime loops."""
 
-from collections.abc import Generator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,85 +17,123 @@ Codes = npt.NDArray[np.int64]
 """int64 (codebooks,): one frame, codebook 0 first."""
 
 
-class FrameStep:
-    """The frame graph and what it has read so far: its position in the KV cache."""
+@dataclass
+class Utterance:
+    """One thing to say, in one slot of the batch.
 
-    def __init__(self, graph: Graph, manifest: Manifest, capacity: int) -> None:
+    Attributes:
+        prompt: What to say.
+        sampling: Complete settings.
+        seed: Of the draws.
+        limit: At most this many frames.
+        ended: None while it is spoken; then whether speech ended by itself, not by the limit.
+    """
+
+    prompt: Prompt
+    sampling: Sampling
+    seed: int
+    limit: int
+    ended: bool | None = None
+
+
+class FrameStep:
+    """The frame graph and, for each slot, how much of the KV cache is filled."""
+
+    def __init__(self, graph: Graph, manifest: Manifest, capacity: int, slots: int = 1) -> None:
         self.capacity = capacity
         self._graph = graph
         self._manifest = manifest
-        self._position = 0
+        self._position = np.zeros(slots, np.int64)
         self._settings: dict[str, npt.NDArray[np.generic]] = {}
 
-    def begin(self, sampling: Sampling) -> None:
-        """Start an utterance. What the KV cache held is never read again, so it stays."""
-        self._position = 0
+    def begin(self, sampling: Sequence[Sampling]) -> None:
+        """Start an utterance in every slot. What the KV cache held is never read again."""
+        self._position.fill(0)
         self._graph.reset("past.feedback", "past.seen")
-        self._settings = sampling.inputs(self._manifest.vocab_size, self._manifest.codebook_size)
+        sizes = (self._manifest.vocab_size, self._manifest.codebook_size)
+        settings = [each.inputs(*sizes) for each in sampling]
+        self._settings = {name: np.concatenate([s[name] for s in settings]) for name in settings[0]}
 
-    def run(self, rows: Rows, draws: npt.NDArray[np.float32], *, allow_end: bool) -> Codes:
-        """Read rows and make the frame that follows them.
+    def run(
+        self, rows: Sequence[Rows | None], draws: npt.NDArray[np.float32], *, allow_end: bool
+    ) -> npt.NDArray[np.int64]:
+        """Read rows and make the frames that follow them.
 
         Args:
-            rows: float32 (n, hidden): the prompt, or one text row.
-            draws: float32 (codebooks,).
-            allow_end: Whether the frame may be the end of speech.
+            rows: For each slot float32 (n, hidden): the prompt, or one text row. None lets a
+                slot rest: it computes, for the launch is one, but stays where it is.
+            draws: float32 (slots, codebooks).
+            allow_end: Whether a frame may be the end of speech.
+
+        Returns:
+            int64 (slots, codebooks).
 
         Raises:
             CapacityError: The KV cache is full.
         """
-        if self._position + len(rows) > self.capacity:
+        length = np.array([1 if row is None else len(row) for row in rows])
+        moves = np.array([row is not None for row in rows])
+        position = np.where(moves, self._position, 0)  # a slot at rest must not run over the end
+        end = int((position + length).max())
+        if end > self.capacity:
             raise CapacityError(
-                f"{self._position + len(rows)} positions, the KV cache holds {self.capacity}; "
-                "open the bundle with a larger max_seconds or say less at a time"
+                f"{end} positions, the KV cache holds {self.capacity}; open the bundle with a "
+                "larger max_seconds or say less at a time"
             )
+        padded = np.zeros((len(rows), length.max(), self._manifest.hidden_size), np.float32)
+        for slot, row in enumerate(rows):
+            if row is not None:
+                padded[slot, : len(row)] = row
         outputs = self._graph.run(
             {
-                "rows": rows[None],
-                "length": np.array([len(rows)]),
-                "position": np.array([self._position]),
-                "draws": draws[None],
-                "allow_end": np.array([allow_end]),
+                "rows": padded,
+                "length": length,
+                "position": position,
+                "draws": draws,
+                "allow_end": np.full(len(rows), allow_end),
                 **self._settings,
             }
         )
-        self._position += len(rows)
-        codes: Codes = outputs["codes"][0].astype(np.int64, copy=False)
-        return codes
+        self._position += np.where(moves, length, 0)
+        return outputs["codes"].astype(np.int64, copy=False)
 
 
 def frames(
-    step: FrameStep,
-    prompt: Prompt,
-    sampling: Sampling,
-    *,
-    seed: int,
-    manifest: Manifest,
-    limit: int,
-) -> Generator[Codes, None, bool]:
-    """Yield one frame for every 80 ms of speech.
+    step: FrameStep, utterances: Sequence[Utterance], manifest: Manifest
+) -> Iterator[list[Codes | None]]:
+    """Yield a frame of every utterance for each 80 ms of speech, until all have ended.
+
+    What an utterance says depends on nothing in the other slots.
 
     Args:
-        step: The frame graph.
-        prompt: What to say.
-        sampling: Complete settings.
-        seed: Of the draws.
+        step: The frame graph, with one slot an utterance.
+        utterances: What to say; `ended` is set as each of them ends.
         manifest: Of the bundle.
-        limit: At most this many frames.
 
-    Returns:
-        Whether the speech ended by itself; False when the limit cut it.
+    Yields:
+        int64 (codebooks,) for each utterance, None for one that has ended.
 
     Source: Qwen3TTSTalkerForConditionalGeneration.forward in
         qwen_tts/core/models/modeling_qwen3_tts.py, and the `generate` that drives it.
     """
-    step.begin(sampling)
-    rows = prompt.rows
-    for frame in range(limit):
-        numbers = draws(seed, frame, manifest.codebooks)
+    step.begin([utterance.sampling for utterance in utterances])
+    rows: list[Rows | None] = [utterance.prompt.rows for utterance in utterances]
+    frame = 0
+    while any(utterance.ended is None for utterance in utterances):
+        numbers = np.stack([draws(u.seed, frame, manifest.codebooks) for u in utterances])
         codes = step.run(rows, numbers, allow_end=frame >= MIN_FRAMES)
-        if codes[0] == manifest.control_codes.end_of_speech:
-            return True
-        yield codes
-        rows = prompt.text_row(frame)
-    return False
+        spoken: list[Codes | None] = [None] * len(utterances)
+        for slot, utterance in enumerate(utterances):
+            rows[slot] = None
+            if utterance.ended is not None:
+                continue
+            if codes[slot, 0] == manifest.control_codes.end_of_speech:
+                utterance.ended = True
+                continue
+            spoken[slot] = codes[slot]
+            rows[slot] = utterance.prompt.text_row(frame)
+            if frame + 1 == utterance.limit:
+                utterance.ended = False
+        if any(codes is not None for codes in spoken):
+            yield spoken
+        frame += 1

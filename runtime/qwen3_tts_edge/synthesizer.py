@@ -11,15 +11,19 @@ import numpy as np
 from qwen3_tts_edge.backends import Graph, open_backend
 from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
-from qwen3_tts_edge.frame_loop import Codes, FrameStep, frames
+from qwen3_tts_edge.frame_loop import Codes, FrameStep, Utterance, frames
 from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
 from qwen3_tts_edge.memory import capacity, frame_limit
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
+from qwen3_tts_edge.request import Request
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.speech import Audio, Chunk
 from qwen3_tts_edge.tokenizer import Tokenizer
 from qwen3_tts_edge.voice import Voice
+
+DECODED_AT_ONCE = 25
+"""Frames a codec launch when all codes are there: little gain beyond, and memory grows."""
 
 
 class Synthesizer:
@@ -140,17 +144,13 @@ class Synthesizer:
         started = time.perf_counter()
         if not chunk_frames or min(chunk_frames) < 1:
             raise InputError(f"chunk_frames is {chunk_frames}; expected whole numbers from 1")
+        request = Request(text, voice, language, instruct, text_layout, sampling, seed, max_seconds)
+        utterance = self._utterance(request)
         metrics = Metrics(self.manifest.sample_rate)
-        prompt = self.prompts.build(
-            text, voice, language=language, instruct=instruct, text_layout=text_layout
-        )
-        limit = frame_limit(self.manifest, self.step.capacity, len(prompt.rows), max_seconds)
-        settings = (sampling or Sampling()).over(self.manifest.sampling)
-        seed = _seed(seed)
         metrics.prompt = metrics.total = time.perf_counter() - started
         self._request += 1
-        spoken = self._frames(self._request, prompt, settings, seed, limit, metrics)
-        return self._chunks(prompt, timed(spoken, metrics.frames), chunk_frames, metrics)
+        spoken = timed(self._frames(self._request, utterance, metrics), metrics.frames)
+        return self._chunks(utterance.prompt, spoken, chunk_frames, metrics)
 
     def speak(
         self,
@@ -188,24 +188,61 @@ class Synthesizer:
             metrics=spoken[0].metrics,
         )
 
+    def speak_batch(self, requests: Sequence[Request]) -> list[Audio]:
+        """Speak several requests at once, as slots of one batch: more sound a second, not sooner.
+
+        Each is what `speak` makes of it alone with the same seed. Errors are those of `speak`.
+        """
+        started = time.perf_counter()
+        utterances = [self._utterance(request) for request in requests]
+        if not utterances:
+            return []
+        self._request += 1
+        graph = self._graphs[0].resized({"batch": len(utterances)})
+        step = FrameStep(graph, self.manifest, self.step.capacity, len(utterances))
+        spoken = zip(*frames(step, utterances, self.manifest), strict=True)
+        return [
+            self._decoded(utterance, [frame for frame in mine if frame is not None], started)
+            for utterance, mine in zip(utterances, spoken, strict=True)
+        ]
+
+    def _decoded(self, utterance: Utterance, spoken: list[Codes], started: float) -> Audio:
+        """Sound of codes that are complete. Its metrics say when it was ready, no more."""
+        chunks_made = self._chunks(
+            utterance.prompt, iter(spoken), (DECODED_AT_ONCE,), Metrics(self.manifest.sample_rate)
+        )
+        samples = np.concatenate([chunk.samples for chunk in chunks_made])
+        metrics = Metrics(self.manifest.sample_rate, samples=len(samples), ended=utterance.ended)
+        metrics.ttfa = metrics.total = time.perf_counter() - started
+        codes = np.stack(spoken)
+        return Audio(samples, codes, self.manifest.sample_rate, utterance.seed, metrics)
+
+    def _utterance(self, request: Request) -> Utterance:
+        prompt = self.prompts.build(
+            request.text,
+            request.voice,
+            language=request.language,
+            instruct=request.instruct,
+            text_layout=request.text_layout,
+        )
+        return Utterance(
+            prompt,
+            sampling=(request.sampling or Sampling()).over(self.manifest.sampling),
+            seed=_seed(request.seed),
+            limit=frame_limit(
+                self.manifest, self.step.capacity, len(prompt.rows), request.max_seconds
+            ),
+        )
+
     def _frames(
-        self,
-        request: int,
-        prompt: Prompt,
-        sampling: Sampling,
-        seed: int,
-        limit: int,
-        metrics: Metrics,
+        self, request: int, utterance: Utterance, metrics: Metrics
     ) -> Generator[Codes, None, None]:
-        spoken = frames(self.step, prompt, sampling, seed=seed, manifest=self.manifest, limit=limit)
-        while True:
+        for (codes,) in frames(self.step, [utterance], self.manifest):
+            assert codes is not None
+            yield codes
             if request != self._request:
                 raise Qwen3TTSError("a newer request to this synthesizer ended this one")
-            try:
-                yield next(spoken)
-            except StopIteration as stop:
-                metrics.ended = stop.value
-                return
+        metrics.ended = utterance.ended
 
     def _chunks(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,10 @@ class Graph(Protocol):
 
     def reset(self, *names: str) -> None:
         """Set states to zero: those whose past is named, or all."""
+        ...
+
+    def resized(self, sizes: Mapping[str, int]) -> Self:
+        """The same graph and weights with a state of its own, of other sizes."""
         ...
 
 

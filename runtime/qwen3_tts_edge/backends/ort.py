@@ -101,6 +101,10 @@ class OrtGraph:
         for name in names or self._past:
             self._past[name].fill(0)
 
+    def resized(self, sizes: Mapping[str, int]) -> "OrtGraph":
+        """Share the session, not the state, as `backends.Graph.resized` says."""
+        return OrtGraph(self._session, self._spec, self._sizes | dict(sizes))
+
     def _set_input(self, spec: TensorSpec, value: Array) -> bool:
         """Copy an input into its buffer; say whether it has another shape than last time."""
         buffer = self._inputs.get(spec.name)
@@ -133,11 +137,13 @@ class OrtGraph:
         return np.zeros([self._size(axis) for axis in spec.shape], dtype=spec.dtype)
 
     def _size(self, axis: int | str) -> int:
-        """The size of an axis; one such as `1920*frames` is a product."""
+        """The size of an axis: a number, a name, `1920*frames`, or `samples/1920` rounded up."""
         if isinstance(axis, int):
             return axis
-        factors = axis.split("*")
-        return math.prod(int(f) if f.isdigit() else self._sizes[f] for f in factors)
+        product, _, divisor = axis.partition("/")
+        factors = product.split("*")
+        size = math.prod(int(f) if f.isdigit() else self._sizes[f] for f in factors)
+        return -(-size // int(divisor or 1))
 
     def _bind_input(self, name: str, buffer: Array) -> None:
         self._binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(buffer))
