@@ -97,10 +97,11 @@ def _export_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _EXTRA:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRA:
             raise
         raise CheckpointError(
-            f"exporting needs {error.name}; run: pip install 'qwen3-tts-edge[export]'"
+            f"exporting needs {package}; run: pip install 'qwen3-tts-edge[export]'"
         ) from error
 
 

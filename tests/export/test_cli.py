@@ -1,0 +1,149 @@
+"""The export's command line; the export itself is tested in its own rooms."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export import bundle, cli, quantize, random_checkpoint
+from qwen3_tts_export.spec import spec_names
+from tiny import EDGE_VOICE
+
+TinyCheckpoint = Callable[..., Path]
+PROGRAM = [sys.executable, "-c", "from qwen3_tts_export.cli import main; main()"]
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(cli.commands, [str(arg) for arg in args])
+
+
+def pretend(checkpoint: object, folder: Path, *, precision: str, report: Callable) -> Path:
+    """Write a bundle of one file, in place of the real thing."""
+    assert checkpoint.name == "edge-voice"
+    for share in (0.0, 0.5, 1.0):
+        report("frame: weights", share)
+    folder.mkdir()
+    (folder / precision).write_bytes(b"x" * 100_000)
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "write_bundle", pretend)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("options", "precision"), [([], "int8"), (["--precision", "fp32"], "fp32")]
+)
+def test_bundle(tmp_path: Path, options: list[str], precision: str) -> None:
+    done = run("bundle", EDGE_VOICE, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / precision).is_file()
+    assert done.stdout == ""
+    assert done.stderr == f"{tmp_path / 'out'}: edge-voice in {precision}, 0.1 MB\n"
+
+
+def test_a_bar_on_a_terminal() -> None:
+    mine, theirs = pty.openpty()
+    code = """
+from qwen3_tts_export.cli import _progress_bar
+with _progress_bar() as report:
+    report("frame: weights", 0.42)
+"""
+    subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
+    shown = os.read(mine, 65536).decode()
+    assert "42%" in shown
+    assert "frame: weights" in shown
+
+
+def test_the_precisions_are_those_of_quantize() -> None:
+    assert sorted(cli.PRECISIONS) == sorted(quantize.PRECISIONS)
+
+
+def test_the_names_in_the_help_are_the_specs() -> None:
+    named = re.findall(r"\d\.\db-\w+", run("random", "--help").stdout.split("one of:")[1])
+    prefix = "qwen3-tts-12hz-"
+    assert sorted(named) == [
+        name.removeprefix(prefix) for name in spec_names() if "tokenizer" not in name
+    ]
+
+
+@pytest.mark.parametrize("command", ["bundle", "random"])
+def test_help_has_examples(command: str) -> None:
+    assert f"qwen3-tts-export {command}" in run(command, "--help").stdout.split("Examples:")[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["bundle", "nothing", "-o", "out"], 1, "nothing is not a folder, nor a hub id"),
+        (["bundle", ".", "-o", "out"], 1, "config.json"),
+        (["bundle", EDGE_VOICE], 2, "Missing option '-o'"),
+        (["bundle", EDGE_VOICE, "-o", "."], 1, ". already exists"),
+        (["bundle", EDGE_VOICE, "-o", "out", "--precision", "int3"], 2, "'int8', 'fp32'"),
+        (["bundle", EDGE_VOICE, "-o", "out", "--revision", "main"], 1, "belongs to a hub id"),
+        (["random", "7b-opera", "-o", "out"], 2, "no spec is called '7b-opera'; choose one of"),
+        (["random", "1.7b-base", "-o", "."], 2, "exists already"),
+        (["sing"], 2, "No such command 'sing'"),
+    ],
+)
+def test_what_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[object], code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*args)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr.splitlines()[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_on_the_way_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, report: Callable, **__: object) -> None:
+        report("frame: weights", 0.5)
+        raise CheckpointError("the disk is full")
+
+    monkeypatch.setattr(bundle, "write_bundle", fail)
+    done = run("bundle", EDGE_VOICE, "-o", tmp_path / "out")
+    assert (done.exit_code, done.stderr) == (1, "error: the disk is full\n")
+
+
+def test_random_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    tiny = tiny_checkpoint()
+
+    def small(name: str, folder: Path, seed: int) -> Path:
+        assert (name, folder, seed) == ("0.6b-base", tmp_path / "out", 5)
+        return tiny
+
+    monkeypatch.setattr(random_checkpoint, "random_from_spec", small)
+    done = run("random", "0.6b-base", "-o", tmp_path / "out", "--seed", 5)
+    assert done.exit_code == 0
+    assert "random weights in the shapes of 0.6b-base" in done.stderr
+    assert "for benchmarks, it cannot speak" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnxscript", "rich"])
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None\n{PROGRAM[2]}"
+    args = [sys.executable, "-c", code, "bundle", str(EDGE_VOICE), "-o", str(tmp_path / "out")]
+    done = subprocess.run(args, capture_output=True, text=True, check=False)
+    expected = f"error: exporting needs {missing}; run: pip install 'qwen3-tts-edge[export]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_needs_no_torch() -> None:
+    code = f"import sys; sys.modules['torch'] = None\n{PROGRAM[2]}"
+    args = [sys.executable, "-c", code, "bundle", "--help"]
+    done = subprocess.run(args, capture_output=True, text=True, check=True)
+    assert "--precision [int8|fp32]" in done.stdout
