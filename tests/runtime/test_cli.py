@@ -252,6 +252,7 @@ def test_info(voice_bundle: Path) -> None:
 
 def test_info_for_machines(voice_bundle: Path) -> None:
     done = run("info", "--json", "--max-seconds", "10")
+    assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["manifest"] == json.loads((voice_bundle / FILE).read_text())
     assert found["memory"]["capacity"] == 125 + 512

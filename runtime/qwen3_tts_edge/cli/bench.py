@@ -16,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("bundle", required=False)
+@click.argument("bundle", required=False, envvar="QWEN3_TTS_EDGE_MODEL")
 @click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--seconds", type=float, default=4.0, show_default=True, help="Length of a run.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)

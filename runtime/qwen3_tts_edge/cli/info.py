@@ -20,7 +20,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("bundle", required=False)
+@click.argument("bundle", required=False, envvar="QWEN3_TTS_EDGE_MODEL")
 @click.option("--max-seconds", type=float, help="Plan for speech of this length.")
 @click.option("--verify", is_flag=True, help="Compare every file with its hash.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
