@@ -1,14 +1,13 @@
 """The numbers of a checkpoint, as values. `config_files` reads them from its JSON files.
 
 Nothing here has a default, because the defaults of the official config classes are not the released
-models (other depths, other ids). The exception is `GenerationConfig`, where fixed fallbacks are
-what the official package does.
+models (other depths, other ids). The exceptions are `GenerationConfig`, where fixed fallbacks are
+what the official package does, and the speaker encoder, of which released files say two numbers.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,59 @@ class CodecDecoderConfig:
 
 
 @dataclass(frozen=True)
+class CodecEncoderConfig:
+    """The codec encoder: convolutions down from the samples, a transformer, codebooks."""
+
+    num_filters: int
+    num_residual_layers: int
+    kernel_size: int
+    last_kernel_size: int
+    residual_kernel_size: int
+    dilation_growth_rate: int
+    compress: int
+    upsampling_ratios: tuple[int, ...]
+    """The strides of the convolutions, last one first."""
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    head_dim: int
+    rope_theta: float
+    norm_eps: float
+    codebook_size: int
+    codebook_dim: int
+    quantizer_dim: int
+    num_quantizers: int
+    num_semantic_quantizers: int
+    num_codebooks: int
+    """How many of the quantizers become codes, the semantic ones first."""
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples that become one frame of codes: 1920 in the released codec."""
+        return math.prod(self.upsampling_ratios) * LAST_STRIDE
+
+
+LAST_STRIDE = 2
+"""Of the convolution after the codec encoder's transformer; the official class has no other."""
+
+
+@dataclass(frozen=True)
+class SpeakerEncoderConfig:
+    """The speaker encoder: mel frames to one vector as wide as the talker."""
+
+    mel_dim: int
+    sample_rate: int
+    vector_size: int
+    channels: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    dilations: tuple[int, ...]
+    attention_channels: int
+    res2net_scale: int
+    squeeze_channels: int
+
+
+@dataclass(frozen=True)
 class GenerationConfig:
     """Sampling defaults; what generation_config.json leaves out is the official default."""
 
@@ -89,7 +141,8 @@ class GenerationConfig:
     subtalker_top_p: float = 1.0
     max_new_tokens: int = 2048
     non_streaming_mode: bool = True
-    """Whether the whole text stands in the prompt. Ours: the official files do not have it."""
+    """Whether the whole text stands in the prompt. Ours: the official files do not have it, and
+    for a base checkpoint the official default is that it does not."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +163,8 @@ class CodecConfig:
 
     decoder: CodecDecoderConfig
     sample_rate: int
-    encoder: Mapping[str, Any] | None
-    """The codec encoder's raw JSON, or None where the checkpoint describes no encoder."""
+    encoder: CodecEncoderConfig | None
+    """None where the checkpoint describes no encoder."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +179,7 @@ class CheckpointConfig:
     tts_model_type: str
     tts_model_size: str
     sample_rate: int
-    codec_encoder: Mapping[str, Any] | None
-    """Raw JSON of the codec encoder, which turns reference audio into codes."""
-    speaker_encoder: Mapping[str, Any] | None
-    """Raw JSON of the speaker encoder; None unless `tts_model_type` is base."""
+    codec_encoder: CodecEncoderConfig | None
+    """What turns reference audio into codes; never None where `tts_model_type` is base."""
+    speaker_encoder: SpeakerEncoderConfig | None
+    """What turns reference audio into a voice; None unless `tts_model_type` is base."""

@@ -4,6 +4,7 @@ A missing key is an error that names the file and the key; no value is guessed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from qwen3_tts_edge.errors import CheckpointError
@@ -16,6 +17,7 @@ from qwen3_tts_export.config import (
     TextIds,
     TransformerConfig,
 )
+from qwen3_tts_export.encoder_config import read_codec_encoder, read_speaker_encoder
 from qwen3_tts_export.json_section import JsonSection
 
 MODEL_TYPE = "qwen3_tts"
@@ -82,11 +84,21 @@ def parse_checkpoint(
             f" {codec_config.decoder.num_codebooks}; the two are not from one checkpoint"
         )
     _agree(predictor_section, "vocab_size", codec_config.decoder.codebook_size, "the codec")
+    speaker_encoder = None
+    if model_type == "base":
+        speaker_encoder = read_speaker_encoder(
+            top.section("speaker_encoder_config"), talker.hidden_size
+        )
+        _refuse_deaf(codec_config, file=f"{folder}speech_tokenizer/config.json")
     return CheckpointConfig(
         talker=talker,
         predictor=predictor,
         codec=codec_config.decoder,
-        generation=parse_generation(generation, file=f"{folder}generation_config.json"),
+        generation=parse_generation(
+            generation,
+            file=f"{folder}generation_config.json",
+            non_streaming_mode=model_type != "base",
+        ),
         text_ids=TextIds(
             **{
                 name: top.index(f"{name}_token_id", talker.text_vocab_size)
@@ -97,9 +109,7 @@ def parse_checkpoint(
         tts_model_size=top.text("tts_model_size"),
         sample_rate=codec_config.sample_rate,
         codec_encoder=codec_config.encoder,
-        speaker_encoder=(
-            top.section("speaker_encoder_config").values if model_type == "base" else None
-        ),
+        speaker_encoder=speaker_encoder,
     )
 
 
@@ -137,24 +147,39 @@ def parse_codec(codec: Mapping[str, Any], *, file: str = "config.json") -> Codec
         upsampling_ratios=section.counts("upsampling_ratios"),
     )
     _agree(top, "decode_upsample_rate", decoder.samples_per_frame, "decoder_config")
-    return CodecConfig(
-        decoder, top.count("output_sample_rate"), top.optional_object("encoder_config")
-    )
+    sample_rate = top.count("output_sample_rate")
+    encoder = None
+    if top.values.get("encoder_config") is not None:
+        encoder = read_codec_encoder(
+            top.section("encoder_config"), top.count("encoder_valid_num_quantizers"), sample_rate
+        )
+        _agree(top, "input_sample_rate", sample_rate, "output_sample_rate")
+        _agree(top, "encode_downsample_rate", encoder.samples_per_frame, "encoder_config")
+    return CodecConfig(decoder, sample_rate, encoder)
 
 
 def parse_generation(
-    values: Mapping[str, Any], *, file: str = "generation_config.json"
+    values: Mapping[str, Any],
+    *,
+    file: str = "generation_config.json",
+    non_streaming_mode: bool = True,
 ) -> GenerationConfig:
-    """Read generation_config.json; a setting it leaves out takes the official package's default."""
+    """Read generation_config.json; a setting it leaves out takes the official package's default.
+
+    Args:
+        values: The content of the file.
+        file: Its name, for messages.
+        non_streaming_mode: The default of that setting, which the kind of checkpoint decides.
+    """
     section = JsonSection(values, file)
     read = {bool: section.flag, int: section.integer, float: section.number}
-    defaults = GenerationConfig()
+    defaults = GenerationConfig(non_streaming_mode=non_streaming_mode)
     given: dict[str, Any] = {
         name: read[type(getattr(defaults, name))](name)
         for name in GenerationConfig.__dataclass_fields__
         if name in values
     }
-    return GenerationConfig(**given)
+    return replace(defaults, **given)
 
 
 def _transformer(section: JsonSection) -> TransformerConfig:
@@ -230,6 +255,21 @@ def _refuse_unsupported(section: JsonSection, *, sliding: bool) -> None:
         scaling = section.section("rope_scaling")
         for key in ("rope_type", "type"):
             scaling.must_be(key, ("default",), "scaled rotary positions are not implemented")
+
+
+def _refuse_deaf(codec: CodecConfig, *, file: str) -> None:
+    """A base checkpoint hears reference audio, and speaks in the codes that it hears."""
+    if codec.encoder is None:
+        raise CheckpointError(
+            f"{file}: encoder_config is missing; a base checkpoint needs it, download it again"
+        )
+    heard = (codec.encoder.num_codebooks, codec.encoder.codebook_size)
+    spoken = (codec.decoder.num_codebooks, codec.decoder.codebook_size)
+    if heard != spoken:
+        raise CheckpointError(
+            f"{file}: the encoder writes {heard[0]} codebooks of {heard[1]}, the decoder reads"
+            f" {spoken[0]} of {spoken[1]}; the two are not from one codec"
+        )
 
 
 def _agree(section: JsonSection, key: str, expected: int, other: str) -> None:

@@ -115,7 +115,7 @@ def write_random(
         InputError: `folder` exists, or the disk is too small.
         CheckpointError: The config describes no checkpoint that could be opened.
     """
-    generation = asdict(GenerationConfig()) if generation_json is None else dict(generation_json)
+    generation = _official_defaults() if generation_json is None else dict(generation_json)
     config = parse_checkpoint(config_json, codec_config_json, generation)
     talker = expected_tensors(config)
     codec = expected_codec_tensors(parse_codec(codec_config_json))
@@ -133,6 +133,13 @@ def write_random(
     _write_tensors(part / "model.safetensors", talker, dtype, seed)
     _write_tensors(part / "speech_tokenizer" / "model.safetensors", codec, torch.float32, seed)
     return part.rename(folder)
+
+
+def _official_defaults() -> dict[str, Any]:
+    """What the official files say; `non_streaming_mode` is ours."""
+    values = asdict(GenerationConfig())
+    del values["non_streaming_mode"]
+    return values
 
 
 def random_from_spec(name: str, folder: Path, seed: int) -> Path:

@@ -4,13 +4,15 @@ One list serves both doors: `checkpoint` refuses a file that lacks one of them, 
 writes them all. Order is the order of the network.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from qwen3_tts_export.config import (
+    LAST_STRIDE,
     CheckpointConfig,
     CodecConfig,
     CodecDecoderConfig,
+    CodecEncoderConfig,
+    SpeakerEncoderConfig,
     TalkerConfig,
     TransformerConfig,
 )
@@ -18,44 +20,12 @@ from qwen3_tts_export.config import (
 Shape = tuple[int, ...]
 Named = Iterator[tuple[str, Shape]]
 
-# What the official classes fill in where the released JSON says nothing: these two sections of the
-# published config.json files are partial.
-SPEAKER_ENCODER_DEFAULTS: Mapping[str, Any] = {
-    "mel_dim": 128,
-    "enc_channels": [512, 512, 512, 512, 1536],
-    "enc_kernel_sizes": [5, 3, 3, 3, 1],
-    "enc_dilations": [1, 2, 3, 4, 1],
-    "enc_attention_channels": 128,
-    "enc_res2net_scale": 8,
-    "enc_se_channels": 128,
-}
-CODEC_ENCODER_DEFAULTS: Mapping[str, Any] = {
-    "audio_channels": 1,
-    "hidden_size": 512,
-    "num_filters": 64,
-    "num_residual_layers": 1,
-    "upsampling_ratios": [8, 6, 5, 4],
-    "kernel_size": 7,
-    "last_kernel_size": 3,
-    "residual_kernel_size": 3,
-    "compress": 2,
-    "codebook_size": 2048,
-    "codebook_dim": 256,
-    "num_quantizers": 32,
-    "num_semantic_quantizers": 1,
-    "vector_quantization_hidden_dimension": 256,
-    "num_hidden_layers": 8,
-    "intermediate_size": 2048,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 8,
-}
-
 
 def expected_tensors(config: CheckpointConfig) -> dict[str, Shape]:
     """Every tensor of model.safetensors: the talker and, for base, the speaker encoder."""
     named = dict(_talker(config.talker, config.predictor))
     if config.speaker_encoder is not None:
-        named.update(_speaker_encoder({**SPEAKER_ENCODER_DEFAULTS, **config.speaker_encoder}))
+        named.update(_speaker_encoder(config.speaker_encoder))
     return named
 
 
@@ -63,7 +33,7 @@ def expected_codec_tensors(config: CodecConfig) -> dict[str, Shape]:
     """Every tensor of the codec: its decoder and, where described, its encoder."""
     named = dict(_codec_decoder(config.decoder))
     if config.encoder is not None:
-        named.update(_codec_encoder({**CODEC_ENCODER_DEFAULTS, **config.encoder}))
+        named.update(_codec_encoder(config.encoder))
     return named
 
 
@@ -170,55 +140,52 @@ def _convnext(prefix: str, width: int) -> Named:
     yield f"{prefix}.gamma", (width,)
 
 
-def _codec_encoder(mimi: Mapping[str, Any]) -> Named:
-    width, hidden = mimi["num_filters"], mimi["hidden_size"]
+def _codec_encoder(mimi: CodecEncoderConfig) -> Named:
+    width, hidden = mimi.num_filters, mimi.hidden_size
     prefix = "encoder.encoder.layers"
-    yield from _conv(f"{prefix}.0.conv", mimi["audio_channels"], width, mimi["kernel_size"])
+    yield from _conv(f"{prefix}.0.conv", 1, width, mimi.kernel_size)
     index = 1
-    for ratio in reversed(mimi["upsampling_ratios"]):
-        for _ in range(mimi["num_residual_layers"]):
-            inner, kernel = width // mimi["compress"], mimi["residual_kernel_size"]
+    for ratio in reversed(mimi.upsampling_ratios):
+        for _ in range(mimi.num_residual_layers):
+            inner, kernel = width // mimi.compress, mimi.residual_kernel_size
             yield from _conv(f"{prefix}.{index}.block.1.conv", width, inner, kernel)
             yield from _conv(f"{prefix}.{index}.block.3.conv", inner, width, 1)
             index += 1
         index += 1  # an activation, without tensors
         yield from _conv(f"{prefix}.{index}.conv", width, 2 * width, 2 * ratio)
         width, index = 2 * width, index + 1
-    yield from _conv(f"{prefix}.{index + 1}.conv", width, hidden, mimi["last_kernel_size"])
+    yield from _conv(f"{prefix}.{index + 1}.conv", width, hidden, mimi.last_kernel_size)
     yield from _codec_encoder_transformer("encoder.encoder_transformer", mimi)
-    yield "encoder.downsample.conv.weight", (hidden, hidden, 4)
-    semantic = mimi["num_semantic_quantizers"]
-    for branch, books in (("semantic", semantic), ("acoustic", mimi["num_quantizers"] - semantic)):
+    yield "encoder.downsample.conv.weight", (hidden, hidden, 2 * LAST_STRIDE)
+    semantic = mimi.num_semantic_quantizers
+    for branch, books in (("semantic", semantic), ("acoustic", mimi.num_quantizers - semantic)):
         rvq = f"encoder.quantizer.{branch}_residual_vector_quantizer"
-        inner = mimi["vector_quantization_hidden_dimension"]
-        if inner != hidden:
-            yield f"{rvq}.input_proj.weight", (inner, hidden, 1)
-            yield f"{rvq}.output_proj.weight", (hidden, inner, 1)
+        if mimi.quantizer_dim != hidden:
+            yield f"{rvq}.input_proj.weight", (mimi.quantizer_dim, hidden, 1)
+            yield f"{rvq}.output_proj.weight", (hidden, mimi.quantizer_dim, 1)
         for book in range(books):
             codebook = f"{rvq}.layers.{book}.codebook"
             yield f"{codebook}.initialized", (1,)
-            yield f"{codebook}.cluster_usage", (mimi["codebook_size"],)
-            yield f"{codebook}.embed_sum", (mimi["codebook_size"], mimi["codebook_dim"])
+            yield f"{codebook}.cluster_usage", (mimi.codebook_size,)
+            yield f"{codebook}.embed_sum", (mimi.codebook_size, mimi.codebook_dim)
 
 
-def _codec_encoder_transformer(prefix: str, mimi: Mapping[str, Any]) -> Named:
-    hidden, heads = mimi["hidden_size"], mimi["num_attention_heads"]
-    head_dim = mimi.get("head_dim") or hidden // heads
-    for index in range(mimi["num_hidden_layers"]):
+def _codec_encoder_transformer(prefix: str, mimi: CodecEncoderConfig) -> Named:
+    hidden, heads = mimi.hidden_size, mimi.num_heads
+    for index in range(mimi.num_layers):
         layer = f"{prefix}.layers.{index}"
         yield from _norm(f"{layer}.input_layernorm", hidden)
-        yield from _attention(layer, hidden, heads, mimi["num_key_value_heads"], head_dim)
+        yield from _attention(layer, hidden, heads, heads, mimi.head_dim)
         yield f"{layer}.self_attn_layer_scale.scale", (hidden,)
         yield from _norm(f"{layer}.post_attention_layernorm", hidden)
-        yield from _linear(f"{layer}.mlp.fc1", hidden, mimi["intermediate_size"])
-        yield from _linear(f"{layer}.mlp.fc2", mimi["intermediate_size"], hidden)
+        yield from _linear(f"{layer}.mlp.fc1", hidden, mimi.intermediate_size)
+        yield from _linear(f"{layer}.mlp.fc2", mimi.intermediate_size, hidden)
         yield f"{layer}.mlp_layer_scale.scale", (hidden,)
 
 
-def _speaker_encoder(ecapa: Mapping[str, Any]) -> Named:
-    channels, kernels = ecapa["enc_channels"], ecapa["enc_kernel_sizes"]
-    squeeze, scale = ecapa["enc_se_channels"], ecapa["enc_res2net_scale"]
-    yield from _conv("speaker_encoder.blocks.0.conv", ecapa["mel_dim"], channels[0], kernels[0])
+def _speaker_encoder(ecapa: SpeakerEncoderConfig) -> Named:
+    channels, kernels, scale = ecapa.channels, ecapa.kernel_sizes, ecapa.res2net_scale
+    yield from _conv("speaker_encoder.blocks.0.conv", ecapa.mel_dim, channels[0], kernels[0])
     for index in range(1, len(channels) - 1):
         block, width = f"speaker_encoder.blocks.{index}", channels[index]
         yield from _conv(f"{block}.tdnn1.conv", channels[index - 1], width, 1)
@@ -226,13 +193,13 @@ def _speaker_encoder(ecapa: Mapping[str, Any]) -> Named:
             name = f"{block}.res2net_block.blocks.{part}.conv"
             yield from _conv(name, width // scale, width // scale, kernels[index])
         yield from _conv(f"{block}.tdnn2.conv", width, width, 1)
-        yield from _conv(f"{block}.se_block.conv1", width, squeeze, 1)
-        yield from _conv(f"{block}.se_block.conv2", squeeze, width, 1)
-    joined, attention = channels[-1], ecapa["enc_attention_channels"]
+        yield from _conv(f"{block}.se_block.conv1", width, ecapa.squeeze_channels, 1)
+        yield from _conv(f"{block}.se_block.conv2", ecapa.squeeze_channels, width, 1)
+    joined, attention = channels[-1], ecapa.attention_channels
     yield from _conv("speaker_encoder.mfa.conv", joined, joined, kernels[-1])
     yield from _conv("speaker_encoder.asp.tdnn.conv", 3 * joined, attention, 1)
     yield from _conv("speaker_encoder.asp.conv", attention, joined, 1)
-    yield from _conv("speaker_encoder.fc", 2 * joined, ecapa["enc_dim"], 1)
+    yield from _conv("speaker_encoder.fc", 2 * joined, ecapa.vector_size, 1)
 
 
 def _linear(name: str, inputs: int, outputs: int, *, bias: bool = False) -> Named:

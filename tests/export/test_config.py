@@ -96,7 +96,10 @@ def test_only_base_has_a_speaker_encoder(kind: Any) -> None:
     assert parse(*tiny_config(kind)).speaker_encoder is None
     encoder = parse(*tiny_config("base")).speaker_encoder
     assert encoder is not None
-    assert (encoder["enc_dim"], encoder["sample_rate"]) == (128, 24000)
+    assert (encoder.vector_size, encoder.sample_rate) == (128, 24000)
+    # Of these tiny configs say nothing, as the released ones.
+    assert (encoder.kernel_sizes, encoder.dilations) == ((5, 3, 3, 3, 1), (1, 2, 3, 4, 1))
+    assert (encoder.mel_dim, encoder.res2net_scale) == (128, 8)
 
 
 def test_base_without_a_speaker_encoder_is_refused() -> None:
@@ -106,11 +109,37 @@ def test_base_without_a_speaker_encoder_is_refused() -> None:
         parse(config, codec)
 
 
-def test_a_codec_may_come_without_an_encoder() -> None:
+def test_the_codec_hears_with_half_of_its_quantizers() -> None:
+    encoder = parse(*tiny_config()).codec_encoder
+    assert encoder is not None
+    assert (encoder.num_quantizers, encoder.num_codebooks) == (32, 16)
+    assert encoder.samples_per_frame == 1920
+    assert (encoder.rope_theta, encoder.norm_eps) == (1e4, 1e-5)
+
+
+def test_a_codec_may_come_without_an_encoder_unless_it_is_to_clone() -> None:
     config, codec = tiny_config()
-    assert parse(config, codec).codec_encoder == codec["encoder_config"]
     del codec["encoder_config"]
     assert parse(config, codec).codec_encoder is None
+    with pytest.raises(CheckpointError, match="encoder_config is missing; a base checkpoint needs"):
+        parse(tiny_config("base")[0], codec)
+
+
+def test_what_a_base_checkpoint_hears_is_what_it_speaks() -> None:
+    config, codec = tiny_config("base")
+    codec["encoder_valid_num_quantizers"] = 8
+    message = "the encoder writes 8 codebooks of 2048, the decoder reads 16 of 2048"
+    with pytest.raises(CheckpointError, match=message):
+        parse(config, codec)
+    assert parse(*tiny_config()).codec_encoder is not None
+
+
+@pytest.mark.parametrize(("kind", "upfront"), [("base", False), ("voice_design", True)])
+def test_only_a_base_checkpoint_reads_along_by_default(kind: Any, upfront: bool) -> None:
+    config, codec = tiny_config(kind)
+    assert parse(config, codec).generation.non_streaming_mode is upfront
+    asked = parse_checkpoint(config, codec, {"non_streaming_mode": not upfront})
+    assert asked.generation.non_streaming_mode is not upfront
 
 
 REQUIRED = [
@@ -171,6 +200,30 @@ REQUIRED_DECODER = [
     "upsample_rates",
     "upsampling_ratios",
 ]
+# Each is in the released file: a third-party converter reads it from there by name.
+REQUIRED_ENCODER = [
+    "num_filters",
+    "num_residual_layers",
+    "kernel_size",
+    "last_kernel_size",
+    "residual_kernel_size",
+    "dilation_growth_rate",
+    "compress",
+    "upsampling_ratios",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "rope_theta",
+    "norm_eps",
+    "codebook_size",
+    "codebook_dim",
+    "vector_quantization_hidden_dimension",
+    "num_quantizers",
+    "num_semantic_quantizers",
+]
 
 
 @pytest.mark.parametrize(
@@ -198,6 +251,10 @@ def test_a_missing_key_is_named_with_its_file(path: str) -> None:
         "output_sample_rate",
         "decoder_config",
         *(f"decoder_config.{key}" for key in REQUIRED_DECODER),
+        "encoder_valid_num_quantizers",
+        "input_sample_rate",
+        "encode_downsample_rate",
+        *(f"encoder_config.{key}" for key in REQUIRED_ENCODER),
     ],
 )
 def test_a_missing_codec_key_is_named_with_its_file(path: str) -> None:
@@ -260,6 +317,20 @@ def test_what_is_not_implemented_is_refused_by_name(path: str, value: Any, said:
         ("decoder_config.hidden_act", "relu", 'hidden_act is "relu"'),
         ("decoder_config.upsample_rates", [8, 5, 4, "3"], "expected a list of integers"),
         ("decoder_config.rope_scaling", {"rope_type": "linear"}, "scaled rotary positions"),
+        ("encode_downsample_rate", 960, "is 960, but encoder_config says 1920"),
+        ("input_sample_rate", 16000, "is 16000, but output_sample_rate says 24000"),
+        ("encoder_valid_num_quantizers", 33, "but 33 are to be used"),
+        ("encoder_valid_num_quantizers", 1, "but 1 are to be used"),
+        ("encoder_config.frame_rate", 25, "frame_rate is 25, expected 12.5: a frame is 1920"),
+        ("encoder_config._frame_rate", 25, "_frame_rate is 25, expected 12.5"),
+        ("encoder_config.audio_channels", 2, "only one channel is implemented"),
+        ("encoder_config.use_causal_conv", False, "only causal convolutions"),
+        ("encoder_config.pad_mode", "reflect", 'pad_mode is "reflect", expected "constant"'),
+        ("encoder_config.use_conv_shortcut", True, "convolved shortcuts"),
+        ("encoder_config.hidden_act", "silu", 'hidden_act is "silu", expected "gelu"'),
+        ("encoder_config.attention_bias", True, "attention biases are not implemented"),
+        ("encoder_config.num_key_value_heads", 2, "expected 4 as num_attention_heads"),
+        ("encoder_config.codebook_dim", 64, "as vector_quantization_hidden_dimension"),
     ],
 )
 def test_a_codec_that_is_not_implemented_is_refused(path: str, value: Any, said: str) -> None:
@@ -275,7 +346,29 @@ def test_a_codec_alone_is_read_by_the_same_rules() -> None:
     config, codec = tiny_config()
     alone = parse_codec(codec)
     assert alone.decoder == parse(config, codec).codec
-    assert (alone.sample_rate, alone.encoder) == (24000, codec["encoder_config"])
+    assert (alone.sample_rate, alone.encoder) == (24000, parse(config, codec).codec_encoder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("enc_dim", 64, "enc_dim is 64, but the talker is 128 wide"),
+        ("mel_dim", 80, "mel_dim is 80, expected 128"),
+        ("sample_rate", 16000, "sample_rate is 16000, expected 24000"),
+        ("enc_channels", [32, 32, 32, 64], "expected one width for each of enc_kernel_sizes"),
+        ("enc_channels", [32, 32, 32, 32, 64], "all equal but the last, their sum"),
+        ("enc_dilations", "1", "expected a list of integers"),
+    ],
+)
+def test_a_speaker_encoder_that_is_not_implemented_is_refused(
+    key: str, value: Any, said: str
+) -> None:
+    config, codec = tiny_config("base")
+    config["speaker_encoder_config"][key] = value
+    with pytest.raises(CheckpointError) as raised:
+        parse(config, codec)
+    assert f"speaker_encoder_config.{key} is" in str(raised.value)
+    assert said in str(raised.value)
 
 
 def test_generation_settings_left_out_take_the_official_defaults() -> None:
