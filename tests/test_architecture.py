@@ -28,6 +28,8 @@ FLOORS = (
 FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "safetensors", "qwen3_tts_export"}
 # The door, and the one page that both command lines share.
 OPEN_TO_EXPORT = {"manifest", "errors", "cli.program"}
+# These listen to a bundle as a user would.
+LISTENERS = {"parity.py", "judge.py", "forced_graph.py"}
 
 
 def modules(root: Path) -> list[Path]:
@@ -65,7 +67,11 @@ def test_the_runtime_imports_nothing_of_the_export(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & FOREIGN
 
 
-@pytest.mark.parametrize("path", modules(EXPORT), ids=lambda path: str(path.relative_to(EXPORT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules(EXPORT) if path.name not in LISTENERS],
+    ids=lambda path: str(path.relative_to(EXPORT)),
+)
 def test_the_export_knows_only_the_door_of_the_runtime(path: Path) -> None:
     used = {name for name in imports(path) if name.startswith("qwen3_tts_edge")}
     allowed = tuple(f"qwen3_tts_edge.{name}." for name in OPEN_TO_EXPORT)

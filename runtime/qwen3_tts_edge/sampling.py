@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Philox
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.manifest import SamplingDefaults
@@ -97,7 +98,7 @@ def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:
     Returns:
         float32 (codebooks,) in [0, 1), with 24 random bits each.
     """
-    bits = np.random.Philox(key=seed, counter=frame << 64).random_raw(codebooks)
+    bits = Philox(key=seed, counter=frame << 64).random_raw(codebooks)
     return ((bits >> np.uint64(40)) * 2.0**-24).astype(np.float32)
 
 

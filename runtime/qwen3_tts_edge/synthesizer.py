@@ -150,7 +150,7 @@ class Synthesizer:
         metrics.prompt = metrics.total = time.perf_counter() - started
         self._request += 1
         spoken = timed(self._frames(self._request, utterance, metrics), metrics.frames)
-        return self._chunks(utterance.prompt, spoken, chunk_frames, metrics)
+        return self._chunks(self._request, utterance.prompt, spoken, chunk_frames, metrics)
 
     def speak(
         self,
@@ -208,9 +208,8 @@ class Synthesizer:
 
     def _decoded(self, utterance: Utterance, spoken: list[Codes], started: float) -> Audio:
         """Sound of codes that are complete. Its metrics say when it was ready, no more."""
-        chunks_made = self._chunks(
-            utterance.prompt, iter(spoken), (DECODED_AT_ONCE,), Metrics(self.manifest.sample_rate)
-        )
+        sizes, metrics = (DECODED_AT_ONCE,), Metrics(self.manifest.sample_rate)
+        chunks_made = self._chunks(self._request, utterance.prompt, iter(spoken), sizes, metrics)
         samples = np.concatenate([chunk.samples for chunk in chunks_made])
         metrics = Metrics(self.manifest.sample_rate, samples=len(samples), ended=utterance.ended)
         metrics.ttfa = metrics.total = time.perf_counter() - started
@@ -240,17 +239,18 @@ class Synthesizer:
         for (codes,) in frames(self.step, [utterance], self.manifest):
             assert codes is not None
             yield codes
-            if request != self._request:
-                raise Qwen3TTSError("a newer request to this synthesizer ended this one")
+            self._check_turn(request)
         metrics.ended = utterance.ended
 
     def _chunks(
         self,
+        request: int,
         prompt: Prompt,
         spoken: Iterator[Codes],
         chunk_frames: Sequence[int],
         metrics: Metrics,
     ) -> Iterator[Chunk]:
+        self._check_turn(request)
         resumed = time.perf_counter()
         launched = self._launched()
         self.codec.begin()
@@ -269,6 +269,11 @@ class Synthesizer:
             resumed, launched = time.perf_counter(), self._launched()
         metrics.launches += self._launched() - launched
         metrics.total += time.perf_counter() - resumed
+
+    def _check_turn(self, request: int) -> None:
+        """Graphs have one state: whoever asked last has them."""
+        if request != self._request:
+            raise Qwen3TTSError("a newer request to this synthesizer ended this one")
 
     def _launched(self) -> float:
         return sum(graph.seconds for graph in self._graphs)

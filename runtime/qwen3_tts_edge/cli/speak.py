@@ -15,6 +15,7 @@ from qwen3_tts_edge.cli.progress import report, shown
 from qwen3_tts_edge.codec import RAMP
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.manifest import TOKENIZER, Manifest
+from qwen3_tts_edge.memory import MAX_SECONDS, capacity
 from qwen3_tts_edge.metrics import Metrics
 from qwen3_tts_edge.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
 from qwen3_tts_edge.sampling import Sampling
@@ -141,6 +142,7 @@ def speak(
         return
     # Loading graphs can take seconds. All that was asked for is checked before.
     sampling = _sampling(settings, greedy=greedy)
+    capacity(manifest, max_seconds)
     _check_output(output)
     asked: dict[str, Any] = {
         "text": _text(text, file),
@@ -151,9 +153,9 @@ def speak(
     }
     PromptBuilder(folder, manifest, Tokenizer.load(folder / TOKENIZER)).build(**asked)
     seed = secrets.randbits(32) if seed is None else seed
-    synthesizer = Synthesizer.open(
-        folder, backend=backend, threads=threads, max_seconds=max_seconds
-    )
+    # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
+    longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
+    synthesizer = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=longer)
     spoken = synthesizer.stream(
         **asked, sampling=sampling, seed=seed, max_seconds=max_seconds, chunk_frames=chunk_frames
     )
