@@ -1,0 +1,138 @@
+"""Rung 3: streamed samples are the one-shot samples, whatever the chunks."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oracle import Official
+from parity.tolerances import assert_close
+from qwen3_tts_edge import Sampling, Synthesizer, Voice
+from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.codec import RAMP, CodecDecoder
+from qwen3_tts_edge.manifest import CODEC_DECODER, Manifest
+from tiny import EDGE_VOICE
+
+Judge = Callable[[Path], Official]
+NAMES = ("tiny", "edge-voice")
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Callable[..., Path], exact_voice_bundle: Path) -> Callable[[str], Path]:
+    return lambda name: exact_voice_bundle if name == "edge-voice" else tiny_bundle()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Callable[..., Path]) -> Callable[[str], Path]:
+    return lambda name: EDGE_VOICE if name == "edge-voice" else tiny_checkpoint()
+
+
+@pytest.fixture(scope="module")
+def decoders(bundle: Callable) -> dict[str, CodecDecoder]:
+    made = {}
+    for name in NAMES:
+        manifest = Manifest.load(bundle(name))
+        spec = manifest.graphs[CODEC_DECODER]
+        graph = open_backend(threads=1).open(bundle(name), spec, {"batch": 1})
+        made[name] = CodecDecoder(graph, manifest)
+    return made
+
+
+def decoded(decoder: CodecDecoder, codes: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Push chunks of the given sizes, the last size over and over."""
+    decoder.begin()
+    pieces, at, sizes = [], 0, list(sizes)
+    while at < len(codes):
+        size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
+        pieces.append(decoder.push(codes[at : at + size]))
+        at += size
+    return np.concatenate(pieces)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (3,), (7,), RAMP], ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_is_the_one_shot_speech(
+    bundle: Callable, name: str, sizes: tuple[int, ...]
+) -> None:
+    """Through the synthesizer: the same codes, and samples that a sum's order may move."""
+    tts = Synthesizer.open(bundle(name), threads=1, verify=False)
+    voice, seconds = Voice.speaker(tts.speakers[0]), 40 * 0.08
+    text, asked = "Set a timer for ten minutes.", {"seed": 3, "max_seconds": seconds}
+    whole = tts.speak(text, voice, chunk_frames=[1000], **asked)
+    chunks = list(tts.stream(text, voice, chunk_frames=sizes, **asked))
+    frames = [len(chunk.codes) for chunk in chunks]
+    asked_for = [*sizes, *[sizes[-1]] * len(whole.codes)][: len(frames)]
+    assert frames[:-1] == asked_for[:-1]
+    assert 0 < frames[-1] <= asked_for[-1]
+    assert np.array_equal(np.concatenate([chunk.codes for chunk in chunks]), whole.codes)
+    for chunk in chunks:
+        assert chunk.samples.shape == (len(chunk.codes) * 1920,)
+        assert chunk.samples.dtype == np.float32
+    streamed = np.concatenate([chunk.samples for chunk in chunks])
+    assert np.abs(whole.samples).max() > 0.05
+    assert_close("streaming.samples", streamed, whole.samples, f"{name}, {sizes}")
+
+
+@pytest.mark.parametrize("sizes", [(1,), (7,), RAMP, (300,)], ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stream_is_the_official_full_decode(
+    judge: Judge,
+    checkpoint: Callable,
+    decoders: dict[str, CodecDecoder],
+    name: str,
+    sizes: tuple[int, ...],
+) -> None:
+    """160 random frames: past the attention window of 72, twice."""
+    size = 512 if name == "edge-voice" else 2048
+    codes = np.random.default_rng(7).integers(0, size, (160, 16))
+    expected = judge(checkpoint(name)).decode(codes)
+    found = decoded(decoders[name], codes, sizes)
+    assert_close("streaming.official", found, expected, f"{name}, {sizes}")
+
+
+def test_speech_is_the_official_decode_of_its_codes(judge: Judge, bundle: Callable) -> None:
+    """From text to samples: the bundled voice's sentence, decoded by the official codec."""
+    tts = Synthesizer.open(bundle("edge-voice"), threads=1, verify=False)
+    audio = tts.speak(
+        "What is the weather like today?", sampling=Sampling.greedy(), seed=0, max_seconds=16.0
+    )
+    assert audio.metrics.ended
+    oracle = judge(EDGE_VOICE)
+    assert_close("streaming.official", audio.samples, oracle.decode(audio.codes), "one forward")
+    assert_close("streaming.official", audio.samples, oracle.decode_chunked(audio.codes), "public")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    name=st.sampled_from(NAMES),
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=8),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_chunking_of_any_codes_gives_the_same_samples(
+    decoders: dict[str, CodecDecoder], name: str, sizes: list[int], seed: int
+) -> None:
+    size = 512 if name == "edge-voice" else 2048
+    codes = np.random.default_rng(seed).integers(0, size, (sum(sizes), 16))
+    whole = decoded(decoders[name], codes, [len(codes)])
+    assert_close("streaming.samples", decoded(decoders[name], codes, sizes), whole, f"{sizes}")
+
+
+def test_an_utterance_begins_in_silence_whatever_was_spoken_before(
+    decoders: dict[str, CodecDecoder],
+) -> None:
+    codes = np.random.default_rng(8).integers(0, 2048, (90, 16))
+    first = decoded(decoders["tiny"], codes[:5], [5])
+    decoded(decoders["tiny"], codes, [30])
+    assert np.array_equal(decoded(decoders["tiny"], codes[:5], [5]), first)
+
+
+def test_chunks_without_their_state_would_differ(decoders: dict[str, CodecDecoder]) -> None:
+    """What the comparison above would say of a codec that forgets."""
+    codes = np.random.default_rng(9).integers(0, 2048, (8, 16))
+    whole = decoded(decoders["tiny"], codes, [8])
+    halves = [decoded(decoders["tiny"], half, [4]) for half in (codes[:4], codes[4:])]
+    with pytest.raises(AssertionError, match=r"streaming.samples .*> 1e-05"):
+        assert_close("streaming.samples", np.concatenate(halves), whole)
