@@ -1,0 +1,87 @@
+"""The judge's arithmetic; the recogniser itself is tested where there is something to hear."""
+
+import json
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from qwen3_tts_export.judge import (
+    SETS,
+    Errors,
+    Sentence,
+    Verdict,
+    Verdicts,
+    errors,
+    mel_distance,
+    plain,
+    sentences,
+)
+
+
+def test_at_least_sixty_sentences_are_fixed_and_differ() -> None:
+    asked = sentences()
+    assert len({sentence.text for sentence in asked}) == len(asked) >= 60
+    assert all(sum(s.kind == kind for s in asked) >= 30 for kind in SETS)
+    assert all(1.0 < s.teacher_seconds < 7.0 for s in asked)
+
+
+def test_the_teachers_times_are_of_these_sentences_and_no_others() -> None:
+    folder = resources.files("qwen3_tts_export") / "sentences"
+    times = json.loads((folder / "teacher_seconds.json").read_text("utf-8"))
+    assert list(times) == [sentence.text for sentence in sentences()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Set a timer for 25 minutes.", "set a timer for twenty five minutes"),
+        ("It's 7:30!", "it's seven thirty"),
+        ("At 8:00", "at eight"),
+        ("at eight o'clock", "at eight"),
+        ("the 3rd of June", "the third of june"),
+        ("42%, 15°", "forty two percent fifteen degrees"),
+        ("4, 7, 1", "four seven one"),
+        ("1,250", "one thousand, two hundred fifty".replace(",", "")),
+        ("twenty-five", "twenty five"),
+    ],
+)
+def test_words_are_compared_whatever_their_spelling(text: str, expected: str) -> None:
+    pytest.importorskip("num2words", reason="the extra `judge` is not installed")
+    assert plain(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "wrong"),
+    [
+        ("a b c", "a b c", 0),
+        ("a b c", "A, B! C.", 0),
+        ("a b c", "a c", 1),
+        ("a b c", "a b b c", 1),
+        ("a b c", "a x c", 1),
+        ("a b c", "", 3),
+        ("a b", "x y z", 3),
+    ],
+)
+def test_errors_are_words_put_in_left_out_or_mistaken(said: str, heard: str, wrong: int) -> None:
+    pytest.importorskip("num2words", reason="the extra `judge` is not installed")
+    assert errors(said, heard) == Errors(wrong, len(said.split()))
+
+
+def test_verdicts_add_up_by_set() -> None:
+    def verdict(kind: str, wrong: int, ended: bool, seconds: float) -> Verdict:
+        return Verdict(Sentence("a b", kind, 2.0), "", Errors(wrong, 2), ended, seconds)
+
+    made = Verdicts((verdict("everyday", 1, True, 2.0), verdict("open", 0, False, 5.0)))
+    assert made.errors.rate == 0.25
+    assert made.of("everyday").errors == Errors(1, 2)
+    assert made.ended == 0.5
+    assert made.stretch == (1.75, 2.5)
+
+
+def test_the_mel_distance_is_zero_only_for_the_same_sound() -> None:
+    rng = np.random.default_rng(0)
+    sound = (0.1 * rng.standard_normal(12_000)).astype(np.float32)
+    longer = np.concatenate([sound[:6000], sound[5000:]])
+    assert mel_distance(sound, sound) == 0
+    assert 0 < mel_distance(sound, longer) < mel_distance(sound, 0.1 * longer)
