@@ -1,0 +1,4 @@
+"""How the bundled voice is made: text, speech, codes, codec decoder, talker, checkpoint.
+
+One file a stage, one command a stage; see README.md beside this file. No part of the wheel.
+"""

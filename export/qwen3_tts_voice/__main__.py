@@ -1,0 +1,240 @@
+"""The commands: `python -m qwen3_tts_voice STAGE --work FOLDER`, in the order of the README."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+SHARD = 1000
+
+
+@click.group()
+def main() -> None:
+    """Make the bundled voice, one stage a command; every stage resumes where it stopped."""
+
+
+work_folder = click.option(
+    "--work",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder of all intermediate files.",
+)
+
+
+def held_out() -> list[str]:
+    """The judge's sentences, which are never trained on."""
+    folder = resources.files("qwen3_tts_export") / "sentences"
+    return [
+        line
+        for name in ("everyday.txt", "open.txt")
+        for line in (folder / name).read_text("utf-8").splitlines()
+    ]
+
+
+@main.command()
+@work_folder
+@click.option("--wordnet", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--commonest", default=9000, help="Words an example may use, by their frequency.")
+@click.option("--phrases", default=9000, help="How many phrases are drawn from the templates.")
+@click.option("--seed", default=7)
+def text(work: Path, wordnet: Path, commonest: int, phrases: int, seed: int) -> None:
+    """Write the sentences to be read."""
+    from qwen3_tts_voice import text as stage
+
+    sentences = stage.corpus(wordnet, held_out(), commonest=commonest, phrases=phrases, seed=seed)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "text.txt").write_text("\n".join(sentences) + "\n", "utf-8")
+    click.echo(f"{len(sentences)} sentences, {sum(len(s.split()) for s in sentences)} words")
+
+
+@main.command()
+@work_folder
+@click.option("--part", default="1/1", help="K/N: this process makes every Nth shard, from K.")
+def speech(work: Path, part: str) -> None:
+    """Let the teacher read the sentences."""
+    from qwen3_tts_voice import speech as stage
+
+    teacher = stage.Teacher()
+    sentences = (work / "text.txt").read_text("utf-8").splitlines()
+    folder = work / "speech"
+    folder.mkdir(exist_ok=True)
+    for shard, start in _part(range(0, len(sentences), SHARD), part):
+        path = folder / f"{shard:04d}.npz"
+        if path.exists():
+            continue
+        began = time.perf_counter()
+        numbers = range(start, min(start + SHARD, len(sentences)))
+        read = [teacher.read(sentences[i], i, stage.speaker_of(i)) for i in numbers]
+        kept = [utterance for utterance in read if utterance is not None]
+        stage.write_shard(path, kept)
+        hours = sum(len(u.samples) for u in kept) / stage.RATE / 3600
+        speed = hours * 3600 / (time.perf_counter() - began)
+        click.echo(f"{path.name}: {len(kept)} utterances, {hours:.2f} h, {speed:.0f}x real time")
+
+
+@main.command()
+@work_folder
+def teacher(work: Path) -> None:
+    """Let the teacher read the judge's sentences: `teacher/*.npy`, and how long they take."""
+    import json
+
+    import numpy as np
+
+    from qwen3_tts_voice import speech as stage
+
+    reader = stage.Teacher()
+    folder = work / "teacher"
+    folder.mkdir(exist_ok=True)
+    seconds = {}
+    for number, sentence in enumerate(held_out()):
+        spoken = reader.read(sentence, number, speaker=0)
+        if spoken is None:
+            raise click.ClickException(f"the teacher cannot read this in one breath: {sentence}")
+        np.save(folder / f"{number:02d}.npy", spoken.samples)
+        seconds[sentence] = round(len(spoken.samples) / stage.RATE, 2)
+    text = json.dumps(seconds, indent=1) + "\n"
+    (work / "teacher_seconds.json").write_text(text, "utf-8")
+
+
+@main.command()
+@work_folder
+@click.option("--shards", default=3, help="How many speech shards the codebooks are made from.")
+@click.option("--seed", default=0)
+def codebooks(work: Path, shards: int, seed: int) -> None:
+    """Make the codebooks."""
+    import torch
+
+    from qwen3_tts_voice import codes as stage
+    from qwen3_tts_voice.features import blocks
+
+    block, filled = [], []
+    for path in sorted((work / "speech").glob("????.npz"))[:shards]:
+        for spoken in stage.utterances(stage.load_shard(path)):
+            block.append(blocks(spoken["samples"], spoken["pitch"]))
+            filled.append(stage.occupancy(spoken["phone"])[: len(block[-1])])
+    for step in stage.fit(torch.cat(block), torch.cat(filled), seed):
+        if isinstance(step, stage.Quantiser):
+            step.save(work / "codebooks.npz")
+        else:
+            click.echo(step)
+
+
+@main.command()
+@work_folder
+def codes(work: Path) -> None:
+    """Turn the speech into codes."""
+    from qwen3_tts_voice import codes as stage
+
+    quantiser = stage.Quantiser.load(work / "codebooks.npz")
+    folder = work / "codes"
+    folder.mkdir(exist_ok=True)
+    for path in sorted((work / "speech").glob("????.npz")):
+        target = folder / path.name
+        if not target.exists():
+            frames = stage.encode_shard(stage.load_shard(path), quantiser, target)
+            click.echo(f"{path.name}: {frames} frames")
+
+
+@main.command()
+@work_folder
+@click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--steps", default=6000)
+@click.option("--fall", default=2400, help="Last steps, over which the learning rate falls.")
+@click.option("--size", default=24, help="Utterances a step.")
+@click.option("--matrix-rate", default=0.01)
+@click.option("--rate", default=2e-3)
+@click.option("--threads", default=1)
+def talker(work: Path, tokenizer: Path, threads: int, **recipe: Any) -> None:
+    """Train the talker and the code predictor."""
+    import torch
+
+    from qwen3_tts_voice import talker as stage
+
+    torch.set_num_threads(threads)
+    stage.Training(work, tokenizer, stage.Recipe(**recipe)).run(click.echo)
+
+
+@main.command()
+@work_folder
+@click.option("--voice", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--bundle", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--sentences", default=250)
+def adopt(work: Path, voice: Path, bundle: Path, sentences: int) -> None:
+    """Begin the codec decoder with an earlier voice's (optional)."""
+    import torch
+    from safetensors.torch import load_file
+
+    from qwen3_tts_edge import Synthesizer
+    from qwen3_tts_voice import adopt as stage
+    from qwen3_tts_voice.codes import Quantiser
+
+    speaker = Synthesizer.open(bundle, threads=1)
+    said = (work / "text.txt").read_text("utf-8").splitlines()[:sentences]
+    heard = [speaker.speak(one, seed=i, max_seconds=7) for i, one in enumerate(said)]
+    stored = load_file(voice / "speech_tokenizer" / "model.safetensors")
+    state = {
+        name.removeprefix("decoder."): value.float()
+        for name, value in stored.items()
+        if name.startswith("decoder.")
+    }
+    quantiser = Quantiser.load(work / "codebooks.npz")
+    begun, explained = stage.start(quantiser, state, [(one.codes, one.samples) for one in heard])
+    torch.save(begun, work / "decoder_start.pt")
+    click.echo(f"{explained:.1%} of the variance explained")
+
+
+@main.command()
+@work_folder
+@click.option("--steps", default=3000)
+@click.option("--fall", default=2000, help="Last steps, over which the learning rate falls.")
+@click.option("--shards", default=8, help="How many shards are read.")
+@click.option("--rate", default=6e-4)
+@click.option("--threads", default=1)
+def decoder(work: Path, threads: int, **recipe: Any) -> None:
+    """Train the codec decoder."""
+    import torch
+
+    from qwen3_tts_voice import decoder as stage
+
+    torch.set_num_threads(threads)
+    stage.Training(work, stage.Recipe(**recipe)).run(click.echo)
+
+
+@main.command()
+@work_folder
+@click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Sampling defaults.")
+def checkpoint(work: Path, tokenizer: Path, output: Path, settings: tuple[str, ...]) -> None:
+    """Write what is trained so far as a checkpoint in the official format."""
+    import json
+
+    from qwen3_tts_voice import checkpoint as stage
+
+    named = (setting.split("=", 1) for setting in settings)
+    stage.write(work, tokenizer, output, {name: json.loads(value) for name, value in named})
+
+
+@main.command()
+@work_folder
+def curves(work: Path) -> None:
+    """Draw the losses: `talker.png` and `decoder.png`."""
+    from qwen3_tts_voice import curves as stage
+
+    stage.draw(work / "talker.csv", work / "talker.png", ["code0", "rest", "sound", "look"])
+    stage.draw(work / "decoder.csv", work / "decoder.png", ["spectrum", "mel"])
+
+
+def _part(starts: range, part: str) -> Iterator[tuple[int, int]]:
+    which, parts = (int(number) for number in part.split("/"))
+    return itertools.islice(enumerate(starts), which - 1, None, parts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""Write the trained parts as a checkpoint in the official format.
+
+In: `talker.pt`, `decoder.pt`, `codebooks.npz`, tokenizer files. Out: a folder `qwen-tts` opens. The
+codec encoder is the official one in small with random weights, all but its codebooks: nothing
+has been trained to encode.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from qwen3_tts_voice.codes import BOOKS, CODES, Quantiser
+from qwen3_tts_voice.decoder_model import CONFIG, official
+from qwen3_tts_voice.talker_model import (
+    CONTROL,
+    EPS,
+    PREDICTOR,
+    SPEAKER_CODES,
+    TALKER,
+    TEXT_HIDDEN,
+    TEXT_VOCAB,
+    THETA,
+    VOCAB,
+    Stack,
+    Talker,
+)
+
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
+ENCODER: dict[str, Any] = {
+    "codebook_dim": 64,
+    "codebook_size": CODES,
+    "vector_quantization_hidden_dimension": 64,
+    "hidden_size": 128,
+    "num_filters": 8,
+    "num_residual_layers": 1,
+    "kernel_size": 7,
+    "last_kernel_size": 3,
+    "residual_kernel_size": 3,
+    "dilation_growth_rate": 2,
+    "compress": 2,
+    "norm_eps": 1e-05,
+    "rope_theta": 10_000.0,
+    "num_quantizers": BOOKS,
+    "num_semantic_quantizers": 1,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "head_dim": 32,
+    "intermediate_size": 256,
+    "sampling_rate": 24_000,
+    "frame_rate": 12.5,
+    "upsampling_ratios": [8, 6, 5, 4],
+    "sliding_window": 250,
+    "max_position_embeddings": 8000,
+    "use_causal_conv": True,
+    "upsample_groups": 128,
+    "model_type": "mimi",
+}
+CODEC = {
+    "architectures": ["Qwen3TTSTokenizerV2Model"],
+    "model_type": "qwen3_tts_tokenizer_12hz",
+    "encoder_config": ENCODER,
+    "decoder_config": CONFIG,
+    "encoder_valid_num_quantizers": BOOKS,
+    "input_sample_rate": 24_000,
+    "output_sample_rate": 24_000,
+    "decode_upsample_rate": 1920,
+    "encode_downsample_rate": 1920,
+}
+PREPROCESSOR = {
+    "feature_extractor_type": "EncodecFeatureExtractor",
+    "feature_size": 1,
+    "sampling_rate": 24_000,
+    "padding_side": "right",
+    "padding_value": 0.0,
+    "return_attention_mask": True,
+    "chunk_length_s": None,
+    "overlap": None,
+}
+
+
+def generation_config(settings: dict[str, Any]) -> dict[str, Any]:
+    """Sampling defaults, with `settings` over them."""
+    return {
+        "do_sample": True,
+        "repetition_penalty": 1.05,
+        "temperature": 0.6,
+        "top_k": 50,
+        "top_p": 1.0,
+        "subtalker_dosample": True,
+        "subtalker_temperature": 0.5,
+        "subtalker_top_k": 50,
+        "subtalker_top_p": 1.0,
+        "max_new_tokens": 512,
+        "non_streaming_mode": False,
+        **settings,
+    }
+
+
+def _stack(size: Stack) -> dict[str, Any]:
+    return {
+        "attention_bias": False,
+        "hidden_size": size.hidden,
+        "intermediate_size": size.mlp,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": size.heads,
+        "num_key_value_heads": size.kv_heads,
+        "head_dim": size.head_dim,
+        "num_code_groups": BOOKS,
+        "max_position_embeddings": 1024,
+        "rope_theta": THETA,
+        "rms_norm_eps": EPS,
+        "hidden_act": "silu",
+    }
+
+
+def config(tokenizer: Path) -> dict[str, Any]:
+    """The checkpoint's `config.json`."""
+    declared = json.loads((tokenizer / "tokenizer_config.json").read_text("utf-8"))
+    ids = {entry["content"]: int(i) for i, entry in declared["added_tokens_decoder"].items()}
+    third = TALKER.head_dim // 6
+    talker = {
+        **_stack(TALKER),
+        "attention_dropout": 0,
+        "code_predictor_config": {
+            **_stack(PREDICTOR),
+            "vocab_size": CODES,
+            "layer_types": ["full_attention"] * PREDICTOR.layers,
+            "model_type": "qwen3_tts_talker_code_predictor",
+        },
+        **{
+            f"codec_{name}_id": CONTROL[name]
+            for name in ("bos", "pad", "think", "nothink", "think_bos", "think_eos")
+        },
+        "codec_eos_token_id": CONTROL["eos"],
+        "codec_language_id": {"english": CONTROL["english"]},
+        "spk_id": SPEAKER_CODES,
+        "spk_is_dialect": dict.fromkeys(SPEAKER_CODES, False),
+        "vocab_size": VOCAB,
+        "text_hidden_size": TEXT_HIDDEN,
+        "text_vocab_size": TEXT_VOCAB,
+        "rope_scaling": {
+            "interleaved": True,
+            "mrope_section": [TALKER.head_dim // 2 - 2 * third, third, third],
+            "rope_type": "default",
+            "type": "default",
+        },
+        "position_id_per_seconds": 13,
+        "model_type": "qwen3_tts_talker",
+        "use_cache": True,
+        "use_sliding_window": False,
+    }
+    return {
+        "architectures": ["Qwen3TTSForConditionalGeneration"],
+        "model_type": "qwen3_tts",
+        "tokenizer_type": "qwen3_tts_tokenizer_12hz",
+        "tts_model_size": "tiny",
+        "tts_model_type": "custom_voice",
+        "talker_config": talker,
+        "assistant_token_id": ids["assistant"],
+        "im_start_token_id": ids["<|im_start|>"],
+        "im_end_token_id": ids["<|im_end|>"],
+        "tts_pad_token_id": ids["<tts_pad>"],
+        "tts_bos_token_id": ids["<tts_text_bos>"],
+        "tts_eos_token_id": ids["<tts_text_eod>"],
+        "dtype": "bfloat16",
+    }
+
+
+def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -> None:
+    """Write the checkpoint folder from what is trained so far, averaged weights in bfloat16."""
+    codec = folder / "speech_tokenizer"
+    codec.mkdir(parents=True, exist_ok=True)
+    quantiser = Quantiser.load(work / "codebooks.npz")
+    talker = Talker(quantiser, seed=0)
+    talker.load_state_dict(torch.load(work / "talker.pt")["average"])
+    _save(talker.official_state(), folder / "model.safetensors")
+    _save(_codec_state(work, quantiser), codec / "model.safetensors")
+    _json(folder / "config.json", config(tokenizer))
+    _json(folder / "generation_config.json", generation_config(settings))
+    _json(codec / "config.json", CODEC)
+    _json(codec / "preprocessor_config.json", PREPROCESSOR)
+    for name in TOKENIZER_FILES:
+        if (tokenizer / name).resolve() != (folder / name).resolve():
+            shutil.copy(tokenizer / name, folder)
+
+
+def _codec_state(work: Path, quantiser: Quantiser) -> dict[str, torch.Tensor]:
+    """The codec's tensors: the trained decoder, an encoder of random weights and its codebooks."""
+    official()
+    from qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 import (
+        Qwen3TTSTokenizerV2Config,
+    )
+    from qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2 import (
+        Qwen3TTSTokenizerV2Model,
+    )
+
+    torch.manual_seed(0)
+    model = Qwen3TTSTokenizerV2Model(Qwen3TTSTokenizerV2Config(**CODEC))
+    model.decoder.load_state_dict(torch.load(work / "decoder.pt")["average"])
+    state: dict[str, torch.Tensor] = model.state_dict()
+    scale = quantiser.acoustic[0].std()
+    for book, centres in enumerate(quantiser.acoustic):
+        layer = f"encoder.quantizer.acoustic_residual_vector_quantizer.layers.{book}.codebook"
+        if f"{layer}.embed_sum" in state:
+            state[f"{layer}.embed_sum"] = centres / scale
+    return state
+
+
+def _save(state: dict[str, torch.Tensor], path: Path) -> None:
+    """In bfloat16, except codebooks, whose sums need float32."""
+    stored = {
+        name: (value if "codebook" in name or not value.is_floating_point() else value.bfloat16())
+        .detach()
+        .clone()
+        .contiguous()
+        for name, value in state.items()
+    }
+    save_file(stored, path, metadata={"format": "pt"})
+
+
+def _json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")

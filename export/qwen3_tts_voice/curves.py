@@ -1,0 +1,35 @@
+"""The losses of both trainings as pictures: `talker.csv` and `decoder.csv` to PNG."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+
+def draw(table: Path, picture: Path, columns: list[str]) -> None:
+    """One panel a column, one line a kind (training, held out), against the step."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
+    for row in rows:
+        for column in columns:
+            kind = row.get("kind", "train")
+            lines[column, kind].append((int(row["step"]), float(row[column])))
+    figure, panels = pyplot.subplots(1, len(columns), figsize=(4 * len(columns), 3))
+    for panel, column in zip(panels, columns, strict=True):
+        for (name, kind), points in lines.items():
+            if name == column:
+                panel.plot(*zip(*points, strict=True), label=kind)
+        panel.set_title(column)
+        panel.set_xlabel("step")
+        panel.grid(alpha=0.3)
+    panels[0].legend()
+    figure.tight_layout()
+    figure.savefig(picture, dpi=110)
+    pyplot.close(figure)

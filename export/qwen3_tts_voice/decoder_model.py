@@ -1,0 +1,106 @@
+"""The official codec decoder, sized for the bundled voice and set up for training."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from typing import Any
+
+import torch
+from torch import nn
+
+from qwen3_tts_voice.codes import ACOUSTIC, CODES, Quantiser
+
+CONFIG: dict[str, Any] = {
+    "codebook_size": CODES,
+    "codebook_dim": 2 * ACOUSTIC,
+    "hidden_size": 192,
+    "latent_dim": 192,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "head_dim": 48,
+    "sliding_window": 72,
+    "intermediate_size": 512,
+    "layer_scale_initial_scale": 0.1,
+    "num_hidden_layers": 3,
+    "num_quantizers": 16,
+    "upsample_rates": [8, 5, 4, 3],
+    "upsampling_ratios": [2, 2],
+    "decoder_dim": 128,
+    "max_position_embeddings": 8000,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 10000,
+    "hidden_act": "silu",
+    "attention_bias": False,
+}
+
+
+@functools.cache
+def official() -> tuple[Any, Any]:
+    """The official decoder's class and its config's, without the package's 25 Hz tokenizer."""
+    stub = types.ModuleType("qwen_tts.core.tokenizer_25hz.modeling_qwen3_tts_tokenizer_v1")
+    stub.Qwen3TTSTokenizerV1Model = type("Qwen3TTSTokenizerV1Model", (), {})  # type: ignore[attr-defined]
+    sys.modules.setdefault(stub.__name__, stub)
+    from qwen_tts.core.tokenizer_12hz import configuration_qwen3_tts_tokenizer_v2 as configuration
+    from qwen_tts.core.tokenizer_12hz import modeling_qwen3_tts_tokenizer_v2 as modeling
+
+    modeling.SnakeBeta.forward = lambda self, x: _snake(x, self.alpha, self.beta)
+    return (
+        modeling.Qwen3TTSTokenizerV2Decoder,
+        configuration.Qwen3TTSTokenizerV2DecoderConfig,
+    )
+
+
+@torch.compile(dynamic=False)
+def _snake(x: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    wide = x.float()
+    sine = torch.sin(wide * torch.exp(alpha)[None, :, None])
+    return (wide + sine * sine / (torch.exp(beta)[None, :, None] + 1e-9)).to(x.dtype)
+
+
+def build(quantiser: Quantiser, seed: int) -> Any:
+    """A decoder with random weights that knows the codebooks."""
+    torch.manual_seed(seed)
+    model, config = official()
+    sized = config(**CONFIG)
+    sized._attn_implementation = "eager"
+    decoder = model(sized)
+    for up in decoder.upsample:
+        up[1].gamma.data.fill_(0.1)
+    for name, p in decoder.named_parameters():
+        if name.startswith("decoder.") and name.endswith("conv.weight"):
+            nn.init.kaiming_uniform_(p, a=5**0.5 * 0.6)
+    set_codebooks(decoder, quantiser)
+    return decoder
+
+
+@torch.no_grad()
+def set_codebooks(decoder: Any, quantiser: Quantiser) -> None:
+    """Put the codebooks into the decoder's quantiser; codebook 0 as a constant and its meaning."""
+    scale = quantiser.acoustic[0].std()
+    rest = decoder.quantizer.rvq_rest.vq.layers
+    for layer, book in zip(rest, quantiser.acoustic, strict=True):
+        layer._codebook.cluster_usage.fill_(1)
+        layer._codebook.embedding_sum.copy_(book / scale)
+    first = decoder.quantizer.rvq_first.vq.layers[0]._codebook
+    first.cluster_usage.fill_(1)
+    first.embedding_sum[:, 0] = 1
+    first.embedding_sum[:, 1:] = 0.3 * (quantiser.meaning / quantiser.meaning.std(0))[:, :-1]
+
+
+def decode(decoder: Any, codes: torch.Tensor) -> torch.Tensor:
+    """Codes (n, 16, frames) → samples (n, time), in bfloat16 but for the last, finest layers."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        x = decoder.pre_conv(decoder.quantizer.decode(codes)).transpose(1, 2)
+        x = decoder.pre_transformer(inputs_embeds=x).last_hidden_state.permute(0, 2, 1)
+        for up in decoder.upsample:
+            for part in up:
+                x = part(x)
+        for part in decoder.decoder[:-3]:
+            x = part(x)
+    x = x.float()
+    for part in decoder.decoder[-3:]:
+        x = part(x)
+    samples: torch.Tensor = x[:, 0]
+    return samples

@@ -1,0 +1,280 @@
+"""The talker and code predictor to be trained: the official architecture and parameter names.
+
+Written for speed on a CPU where the official classes are written for generation. The 16 tables of
+code embeddings are one parameter here; `official_state` takes them apart again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
+
+CONTROL = {
+    "pad": 512,
+    "bos": 513,
+    "eos": 514,
+    "think": 520,
+    "nothink": 521,
+    "think_bos": 522,
+    "think_eos": 523,
+    "english": 530,
+}
+SPEAKER_CODES = {"heart": 516, "low": 517}
+END = CODES
+"""End of speech among the trained outputs: the codes, then this."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """The size of one transformer."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    mlp: int
+
+
+TALKER = Stack(layers=4, hidden=256, heads=4, kv_heads=2, head_dim=64, mlp=768)
+PREDICTOR = Stack(layers=2, hidden=128, heads=4, kv_heads=2, head_dim=32, mlp=384)
+VOCAB, TEXT_VOCAB, TEXT_HIDDEN, THETA, EPS = 1536, 520, 256, 10_000.0, 1e-6
+
+
+class Norm(nn.Module):
+    """RMS norm with a weight."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise the last axis."""
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), EPS)
+
+
+def rotary(positions: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines, each (positions, size)."""
+    rate = 1 / THETA ** (torch.arange(0, size, 2).float() / size)
+    angle = torch.arange(positions).float()[:, None] * rate
+    both = torch.cat([angle, angle], 1)
+    return both.cos(), both.sin()
+
+
+def rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Apply rotary positions to (…, time, size)."""
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with normalised queries and keys."""
+
+    def __init__(self, size: Stack) -> None:
+        super().__init__()
+        self.size = size
+        hidden, inner = size.hidden, size.heads * size.head_dim
+        narrow = size.kv_heads * size.head_dim
+        self.q_proj = nn.Linear(hidden, inner, bias=False)
+        self.k_proj = nn.Linear(hidden, narrow, bias=False)
+        self.v_proj = nn.Linear(hidden, narrow, bias=False)
+        self.o_proj = nn.Linear(inner, hidden, bias=False)
+        self.q_norm, self.k_norm = Norm(size.head_dim), Norm(size.head_dim)
+
+    def forward(
+        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attend; also returns the attention (batch, heads, time, time)."""
+        batch, time, _ = x.shape
+        size = self.size
+        q = self.q_norm(self.q_proj(x).view(batch, time, size.heads, size.head_dim))
+        k = self.k_norm(self.k_proj(x).view(batch, time, size.kv_heads, size.head_dim))
+        v = self.v_proj(x).view(batch, time, size.kv_heads, size.head_dim).transpose(1, 2)
+        q = rotated(q.transpose(1, 2), cos, sin) * size.head_dim**-0.5
+        k = rotated(k.transpose(1, 2), cos, sin)
+        groups = size.heads // size.kv_heads
+        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        # Explicit: the CPU's flash kernel is slow backwards on sequences this short.
+        attention = (q @ k.transpose(2, 3) + mask).softmax(-1)
+        mixed = (attention @ v).transpose(1, 2).reshape(batch, time, -1)
+        return self.o_proj(mixed), attention
+
+
+class Mlp(nn.Module):
+    """The gated feed-forward part."""
+
+    def __init__(self, size: Stack) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(size.hidden, size.mlp, bias=False)
+        self.up_proj = nn.Linear(size.hidden, size.mlp, bias=False)
+        self.down_proj = nn.Linear(size.mlp, size.hidden, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Through it."""
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """One transformer layer."""
+
+    def __init__(self, size: Stack) -> None:
+        super().__init__()
+        self.self_attn, self.mlp = Attention(size), Mlp(size)
+        self.input_layernorm, self.post_attention_layernorm = Norm(size.hidden), Norm(size.hidden)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        mask: torch.Tensor,
+        dropout: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Through it; the attention too."""
+        mixed, attention = self.self_attn(self.input_layernorm(x), cos, sin, mask)
+        x = x + F.dropout(mixed, dropout, self.training)
+        x = x + F.dropout(self.mlp(self.post_attention_layernorm(x)), dropout, self.training)
+        return x, attention
+
+
+class Transformer(nn.Module):
+    """Layers and the last norm."""
+
+    cos: torch.Tensor
+    sin: torch.Tensor
+    causal: torch.Tensor
+
+    def __init__(self, size: Stack) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(size) for _ in range(size.layers))
+        self.norm = Norm(size.hidden)
+        cos, sin = rotary(512, size.head_dim)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        causal = torch.full((512, 512), -1e4).triu(1)
+        self.register_buffer("causal", causal, persistent=False)
+
+    def forward(
+        self, x: torch.Tensor, dropout: float = 0.0, watch: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hidden states, and the attention of layer `watch`."""
+        time = x.shape[1]
+        cos, sin = self.cos[:time].to(x.dtype), self.sin[:time].to(x.dtype)
+        mask = self.causal[:time, :time].to(x.dtype)
+        watched = x
+        for number, layer in enumerate(self.layers):
+            x, attention = layer(x, cos, sin, mask, dropout)
+            if number == watch:
+                watched = attention
+        return self.norm(x), watched
+
+
+class TextProjection(nn.Module):
+    """Text embeddings to talker rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear_fc1 = nn.Linear(TEXT_HIDDEN, TEXT_HIDDEN)
+        self.linear_fc2 = nn.Linear(TEXT_HIDDEN, TALKER.hidden)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Through it."""
+        return self.linear_fc2(F.silu(self.linear_fc1(x)))
+
+
+class Talker(nn.Module):
+    """Text and frames in, distributions of the next frame out."""
+
+    def __init__(self, quantiser: Quantiser, seed: int) -> None:
+        super().__init__()
+        hidden, inner = TALKER.hidden, PREDICTOR.hidden
+        self.talker = Transformer(TALKER)
+        self.text_embedding = nn.Parameter(torch.empty(TEXT_VOCAB, TEXT_HIDDEN))
+        self.control = nn.Parameter(torch.empty(VOCAB - CODES, hidden))
+        self.codes = nn.Parameter(torch.empty(BOOKS, CODES, hidden))
+        self.text_projection = TextProjection()
+        self.codec_head = nn.Linear(hidden, CODES + 1, bias=False)
+        self.predictor = Transformer(PREDICTOR)
+        self.heads = nn.Parameter(torch.empty(BOOKS - 1, CODES, inner))
+        self.narrow = nn.Linear(hidden, inner)
+        self.sound = nn.Linear(hidden, ACOUSTIC)
+        """Training only: guess the frame's acoustic vector."""
+        self._start(quantiser, torch.Generator().manual_seed(seed))
+
+    @torch.no_grad()
+    def _start(self, quantiser: Quantiser, random: torch.Generator) -> None:
+        """Random weights; codes that sound alike start with embeddings and heads that are alike."""
+        for name, p in self.named_parameters():
+            if name.endswith("norm.weight"):
+                continue
+            if p.dim() == 1:
+                p.zero_()
+                continue
+            scale = {"text_embedding": 1.0, "control": 0.3, "codes": 0.02, "heads": 0.01}
+            p.normal_(0, scale.get(name, 0.8 / math.sqrt(p.shape[-1])), generator=random)
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                p.mul_(1 / math.sqrt(2 * TALKER.layers))
+        turn = torch.linalg.qr(torch.randn(TALKER.hidden, TALKER.hidden, generator=random))[0]
+        acoustic = quantiser.acoustic / quantiser.acoustic[0].std()
+        self.codes[1:].add_(0.5 * acoustic @ turn[:ACOUSTIC])
+        zero = quantiser.phonetic @ torch.randn(
+            quantiser.phonetic.shape[1], TALKER.hidden, generator=random
+        )
+        self.codes[0].add_(0.4 * zero / zero.std())
+        turn = torch.linalg.qr(torch.randn(PREDICTOR.hidden, PREDICTOR.hidden, generator=random))[0]
+        own = quantiser.acoustic / quantiser.acoustic.std((1, 2), keepdim=True)
+        self.heads.add_(0.1 * own @ turn[:ACOUSTIC])
+
+    def text(self, ids: torch.Tensor) -> torch.Tensor:
+        """Text ids to rows."""
+        return self.text_projection(self.text_embedding[ids])
+
+    def frames(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes (n, 16) to summed embeddings (n, hidden)."""
+        flat = codes + torch.arange(BOOKS) * CODES
+        return F.embedding_bag(flat, self.codes.view(-1, TALKER.hidden), mode="sum")
+
+    def predict(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of codebooks 1 to 15 given what went before: (15, n)."""
+        flat = codes[:, :-1] + torch.arange(BOOKS - 1) * CODES
+        rows = F.embedding(flat, self.codes.view(-1, TALKER.hidden))
+        x = self.narrow(torch.cat([hidden[:, None], rows], 1))
+        y, _ = self.predictor(x)
+        logits = torch.bmm(y[:, 1:].transpose(0, 1), self.heads.to(y.dtype).transpose(1, 2))
+        losses = F.cross_entropy(
+            logits.float().reshape(-1, CODES), codes[:, 1:].T.reshape(-1), reduction="none"
+        )
+        return losses.view(BOOKS - 1, -1)
+
+    def official_state(self) -> dict[str, torch.Tensor]:
+        """The state by the official names, under `talker.`."""
+        state = self.state_dict()
+        out = {
+            "model.text_embedding.weight": state["text_embedding"],
+            "model.codec_embedding.weight": torch.cat([state["codes"][0], state["control"]]),
+        }
+        head = torch.zeros(VOCAB, TALKER.hidden)
+        head[:CODES] = state["codec_head.weight"][:CODES]
+        head[CONTROL["eos"]] = state["codec_head.weight"][END]
+        out["codec_head.weight"] = head
+        for book in range(BOOKS - 1):
+            table = f"code_predictor.model.codec_embedding.{book}.weight"
+            out[table] = state["codes"][book + 1]
+            out[f"code_predictor.lm_head.{book}.weight"] = state["heads"][book]
+        renamed = {
+            "talker.": "model.",
+            "text_projection.": "text_projection.",
+            "predictor.": "code_predictor.model.",
+            "narrow.": "code_predictor.small_to_mtp_projection.",
+        }
+        for name, value in state.items():
+            for old, new in renamed.items():
+                if name.startswith(old):
+                    out[new + name.removeprefix(old)] = value
+        return {f"talker.{name}": value for name, value in out.items()}
