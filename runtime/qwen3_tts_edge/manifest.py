@@ -23,8 +23,6 @@ FRAME, CODEC_DECODER = "frame", "codec_decoder"
 CODEC_ENCODER, SPEAKER_ENCODER = "codec_encoder", "speaker_encoder"
 TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
 PREDICTOR_ROWS = "predictor_rows.npy"
-"""(codebooks - 1, codebook_size, hidden): what each code after the first adds to a prompt row."""
-PREDICTOR_ROWS = "predictor_rows.npy"
 """(codebooks - 1, codebook_size, hidden): only where a clone's reference codes are read."""
 
 
