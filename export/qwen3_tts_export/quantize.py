@@ -2,11 +2,13 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from onnxscript import ir
 
 PRECISIONS = ("fp32", "int8")
+HALF = np.dtype(ml_dtypes.bfloat16)
 
 # Inputs that are rounded together in MatMulNBits. Up to 64 a row's result is the same to the last
 # bit whatever the batch; from 128 on it is not, and one flipped rounding is another utterance.
@@ -31,6 +33,15 @@ def is_quantized(name: str, shape: tuple[int, ...], precision: str) -> bool:
         and ".trunk.layers." in name
         and name.endswith((".qkv.weight", ".output.weight", ".gate_up.weight", ".down.weight"))
     )
+
+
+def is_halved(weight: npt.NDArray[np.float32], precision: str) -> bool:
+    """Whether a weight is stored in bfloat16: in an int8 bundle, where that loses nothing.
+
+    Checkpoints are bfloat16, so most weights that stay float are halved on disk. In an fp32
+    bundle they are not: there the float32 file is mapped into memory as it is.
+    """
+    return precision == "int8" and bool((weight == weight.astype(HALF).astype(np.float32)).all())
 
 
 def to_int8(

@@ -49,6 +49,10 @@ def write_graph(
                 for matmul, _ in list(value.uses()):
                     quantize.matmul_nbits(matmul, *new)
                 model.graph.initializers.pop(name)
+            elif quantize.is_halved(array, precision):
+                model.graph.initializers.pop(name)
+                half = array.astype(quantize.HALF)
+                _widen(model, value, _initializer(model, f"{name}.bf16", half, file, data))
             else:
                 value.const_value = _stored(name, array, file, data)
                 value.shape = ir.Shape(array.shape)
@@ -56,6 +60,34 @@ def write_graph(
     model.graph.opset_imports["com.microsoft"] = 1
     onnx.save(ir.to_proto(model), path)
     return [path, data]
+
+
+def _widen(model: ir.Model, value: ir.Value, stored: ir.Value) -> None:
+    """Let `stored`, the same numbers in bfloat16, stand for `value`.
+
+    A table is looked up in bfloat16 and the rows that were found are widened, so that the table
+    itself stays mapped from the file; the runtime widens other weights once, when it loads them.
+    """
+    for node, place in list(value.uses()):
+        if node.op_type == "Gather" and place == 0:
+            found = node.outputs[0]
+            widened = _cast(found)
+            found.replace_all_uses_with(widened.outputs[0])
+            widened.replace_input_with(0, found)
+            node.replace_input_with(0, stored)
+            found.dtype = ir.DataType.BFLOAT16
+            model.graph.insert_after(node, widened)
+    if value.uses():
+        widened = _cast(stored)
+        value.replace_all_uses_with(widened.outputs[0])
+        model.graph.insert_before(model.graph[0], widened)
+
+
+def _cast(value: ir.Value) -> ir.Node:
+    node = ir.node("Cast", [value], attributes={"to": ir.DataType.FLOAT})
+    wide = node.outputs[0]
+    wide.name, wide.shape, wide.dtype = f"{value.name}.float32", value.shape, ir.DataType.FLOAT
+    return node
 
 
 def _initializer(
@@ -77,7 +109,7 @@ def _stored(
         return ir.tensor(array, name=name)
     file.write(b"\0" * (-file.tell() % _ALIGNMENT))
     offset = file.tell()
-    file.write(array.data)
+    file.write(array.view(np.uint8).data)  # bfloat16 has no buffer of its own
     return ir.ExternalTensor(
         location=data.name,
         offset=offset,
