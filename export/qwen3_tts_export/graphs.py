@@ -1,21 +1,43 @@
-"""The graphs of a bundle: each a network, the tensors that go in and out, and the carried state."""
+"""The graphs of a bundle: each a network, the tensors that go in and out, and the carried state.
+
+Every bundle has the frame and the codec decoder; the encoders are a base checkpoint's, to hear the
+voice it is to clone.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, StateSpec, TensorSpec
-from qwen3_tts_export.config import CheckpointConfig, CodecDecoderConfig
+from qwen3_tts_edge.manifest import (
+    CODEC_DECODER,
+    CODEC_ENCODER,
+    FRAME,
+    SPEAKER_ENCODER,
+    StateSpec,
+    TensorSpec,
+)
+from qwen3_tts_export.config import (
+    CheckpointConfig,
+    CodecDecoderConfig,
+    CodecEncoderConfig,
+    SpeakerEncoderConfig,
+)
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder, state_shapes
+from qwen3_tts_export.modules.codec_encoder import CodecEncoder
+from qwen3_tts_export.modules.codec_encoder_weights import codec_encoder_weights
 from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
 from qwen3_tts_export.modules.frame import Frame, frame_weights
 from qwen3_tts_export.modules.layers import Weights
+from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder, speaker_encoder_weights
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What is traced. The network is called with the inputs in order, then the list of states."""
+    """What is traced.
+
+    The network is called with the inputs in order and then, if there are states, the list of them.
+    """
 
     name: str
     network: Callable[[], nn.Module]
@@ -77,6 +99,31 @@ def codec_decoder_graph(config: CodecDecoderConfig, tensors: Mapping[str, Tensor
         states=tuple(
             _state(name, "float32", "batch", *shape) for name, shape in state_shapes(config).items()
         ),
+    )
+
+
+def codec_encoder_graph(config: CodecEncoderConfig, tensors: Mapping[str, Tensor]) -> Graph:
+    """Samples to frames of codes, all of a reference at once."""
+    frames = f"samples/{config.samples_per_frame}"
+    return Graph(
+        name=CODEC_ENCODER,
+        network=lambda: CodecEncoder(config),
+        weights=codec_encoder_weights(tensors, config),
+        inputs=(_tensor("samples", "float32", "batch", "samples"),),
+        outputs=(_tensor("codes", "int64", "batch", frames, config.num_codebooks),),
+        states=(),
+    )
+
+
+def speaker_encoder_graph(config: SpeakerEncoderConfig, tensors: Mapping[str, Tensor]) -> Graph:
+    """Mel frames to the vector of a voice."""
+    return Graph(
+        name=SPEAKER_ENCODER,
+        network=lambda: SpeakerEncoder(config),
+        weights=speaker_encoder_weights(tensors, config),
+        inputs=(_tensor("mel", "float32", "batch", "mel_frames", config.mel_dim),),
+        outputs=(_tensor("vector", "float32", "batch", config.vector_size),),
+        states=(),
     )
 
 

@@ -17,8 +17,20 @@ from qwen3_tts_edge.manifest import TensorSpec
 from qwen3_tts_export.flavours import FLAVOURS, OPSET
 from qwen3_tts_export.graphs import Graph
 
-# Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another.
-_EXAMPLE = {"batch": 2, "rows": 3, "frames": 5, "capacity": 64}
+# Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another; nor
+# may what is computed from them, as the 14 positions and 7 frames of 13001 samples.
+_EXAMPLE = {
+    "batch": 2,
+    "rows": 3,
+    "frames": 5,
+    "capacity": 64,
+    "samples": 13001,
+    "mel_frames": 47,
+}
+
+# Of these torch.export may say from how many on its trace is sure to hold, such as 1921 samples,
+# where other axes must hold for any number. The graph knows no such limit and is tested below it.
+_LENGTHS = ("samples", "mel_frames")
 
 
 def trace(graph: Graph, flavour: str) -> ir.Model:
@@ -36,17 +48,22 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
         AssertionError: The traced graph does not have the declared inputs and outputs.
     """
     states = [state.past for state in graph.states]
-    axes = {axis: torch.export.Dim(axis) for axis in _EXAMPLE}
-    shapes = tuple(_dynamic(spec, axes) for spec in graph.inputs)
+    axes: dict[str, Any] = {axis: torch.export.Dim(axis) for axis in _EXAMPLE}
+    axes |= dict.fromkeys(_LENGTHS, torch.export.Dim.DYNAMIC)
+    shapes: tuple[Any, ...] = tuple(_dynamic(spec, axes) for spec in graph.inputs)
     with FakeTensorMode(), warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         network = graph.network().eval().requires_grad_(requires_grad=False)
-        examples = (*map(_example, graph.inputs), [_example(spec) for spec in states])
+        examples: tuple[Any, ...] = tuple(map(_example, graph.inputs))
+        if states:
+            examples += ([_example(spec) for spec in states],)
+            shapes += ([_dynamic(spec, axes) for spec in states],)
         program = torch.export.export(
             network,
             examples,
-            dynamic_shapes=(*shapes, [_dynamic(spec, axes) for spec in states]),
+            dynamic_shapes=shapes,
             strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,
         )
         exported = torch.onnx.export(
             program,

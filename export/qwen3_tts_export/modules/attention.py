@@ -95,3 +95,21 @@ def rotary_angles(position: Tensor, theta: float, head_dim: int) -> Tensor:
     """
     frequency = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
     return position[..., None].float() * frequency
+
+
+def rotated(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotate heads by the angles of their positions.
+
+    Args:
+        x: (batch, heads, time, head_dim).
+        angles: (time, head_dim / 2), or with the batch before it; from `rotary_angles`.
+
+    Returns:
+        Of x's shape.
+
+    Source: apply_rotary_pos_emb in the codec's file and in
+        transformers/models/mimi/modeling_mimi.py.
+    """
+    cos, sin = angles.cos().unsqueeze(-3), angles.sin().unsqueeze(-3)
+    low, high = x.chunk(2, dim=-1)
+    return torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1)

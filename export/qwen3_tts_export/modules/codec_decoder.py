@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qwen3_tts_export.config import CodecDecoderConfig
-from qwen3_tts_export.modules.attention import rotary_angles
+from qwen3_tts_export.modules.attention import rotary_angles, rotated
 from qwen3_tts_export.modules.layers import Linear, RMSNorm
 
 
@@ -100,7 +100,7 @@ class WindowedLayer(nn.Module):
         """X (batch, time, hidden), angles (batch, time, head_dim / 2), hidden from `_hidden`."""
         qkv = self.qkv(self.input_norm(x)).unflatten(-1, (3, self.heads, self.head_dim))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key = _rotated(query, angles), _rotated(key, angles)
+        query, key = rotated(query, angles), rotated(key, angles)
         keys, values = state.extend(key, axis=2), state.extend(value, axis=2)
         scores = (query @ keys.transpose(2, 3)) * self.head_dim**-0.5
         weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
@@ -108,12 +108,6 @@ class WindowedLayer(nn.Module):
         x = x + self.output(attended) * self.attention_scale
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up) * self.mlp_scale
-
-
-def _rotated(x: Tensor, angles: Tensor) -> Tensor:
-    cos, sin = angles.cos()[:, None], angles.sin()[:, None]
-    low, high = x.chunk(2, dim=-1)
-    return torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1)
 
 
 class ConvNeXt(nn.Module):

@@ -33,7 +33,7 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
 
     for ours, theirs in (("semantic", "rvq_first"), ("acoustic", "rvq_rest")):
         name = f"decoder.quantizer.{theirs}.output_proj.weight"
-        weights[f"{ours}.weight"] = _pointwise(tensors, name)
+        weights[f"{ours}.weight"] = pointwise(tensors, name)
     conv("pre_conv", "pre_conv")
     linear("input", "pre_transformer.input_proj", bias=True)
     for i in range(config.num_layers):
@@ -72,18 +72,24 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
     return weights
 
 
-def _pointwise(tensors: Mapping[str, Tensor], name: str) -> Callable[[], Tensor]:
-    # A convolution of kernel 1 over single vectors is a matrix.
+def pointwise(tensors: Mapping[str, Tensor], name: str) -> Callable[[], Tensor]:
+    """A convolution of kernel 1 as what it is, a matrix (in, out)."""
     return lambda: tensors[name].squeeze(-1).float().T.contiguous()
 
 
+def codebook(tensors: Mapping[str, Tensor], total: str, usage: str) -> Callable[[], Tensor]:
+    """The entries of a codebook (size, dim): running sums over running counts.
+
+    Source: EuclideanCodebook.decode in the codec's file, MimiEuclideanCodebook.embed in
+        transformers/models/mimi/modeling_mimi.py.
+    """
+    return lambda: tensors[total].float() / tensors[usage].float().clamp(min=1e-5)[:, None]
+
+
 def _codebooks(tensors: Mapping[str, Tensor], config: CodecDecoderConfig) -> Tensor:
-    # Source: EuclideanCodebook.decode: running sums over running counts.
     books = ["rvq_first.vq.layers.0"]
     books += [f"rvq_rest.vq.layers.{i}" for i in range(config.num_codebooks - 1)]
-    tables = []
-    for book in books:
-        name = f"decoder.quantizer.{book}._codebook"
-        usage = tensors[f"{name}.cluster_usage"].float().clamp(min=1e-5)
-        tables.append(tensors[f"{name}.embedding_sum"].float() / usage[:, None])
-    return torch.cat(tables)
+    names = [f"decoder.quantizer.{book}._codebook" for book in books]
+    return torch.cat(
+        [codebook(tensors, f"{name}.embedding_sum", f"{name}.cluster_usage")() for name in names]
+    )
