@@ -1,7 +1,7 @@
 """Checkpoint → bundle: the folder that the runtime opens."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +13,13 @@ from qwen3_tts_edge import manifest as door
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import Manifest
 from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.graphs import Graph, codec_decoder_graph, frame_graph
+from qwen3_tts_export.graphs import (
+    Graph,
+    codec_decoder_graph,
+    codec_encoder_graph,
+    frame_graph,
+    speaker_encoder_graph,
+)
 from qwen3_tts_export.in_place import may_run_in_place
 from qwen3_tts_export.modules.talker import text_rows
 from qwen3_tts_export.quantize import table_dtype
@@ -49,7 +55,6 @@ def write_bundle(
     """
     if folder.exists():
         raise CheckpointError(f"{folder} already exists; remove it or choose another place")
-    _refuse_kind(checkpoint)
     _refuse_head_dim(checkpoint)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -70,10 +75,7 @@ def _fill(checkpoint: Checkpoint, part: Path, precision: str, report: Report) ->
     report("text tokenizer", 0.0)
     tokenizer = read_text_tokenizer(checkpoint.folder)
     tokenizer.save(str(part / door.TOKENIZER))
-    graphs = [
-        codec_decoder_graph(config.codec, checkpoint.codec),
-        frame_graph(config, checkpoint.talker, config.talker.max_positions),
-    ]
+    graphs = list(_graphs(checkpoint))
     total = sum(_size(checkpoint, graph) for graph in graphs)
     done, specs = 0, {}
     for graph in graphs:
@@ -92,9 +94,23 @@ def _fill(checkpoint: Checkpoint, part: Path, precision: str, report: Report) ->
     _write_text_rows(checkpoint, part / door.TEXT_ROWS, tokenizer.get_vocab_size(), dtype)
     codec_rows = checkpoint.talker["talker.model.codec_embedding.weight"].float().numpy()
     np.save(part / door.CODEC_ROWS, codec_rows.astype(dtype))
+    if config.tts_model_type == "base":
+        _write_predictor_rows(checkpoint, part / door.PREDICTOR_ROWS, dtype)
     report("manifest", 0.98)
     describe(checkpoint, part, precision, flavour, specs).save(part)
     report("done", 1.0)
+
+
+def _graphs(checkpoint: Checkpoint) -> Iterator[Graph]:
+    """The graphs of a checkpoint; only a base one hears, although each codec has an encoder."""
+    config = checkpoint.config
+    if config.tts_model_type == "base":
+        assert config.speaker_encoder is not None
+        assert config.codec_encoder is not None
+        yield speaker_encoder_graph(config.speaker_encoder, checkpoint.talker)
+        yield codec_encoder_graph(config.codec_encoder, checkpoint.codec)
+    yield codec_decoder_graph(config.codec, checkpoint.codec)
+    yield frame_graph(config, checkpoint.talker, config.talker.max_positions)
 
 
 def describe(
@@ -164,14 +180,6 @@ def _takes_instruct(checkpoint: Checkpoint) -> bool:
     )
 
 
-def _refuse_kind(checkpoint: Checkpoint) -> None:
-    if checkpoint.config.tts_model_type == "base":
-        raise CheckpointError(
-            f"{checkpoint.name} is a base checkpoint: it speaks only as a clone, and cloning is "
-            "not implemented yet; export a CustomVoice or VoiceDesign checkpoint"
-        )
-
-
 def _refuse_head_dim(checkpoint: Checkpoint) -> None:
     for name in ("talker", "predictor"):
         found = getattr(checkpoint.config, name).head_dim
@@ -204,13 +212,36 @@ def _write_text_rows(
     table.flush()
 
 
+def _write_predictor_rows(checkpoint: Checkpoint, path: Path, dtype: np.typing.DTypeLike) -> None:
+    """The tables of all codebooks but the first, as wide as the talker's rows they are added to."""
+    config = checkpoint.config
+    shape = (
+        config.talker.num_codebooks - 1,
+        config.predictor.vocab_size,
+        config.talker.hidden_size,
+    )
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    for book in range(len(table)):
+        name = f"talker.code_predictor.model.codec_embedding.{book}.weight"
+        table[book] = checkpoint.talker[name].float().numpy()
+    table.flush()
+
+
+_PREFIXES = {
+    door.FRAME: "talker.",
+    door.SPEAKER_ENCODER: "speaker_encoder.",
+    door.CODEC_DECODER: "decoder.",
+    door.CODEC_ENCODER: "encoder.",
+}
+
+
 def _size(checkpoint: Checkpoint, graph: Graph) -> int:
     """About how many float32 bytes a graph's weights are: a measure of the work."""
-    tensors = checkpoint.codec if graph.name == door.CODEC_DECODER else checkpoint.talker
+    tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
     return 4 * sum(
         int(np.prod(entry.shape))
-        for name, entry in tensors.entries.items()
-        if "text_embedding" not in name and not name.startswith("encoder.")
+        for name, entry in tensors.items()
+        if name.startswith(_PREFIXES[graph.name]) and "text_embedding" not in name
     )
 
 

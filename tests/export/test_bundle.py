@@ -2,7 +2,6 @@
 
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ from qwen3_tts_export import bundle
 from qwen3_tts_export.bundle import write_bundle
 from qwen3_tts_export.checkpoint import Checkpoint
 from tiny import EDGE_VOICE
-
-TinyCheckpoint = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +117,4 @@ def test_a_disk_that_is_too_small(
     message = r"has 0\.0 GB free and the bundle may need 0\.\d GB; make room or choose another"
     with pytest.raises(CheckpointError, match=message):
         write_bundle(checkpoint, tmp_path / "not" / "yet" / "out", precision=precision)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_base_checkpoint_is_refused_for_now(
-    tiny_checkpoint: TinyCheckpoint, tmp_path: Path
-) -> None:
-    base = Checkpoint.open(tiny_checkpoint("base"))
-    message = "is a base checkpoint: it speaks only as a clone, and cloning is not implemented yet"
-    with pytest.raises(CheckpointError, match=message):
-        write_bundle(base, tmp_path / "out", precision="int8")
     assert list(tmp_path.iterdir()) == []
