@@ -37,11 +37,23 @@ LADDER = {
     "graphs.hidden": Tolerance(1e-4, "as the logits"),
     "graphs.states": Tolerance(1e-4, "as the logits; keys, values and the summed embedding"),
     "graphs.samples": Tolerance(1e-4, "other convolution kernels"),
+    "encoders.mel": Tolerance(
+        2e-6,
+        "another Fourier transform in float32; logarithms near 5, a few units of the last place",
+    ),
+    "encoders.tie": Tolerance(
+        2e-6,
+        "two codebook entries whose distances from the official vector are this near may change "
+        "places, and with them the later codes of that one frame",
+    ),
+    "encoders.vector": Tolerance(1e-5, "sums over time in another order"),
     "graphs.int8_weights": Tolerance(1e-6, "int8 times its scale, rounded once to float32"),
     "streaming.samples": Tolerance(
         1e-5, "convolutions pick kernels by length, so the same sums run in another order"
     ),
     "streaming.official": Tolerance(1e-5, "as modules.samples, through ONNX Runtime"),
+    "clone.samples": Tolerance(1e-5, "as modules.samples, primed with the reference's codes"),
+    "clone.vector": Tolerance(1e-5, "the mel and the sums over time, in another order"),
     "batch.states": Tolerance(1e-5, "matrix products pick kernels by the number of rows"),
     "loop.tie": Tolerance(
         2e-6,
