@@ -58,13 +58,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
         if states:
             examples += ([_example(spec) for spec in states],)
             shapes += ([_dynamic(spec, axes) for spec in states],)
-        program = torch.export.export(
-            network,
-            examples,
-            dynamic_shapes=shapes,
-            strict=False,
-            prefer_deferred_runtime_asserts_over_guards=True,
-        )
+        program = torch.export.export(network, examples, dynamic_shapes=shapes, strict=False)
         exported = torch.onnx.export(
             program,
             dynamo=True,
