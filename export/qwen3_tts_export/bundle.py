@@ -131,6 +131,7 @@ def describe(
             fingerprint=checkpoint.fingerprint,
             model_type=config.tts_model_type,
             model_size=config.tts_model_size,
+            codec=checkpoint.codec_fingerprint,
         ),
         precision=precision,
         flavour=flavour,

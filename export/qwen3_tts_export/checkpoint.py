@@ -133,6 +133,11 @@ class Checkpoint:
         files.append(self.folder / _CODEC_FOLDER / "config.json")
         return fingerprint(files, [self.talker, self.codec])
 
+    @cached_property
+    def codec_fingerprint(self) -> str:
+        """Like `fingerprint`, over the codec's weights alone."""
+        return fingerprint([], [self.codec])
+
 
 def locate(source: str | Path, revision: str | None) -> Path:
     """Return the folder of a checkpoint; an existing folder wins over a hub id of the same name."""

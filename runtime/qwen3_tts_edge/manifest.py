@@ -67,13 +67,18 @@ class FileSpec(Part, frozen=True):
 
 
 class Origin(Part, frozen=True):
-    """The checkpoint a bundle was made from."""
+    """The checkpoint a bundle was made from.
+
+    `codec` is a fingerprint of the codec's weights alone, the same in every precision; None in
+    bundles of before it was noted.
+    """
 
     name: str
     revision: str | None
     fingerprint: str
     model_type: str
     model_size: str
+    codec: str | None = None
 
 
 class TextIds(Part, frozen=True):
