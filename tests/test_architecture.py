@@ -16,16 +16,20 @@ EXPORT = ROOT / "export" / "qwen3_tts_export"
 # A room imports from lower floors, and inside itself. A new room gets its floor here.
 FLOORS = (
     {"errors"},
-    {"manifest", "voice"},
+    {"manifest", "tensor_file"},
+    {"profile"},
+    {"voice", "library"},
     {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
-    {"embeddings", "casting", "codec"},
-    {"prompt"},
+    {"embeddings", "casting", "codec", "codec_encoder", "sound"},
+    {"reference"},
+    {"prompt", "listener", "code_file"},
     {"frame_loop", "speech", "request"},
     {"synthesizer"},
     {"bench"},
     {"cli"},
 )
-FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "safetensors", "qwen3_tts_export"}
+# Not safetensors: voice profiles and code files are such files, read with numpy alone.
+FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "qwen3_tts_export"}
 # The door, and the one page that both command lines share.
 OPEN_TO_EXPORT = {"manifest", "errors", "cli.program"}
 # These listen to a bundle as a user would.

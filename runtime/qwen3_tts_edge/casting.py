@@ -66,6 +66,8 @@ def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Cast:
         raise InputError("this checkpoint clones voices: give it a reference recording")
     if instruct:
         raise InputError("this checkpoint takes no instruction; the 1.7B CustomVoice does")
+    if clone.family is not None:
+        clone.family.check(manifest)
     if clone.speaker_vector.shape != (manifest.hidden_size,):
         raise InputError(
             f"the cloned voice has a speaker vector of {len(clone.speaker_vector)} numbers, this "

@@ -8,14 +8,16 @@ from typing import Self
 
 import numpy as np
 
-from qwen3_tts_edge.backends import Graph, open_backend
+from qwen3_tts_edge.backends import Backend, Graph, open_backend
 from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
 from qwen3_tts_edge.frame_loop import Codes, FrameStep, Utterance, frames
+from qwen3_tts_edge.listener import Listener
 from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
 from qwen3_tts_edge.memory import capacity, frame_limit
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
+from qwen3_tts_edge.reference import Reference, Source
 from qwen3_tts_edge.request import Request
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.speech import Audio, Chunk
@@ -38,13 +40,14 @@ class Synthesizer:
         prompts: Text → prompt.
         step: The frame graph: prompt → frames.
         codec: The codec decoder: frames → samples.
+        listener: The encoders of a base bundle: reference audio → a voice.
     """
 
     def __init__(
         self,
         folder: Path,
         manifest: Manifest,
-        backend: str,
+        backend: Backend,
         step_graph: Graph,
         codec_graph: Graph,
         positions: int,
@@ -52,9 +55,10 @@ class Synthesizer:
         """Put the rooms together; `open` is the way in."""
         self.manifest = manifest
         self.folder = folder
-        self.backend = backend
+        self.backend = backend.name
         tokenizer = Tokenizer.load(folder / TOKENIZER)
         self.prompts = PromptBuilder(folder, manifest, tokenizer)
+        self.listener = Listener(folder, manifest, backend, tokenizer)
         self._graphs = (step_graph, codec_graph)
         self.step = FrameStep(step_graph, manifest, positions)
         self.codec = CodecDecoder(codec_graph, manifest)
@@ -97,7 +101,7 @@ class Synthesizer:
         step, codec = (
             opener.open(folder, manifest.graphs[name], sizes) for name in (FRAME, CODEC_DECODER)
         )
-        return cls(folder, manifest, opener.name, step, codec, positions)
+        return cls(folder, manifest, opener, step, codec, positions)
 
     @property
     def speakers(self) -> list[str]:
@@ -108,6 +112,13 @@ class Synthesizer:
     def languages(self) -> list[str]:
         """What `language` may be."""
         return self.prompts.languages
+
+    def clone(self, ref_audio: Source | Reference, ref_text: str | None = None) -> Voice:
+        """Hear a voice, to speak with it: with `ref_text`, what the recording says, in context.
+
+        Arguments and errors are those of `Listener.voice`. It ends no request.
+        """
+        return self.listener.voice(ref_audio, ref_text)
 
     def stream(
         self,

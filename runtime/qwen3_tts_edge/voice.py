@@ -1,12 +1,14 @@
 """Who speaks: a value that any `stream` or `speak` takes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.profile import Family, Profile, Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +22,8 @@ class Clone:
         speaker_vector: float32 (hidden,), from the speaker encoder.
         codes: int64 (frames, codebooks) of the reference, or None.
         text: What the reference says, or None.
+        family: Which checkpoints it belongs to; None is not known, and only shapes are checked.
+        provenance: Where it comes from, or None.
 
     Raises:
         InputError: Only one of codes and text is there, or a shape is wrong.
@@ -28,6 +32,8 @@ class Clone:
     speaker_vector: npt.NDArray[np.float32]
     codes: npt.NDArray[np.int64] | None = None
     text: str | None = None
+    family: Family | None = None
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         if self.speaker_vector.ndim != 1 or not np.isfinite(self.speaker_vector).all():
@@ -48,7 +54,7 @@ class Clone:
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """A voice: made by `speaker`, `design` or `cloned`."""
+    """A voice: made by `speaker`, `design` or `cloned`, or read by `load`."""
 
     name: str | None = None
     description: str | None = None
@@ -70,3 +76,35 @@ class Voice:
     def cloned(cls, clone: Clone) -> Self:
         """A voice that a Base checkpoint has heard."""
         return cls(clone=clone)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """A cloned voice from its profile, see `profile`.
+
+        Raises:
+            InputError: Not a voice profile, damaged, or of another format.
+            OSError: The file cannot be read.
+        """
+        found = Profile.load(path)
+        return cls.cloned(
+            Clone(found.speaker_vector, found.codes, found.text, found.family, found.provenance)
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write a cloned voice as a profile; a file that is there already is replaced.
+
+        Raises:
+            InputError: The voice is not a clone, or nobody knows for which checkpoint it was made.
+            OSError: The file cannot be written.
+        """
+        clone = self.clone
+        if clone is None:
+            raise InputError("only a cloned voice has a profile; a speaker or a design has a name")
+        if clone.family is None:
+            raise InputError(
+                "the clone does not say for which checkpoint it was made; clone the voice with "
+                "Synthesizer.clone, or give it a family"
+            )
+        Profile(clone.speaker_vector, clone.codes, clone.text, clone.family, clone.provenance).save(
+            path
+        )

@@ -1,0 +1,391 @@
+"""Voice profiles and code files: what is written is read, and nothing else is."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from safetensors.numpy import load, save
+
+from qwen3_tts_edge import InputError, Voice, library
+from qwen3_tts_edge.casting import cast
+from qwen3_tts_edge.code_file import CodeFile
+from qwen3_tts_edge.code_file import Content as CodeContent
+from qwen3_tts_edge.profile import Family, Profile, Provenance
+from qwen3_tts_edge.voice import Clone
+
+FAMILY = Family(
+    model_type="base",
+    model_size="0b6",
+    hidden_size=8,
+    codebooks=16,
+    codebook_size=2048,
+    codec="c0dec",
+)
+PROVENANCE = Provenance(
+    source="anna.wav",
+    sha256="ab" * 32,
+    seconds=3.2,
+    clipped=0.0,
+    created="2026-11-23T08:00:00+00:00",
+    made_with="qwen3-tts-edge 0.1.0",
+    checkpoint="tiny",
+    consent="Anna, for this test",
+)
+VECTOR = np.arange(8, dtype=np.float32) / 7
+CODES = np.arange(48, dtype=np.int64).reshape(3, 16)
+
+
+def profile(**changes: Any) -> Profile:
+    fields = {
+        "speaker_vector": VECTOR,
+        "codes": CODES,
+        "text": "Grüße, 世界.",
+        "family": FAMILY,
+        "provenance": PROVENANCE,
+    }
+    return Profile(**{**fields, **changes})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "anna.safetensors"
+
+
+def test_what_is_saved_is_loaded(path: Path) -> None:
+    for made in (profile(), profile(codes=None, text=None, provenance=None)):
+        made.save(path)
+        found = Profile.load(path)
+        assert np.array_equal(found.speaker_vector, VECTOR)
+        assert found.speaker_vector.dtype == np.float32
+        assert (found.codes is None) == (made.codes is None)
+        if made.codes is not None:
+            assert np.array_equal(found.codes, CODES)
+            assert found.codes.dtype == np.int64
+        assert (found.text, found.family, found.provenance) == (
+            made.text,
+            made.family,
+            made.provenance,
+        )
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_the_file_is_plain_safetensors_and_small(path: Path) -> None:
+    profile().save(path)
+    tensors = load(path.read_bytes())
+    assert {name: (t.dtype, t.shape) for name, t in tensors.items()} == {
+        "speaker_vector": (np.float32, (8,)),
+        "codes": (np.int16, (3, 16)),
+    }
+    assert path.stat().st_size < 1200
+    profile().save(path)
+    first = path.read_bytes()
+    profile().save(path)
+    assert path.read_bytes() == first
+
+
+def test_a_voice_is_its_profile(path: Path) -> None:
+    voice = Voice.cloned(Clone(VECTOR, CODES, "Hello.", FAMILY, PROVENANCE))
+    voice.save(path)
+    clone = Voice.load(path).clone
+    assert clone is not None
+    assert np.array_equal(clone.codes, CODES)
+    assert (clone.text, clone.family, clone.provenance) == ("Hello.", FAMILY, PROVENANCE)
+
+
+def test_a_voice_without_a_profile(path: Path) -> None:
+    for voice in (Voice.speaker("ryan"), Voice.design("deep")):
+        with pytest.raises(InputError, match="only a cloned voice has a profile"):
+            voice.save(path)
+    with pytest.raises(InputError, match="does not say for which checkpoint"):
+        Voice.cloned(Clone(VECTOR)).save(path)
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        profile().save(target)
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+# Which checkpoint
+
+
+class _Stub:
+    """The part of a manifest that a family looks at."""
+
+    def __init__(self, **changes: Any) -> None:
+        origin = {"model_type": "base", "model_size": "0b6", "name": "tiny", "codec": "c0dec"}
+        numbers = {"hidden_size": 8, "codebooks": 16, "codebook_size": 2048}
+        self.checkpoint = type(
+            "Origin", (), origin | {k: changes[k] for k in origin & changes.keys()}
+        )
+        for name, value in numbers.items():
+            setattr(self, name, changes.get(name, value))
+
+
+def test_the_family_of_a_bundle() -> None:
+    assert Family.of(_Stub()) == FAMILY  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_size": "1b7"}, "model size 0b6, this one has 1b7; clone it again with"),
+        ({"hidden_size": 16}, "hidden size 8, this one has 16"),
+        ({"codebooks": 8}, "codebooks 16, this one has 8"),
+        ({"codebook_size": 512}, "codebook size 2048, this one has 512"),
+        ({"model_type": "custom_voice"}, "cloned for a base checkpoint, this one is custom_voice"),
+    ],
+)
+def test_another_checkpoint_is_refused_with_the_reason(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        FAMILY.check(_Stub(**changes))  # type: ignore[arg-type]
+
+
+def test_the_cast_asks_the_family() -> None:
+    voice = Voice.cloned(Clone(VECTOR, None, None, FAMILY))
+    assert cast(_Stub(), voice, None).clone is voice.clone  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="model size 0b6, this one has 1b7"):
+        cast(_Stub(model_size="1b7"), voice, None)  # type: ignore[arg-type]
+
+
+def test_another_codec_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    FAMILY.check(_Stub(codec=None))  # type: ignore[arg-type]
+    assert not caplog.records
+    FAMILY.check(_Stub(codec="another"))  # type: ignore[arg-type]
+    assert "another codec than this bundle's" in caplog.text
+
+
+# Files that are no profiles
+
+
+def _write(path: Path, tensors: dict[str, np.ndarray], content: dict[str, Any] | None) -> None:
+    metadata = None if content is None else {"voice": json.dumps(content)}
+    path.write_bytes(save(tensors, metadata))
+
+
+def _content(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    profile().save(path)
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    return load(data), json.loads(header["__metadata__"]["voice"])
+
+
+def _with(name: str, value: Any) -> Callable[[dict, dict], None]:
+    return lambda tensors, _: tensors.__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            _with("codes", np.full((3, 16), 2048, np.int16)),
+            r"range over 2048\.\.2048, .* 0\.\.2047",
+        ),
+        (_with("codes", np.full((3, 16), -1, np.int16)), r"range over -1\.\.-1"),
+        (_with("codes", np.zeros((3, 15), np.int16)), r"codes are int16 \(3, 15\)"),
+        (_with("codes", np.zeros((0, 16), np.int16)), r"codes are int16 \(0, 16\)"),
+        (_with("codes", np.zeros(16, np.int16)), r"codes are int16 \(16,\)"),
+        (_with("codes", np.zeros((3, 16), np.int64)), "codes are int64"),
+        (_with("speaker_vector", np.zeros(9, np.float32)), r"speaker_vector is float32 \(9,\)"),
+        (_with("speaker_vector", np.zeros(8, np.float64)), "speaker_vector is float64"),
+        (_with("speaker_vector", np.full(8, np.nan, "f4")), "values that are no numbers"),
+        (_with("more", np.zeros(1)), r"has tensors \['codes', 'more', 'speaker_vector'\]"),
+        (lambda t, _: t.pop("codes"), r"has tensors \['speaker_vector'\], not \['codes'"),
+        (lambda t, _: t.pop("speaker_vector"), r"has tensors \['codes'\]"),
+        (lambda _, c: c.update(text=None), r"not \['speaker_vector'\]"),
+        (lambda _, c: c.update(format=2), "profile of format 2, this version reads 1"),
+        (lambda _, c: c.update(format="1"), "is a damaged voice profile: Expected `int`"),
+        (lambda _, c: c.update(extra=1), "unknown field `extra`"),
+        (lambda _, c: c.pop("family"), "missing required field `family`"),
+        (lambda _, c: c["family"].update(more=1), "unknown field `more`"),
+        (lambda _, c: c["provenance"].pop("sha256"), "missing required field `sha256`"),
+    ],
+)
+def test_a_profile_with_something_wrong_in_it(
+    path: Path, change: Callable[[dict, dict], Any], message: str
+) -> None:
+    tensors, content = _content(path)
+    change(tensors, content)
+    _write(path, tensors, content)
+    with pytest.raises(InputError, match=message) as failure:
+        Profile.load(path)
+    assert str(path) in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_other_files(path: Path, tmp_path: Path) -> None:
+    _write(path, {"weight": np.zeros(3)}, None)
+    with pytest.raises(InputError, match="a safetensors file, but no voice profile"):
+        Profile.load(path)
+    for data in (b"", b"RIFF....WAVE", b"\x80\x04\x95pickle", b"\xff" * 64):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="is not a voice profile or is damaged"):
+            Profile.load(path)
+    with path.open("wb") as file:
+        file.truncate((4 << 20) + 1)
+    with pytest.raises(InputError, match="too many for a voice profile"):
+        Profile.load(path)
+    with pytest.raises(FileNotFoundError):
+        Profile.load(tmp_path / "none.safetensors")
+    with pytest.raises(IsADirectoryError):
+        Profile.load(tmp_path)
+
+
+def test_a_type_that_numpy_lacks(path: Path) -> None:
+    header = json.dumps(
+        {
+            "__metadata__": {"voice": json.dumps(_content(path)[1])},
+            "speaker_vector": {"dtype": "BF16", "shape": [8], "data_offsets": [0, 16]},
+        }
+    ).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+    with pytest.raises(InputError, match="damaged"):
+        Profile.load(path)
+
+
+QUIET = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@QUIET
+@given(data=st.data())
+def test_any_bytes_in_a_profile_are_an_error_or_a_profile(path: Path, data: st.DataObject) -> None:
+    profile().save(path)
+    broken = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(broken[: data.draw(st.integers(0, len(broken)))])
+    try:
+        found = Profile.load(path)
+    except InputError:
+        return
+    assert np.isfinite(found.speaker_vector).all()
+    assert found.codes is None or 0 <= found.codes.min() <= found.codes.max() < 2**15
+
+
+@QUIET
+@given(
+    codes=arrays.arrays(
+        st.sampled_from([np.int8, np.int16, np.int32, np.uint16, np.float32]),
+        arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=17),
+    )
+)
+def test_any_array_as_codes(path: Path, codes: np.ndarray) -> None:
+    tensors, content = _content(path)
+    _write(path, tensors | {"codes": codes}, content)
+    good = codes.dtype == np.int16 and codes.shape[1:] == (16,) and codes.size
+    if good and codes.min() >= 0 and codes.max() < 2048:
+        assert np.array_equal(Profile.load(path).codes, codes)
+        return
+    with pytest.raises(InputError, match="codes"):
+        Profile.load(path)
+
+
+# The library
+
+
+def test_the_library_keeps_voices_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "deep" / "voices"
+    monkeypatch.setenv(library.VARIABLE, str(folder))
+    assert library.names() == []
+    with pytest.raises(InputError, match=r"no voice 'anna' in .*; there are: none yet"):
+        library.find("anna")
+    for name in ("anna", "Jörg", "b-2.old"):
+        profile().save(library.place_for(name, replace=False))
+    (folder / "notes.txt").touch()
+    (folder / ".safetensors").touch()
+    assert library.names() == ["Jörg", "anna", "b-2.old"]
+    assert library.find("anna") == folder / "anna.safetensors"
+    with pytest.raises(InputError, match="there is a voice 'anna' already"):
+        library.place_for("anna", replace=False)
+    assert library.place_for("anna", replace=True) == library.find("anna")
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "a\\b", "-a", "a b", "x" * 65, "a\n"]
+)
+def test_a_name_that_could_be_no_file(name: str) -> None:
+    with pytest.raises(InputError, match="cannot name a voice; use up to 64 letters"):
+        library.path_of(name)
+
+
+def test_where_voices_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(library.VARIABLE, raising=False)
+    monkeypatch.setattr(library.sys, "platform", "linux")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert library.folder() == tmp_path / "data" / "qwen3-tts-edge" / "voices"
+    for invalid in ("", "relative/place"):
+        monkeypatch.setenv("XDG_DATA_HOME", invalid)
+        assert library.folder() == tmp_path / ".local" / "share" / "qwen3-tts-edge" / "voices"
+    monkeypatch.setattr(library.sys, "platform", "darwin")
+    assert library.folder().relative_to(tmp_path / "Library" / "Application Support")
+    monkeypatch.setenv(library.VARIABLE, "~/mine")
+    assert library.folder() == tmp_path / "mine"
+
+
+# Code files
+
+
+def _code_file(codes: np.ndarray = CODES, samples: int = 5000) -> CodeFile:
+    content = CodeContent(
+        format=1,
+        samples=samples,
+        sample_rate=24000,
+        samples_per_frame=1920,
+        codebook_size=2048,
+        codec="c0dec",
+    )
+    return CodeFile(codes, content)
+
+
+@given(
+    codes=arrays.arrays(np.int64, (3, 16), elements=st.integers(0, 2047)),
+    samples=st.integers(2 * 1920 + 1, 3 * 1920),
+)
+@QUIET
+def test_a_code_file_is_read_as_written(path: Path, codes: np.ndarray, samples: int) -> None:
+    _code_file(codes, samples).save(path)
+    found = CodeFile.load(path)
+    assert np.array_equal(found.codes, codes)
+    assert found.content == _code_file(codes, samples).content
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (_code_file(samples=3840), "3 frames for 3840 samples"),
+        (_code_file(samples=5761), "3 frames for 5761 samples"),
+        (_code_file(samples=-(10**18)), "3 frames for -1000000000000000000 samples"),
+        (_code_file(CODES + 2048), r"range over 2048\.\.2095"),
+        (_code_file(CODES - 1), r"range over -1\.\.46"),
+        (_code_file(CODES[0]), r"codes are int16 \(16,\)"),
+        (_code_file(CODES[:0]), r"codes are int16 \(0, 16\)"),
+    ],
+)
+def test_a_code_file_with_something_wrong_in_it(path: Path, file: CodeFile, message: str) -> None:
+    file.save(path)
+    with pytest.raises(InputError, match=message):
+        CodeFile.load(path)
+
+
+def test_a_voice_is_no_code_file_and_codes_are_no_voice(path: Path) -> None:
+    profile().save(path)
+    with pytest.raises(InputError, match="a safetensors file, but no code file"):
+        CodeFile.load(path)
+    _code_file().save(path)
+    with pytest.raises(InputError, match="a safetensors file, but no voice profile"):
+        Profile.load(path)

@@ -1,0 +1,269 @@
+"""Recordings of every kind become the same samples; what is no material for a clone is refused."""
+
+import hashlib
+import io
+import logging
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qwen3_tts_edge import InputError
+from qwen3_tts_edge.reference import read_reference
+from qwen3_tts_edge.sound import open_sound, read_blocks, resampled, resampled_blocks
+
+RATE = 24000
+
+
+def voice(seconds: float = 2.0, rate: int = RATE) -> np.ndarray:
+    """A harmonic tone that swells three times a second, float32 (n,), within 0.6."""
+    at = np.arange(round(seconds * rate)) / rate
+    tone = sum(np.sin(2 * np.pi * 140 * k * at) / k for k in range(1, 8))
+    return (0.12 * tone * (1.2 + np.sin(6 * np.pi * at))).astype(np.float32)
+
+
+def wav(samples: np.ndarray, rate: int = RATE, subtype: str = "FLOAT", kind: str = "WAV") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, subtype=subtype, format=kind)
+    return file.getvalue()
+
+
+# What may be given
+
+
+def test_a_path_bytes_an_open_file_and_an_array_are_the_same(tmp_path: Path) -> None:
+    samples = voice()
+    path = tmp_path / "anna.wav"
+    path.write_bytes(wav(samples))
+    with path.open("rb") as file:
+        found = [read_reference(x) for x in (path, str(path), path.read_bytes(), file)]
+    found.append(read_reference((samples, RATE)))
+    for each in found:
+        assert np.array_equal(each.samples, samples)
+        assert each.samples.dtype == np.float32
+        assert each.seconds == 2.0
+    assert [each.name for each in found] == ["anna.wav", "anna.wav", None, "anna.wav", None]
+    file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+    sample_hash = hashlib.sha256(samples.tobytes()).hexdigest()
+    assert [each.sha256 for each in found] == [file_hash] * 4 + [sample_hash]
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"),
+    [("int8", 128), ("uint8", 128), ("int16", 2**15), ("int32", 2**31)],
+)
+def test_integer_pcm_is_scaled(kind: str, scale: int) -> None:
+    samples = voice()
+    offset = 128 if kind == "uint8" else 0
+    pcm = np.rint(samples.astype(np.float64) * (scale - 1) + offset).astype(kind)
+    found = read_reference((pcm, RATE)).samples
+    assert np.abs(found - samples).max() <= 1.2 / scale + 1e-7
+    assert np.array_equal(found, ((pcm.astype(np.float64) - offset) / scale).astype(np.float32))
+
+
+def test_an_array_of_pcm_is_what_its_file_is() -> None:
+    pcm = np.rint(voice() * 32767).astype(np.int16)
+    assert np.array_equal(
+        read_reference((pcm, RATE)).samples, read_reference(wav(pcm, subtype="PCM_16")).samples
+    )
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_floating_point_stays_as_it_is(kind: str) -> None:
+    samples = voice().astype(kind)
+    assert np.array_equal(read_reference((samples, RATE)).samples, samples.astype(np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_channels_are_averaged_whichever_axis_they_are(channels: int) -> None:
+    samples = np.stack([voice() * 0.8**c for c in range(channels)], axis=1)
+    expected = samples.mean(axis=1, dtype=np.float32)
+    for given_ in (samples, samples.T, np.asfortranarray(samples)):
+        assert np.allclose(read_reference((given_, RATE)).samples, expected, atol=1e-7)
+    assert np.array_equal(read_reference(wav(samples)).samples, expected)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])
+def test_any_rate_becomes_24_khz(rate: int) -> None:
+    found = read_reference((voice(1.7, rate), rate)).samples
+    assert len(found) == math.ceil(round(1.7 * rate) * (24000 / rate))
+    middle = slice(2400, -2400)
+    expected = voice(1.7)[: len(found)][middle]
+    assert np.abs(found[: len(expected) + 4800][middle][: len(expected)] - expected).max() < 0.01
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 44101, 48000, 192000])
+def test_a_rate_is_converted_the_same_piece_by_piece(rate: int) -> None:
+    samples = voice(1.3, rate)
+    whole = resampled(samples, rate)
+    for size in (1000, 4321, len(samples)):
+        blocks = (samples[i : i + size] for i in range(0, len(samples), size))
+        pieces = np.concatenate(list(resampled_blocks(blocks, rate)))
+        assert pieces.shape == whole.shape
+        assert np.abs(pieces - whole).max() <= 1e-6
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("FLAC", "PCM_24"), ("OGG", "VORBIS")])
+def test_other_formats(kind: str, subtype: str) -> None:
+    found = read_reference(wav(voice(), subtype=subtype, kind=kind)).samples
+    assert np.abs(found - voice()).max() < (1e-6 if kind == "FLAC" else 0.2)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(0.99, "is 0.99 s"), (60.01, "is longer")])
+def test_too_short_and_too_long(seconds: float, found: str) -> None:
+    message = f"the reference {found}; a voice is cloned from 1 to 60 s of speech, 5 to 15 s"
+    for given_ in ((voice(seconds), RATE), wav(voice(seconds)), wav(voice(seconds, 8000), 8000)):
+        with pytest.raises(InputError, match=message):
+            read_reference(given_)
+
+
+def test_the_shortest_and_the_longest() -> None:
+    for seconds in (1, 60):
+        assert read_reference(wav(voice(seconds, 8000), 8000)).seconds == seconds
+
+
+@pytest.mark.parametrize("level", [0.0, 5e-4])
+def test_silence(level: float) -> None:
+    noise = np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
+    with pytest.raises(InputError, match=r"is silent: 0\.00 s of 2\.00 s are louder than -60 dB"):
+        read_reference((level * noise, RATE))
+
+
+def test_a_word_in_a_long_silence_and_a_click_are_too_little() -> None:
+    samples = np.zeros(5 * RATE, np.float32)
+    samples[100] = 1.0
+    with pytest.raises(InputError, match=r"is silent: 0\.02 s"):
+        read_reference((samples, RATE))
+    samples[:RATE] = voice(1)
+    assert read_reference((samples, RATE)).seconds == 5
+
+
+def test_channels_that_cancel_are_silent() -> None:
+    with pytest.raises(InputError, match="check the microphone and the channel"):
+        read_reference((np.stack([voice(), -voice()], axis=1), RATE))
+
+
+def test_clipping_is_a_warning_and_a_fact(caplog: pytest.LogCaptureFixture) -> None:
+    loud = np.clip(4 * voice(), -1, 1)
+    with caplog.at_level(logging.WARNING):
+        found = read_reference((loud, RATE))
+    share = (np.abs(loud) == 1).mean()
+    assert found.clipped == pytest.approx(share, rel=0.1)
+    (record,) = caplog.records
+    assert record.name == "qwen3_tts_edge.reference"
+    assert f"{100 * found.clipped:.1f} % of it is clipped" in record.getMessage()
+
+
+def test_clipping_of_one_channel_is_heard(caplog: pytest.LogCaptureFixture) -> None:
+    one = np.clip(4 * voice(), -1, 1)
+    found = read_reference((np.stack([one, 0 * one], axis=1), RATE))
+    assert found.clipped == pytest.approx((np.abs(one) == 1).mean() / 2, rel=0.1)
+    assert len(caplog.records) == 1
+
+
+def test_full_scale_is_not_clipping(caplog: pytest.LogCaptureFixture) -> None:
+    tone = np.sin(2 * np.pi * 100 * np.arange(2 * RATE) / RATE)
+    for given_ in (tone, np.rint(tone * 32767).astype(np.int16)):
+        assert read_reference((given_, RATE)).clipped == 0
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (voice(), 24000.0, "the sample rate is 24000.0; expected a whole number"),
+        (voice(), True, "the sample rate is True"),
+        (voice(), "24000", "the sample rate is '24000'"),
+        (voice(), 0, "sample rate of 0 Hz; expected 1000 to 768000 Hz"),
+        (voice(), -1, "sample rate of -1 Hz"),
+        (voice(), 10**7, "sample rate of 10000000 Hz"),
+        (voice(), 10**40, "sample rate of 10+ Hz"),
+        (np.zeros((2, 2, 30000)), RATE, r"shape \(2, 2, 30000\); expected \(n,\), \(n, channels\)"),
+        (np.zeros(()), RATE, r"has shape \(\)"),
+        (np.zeros((0, 2)), RATE, r"has shape \(0, 2\)"),
+        (voice() > 0, RATE, "samples are bool; expected floating point"),
+        (voice().astype(complex), RATE, "samples are complex128"),
+        (np.array(["a"] * 30000), RATE, "samples are <U1"),
+        (voice() * np.nan, RATE, "samples that are no numbers"),
+        (voice().astype(np.float64) * 1e300, RATE, "samples that are no numbers"),
+        (voice() * 32767, RATE, "divide integer PCM by its full range"),
+        (voice().astype(np.int64), RATE, "samples are int64"),
+    ],
+)
+def test_samples_that_are_no_sound(samples: Any, rate: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_reference((samples, rate))
+
+
+def test_what_is_no_reference_at_all(tmp_path: Path) -> None:
+    for given_, message in (
+        (7, "the reference is a int; expected a path, bytes, an open file"),
+        (None, "the reference is a NoneType"),
+        ((voice(),), r"1 values; expected \(samples, rate\)"),
+        (voice(), "the reference is a ndarray"),
+        (io.StringIO("text"), "is open as text; open it in binary mode"),
+        (b"", "the reference is not a sound file that can be read"),
+        (b"hello", "the reference is not a sound file that can be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_reference(given_)  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError):
+        read_reference(tmp_path / "none.wav")
+    with pytest.raises(IsADirectoryError):
+        read_reference(tmp_path)
+
+
+# Any header
+
+
+HEADER = wav(voice(1.1, 8000), 8000, "PCM_16")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_a_broken_wav_is_an_error_or_a_sound(data: st.DataObject) -> None:
+    """Bytes of the header changed at will: no crash, no memory that the header claims to need."""
+    broken = bytearray(HEADER)
+    for _ in range(data.draw(st.integers(1, 6))):
+        broken[data.draw(st.integers(0, 47))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(broken)))
+    for given_ in (bytes(broken), bytes(broken[:cut])):
+        try:
+            found = read_reference(given_)
+        except InputError:
+            continue
+        assert 1 <= found.seconds <= 60.01
+        assert np.isfinite(found.samples).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([b"", b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM"]))
+def test_any_bytes_are_refused(data: bytes, magic: bytes) -> None:
+    with pytest.raises(InputError):
+        read_reference(magic + data)
+
+
+def test_a_header_that_promises_gigabytes_needs_no_gigabytes() -> None:
+    body = (voice(1.5) * 32767).astype("<i2").tobytes()
+    format_chunk = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    header = b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"WAVE" + format_chunk
+    found = read_reference(header + b"data" + struct.pack("<I", 0xFFFFFFF0) + body)
+    assert found.seconds == 1.5
+
+
+def test_a_file_in_blocks_is_the_file(tmp_path: Path) -> None:
+    samples = np.stack([voice(50), voice(50) * 0.5], axis=1)
+    path = tmp_path / "a.flac"
+    soundfile.write(path, samples, RATE, subtype="PCM_16")
+    blocks = list(read_blocks(open_sound(path, "a"), "a"))
+    assert len(blocks) > 2
+    assert np.array_equal(np.concatenate(blocks), soundfile.read(path, dtype="float32")[0])
