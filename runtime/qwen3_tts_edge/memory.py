@@ -12,6 +12,7 @@ from qwen3_tts_edge.manifest import (
     CODEC_DECODER,
     CODEC_ROWS,
     FRAME,
+    PREDICTOR_ROWS,
     TEXT_ROWS,
     GraphSpec,
     Manifest,
@@ -22,6 +23,7 @@ MAX_SECONDS = 160.0
 PROMPT_POSITIONS = 512
 """Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
 
+TABLES = (TEXT_ROWS, CODEC_ROWS, PREDICTOR_ROWS)
 _CAPACITY = "capacity"
 
 
@@ -69,7 +71,7 @@ def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
     position = _states(frame, growing=True)
     return MemoryPlan(
         graphs={name: _weights(manifest, graph) for name, graph in manifest.graphs.items()},
-        tables=sum(manifest.files[name].size for name in (TEXT_ROWS, CODEC_ROWS)),
+        tables=sum(manifest.files[name].size for name in TABLES if name in manifest.files),
         capacity=positions,
         kv_cache=position * positions,
         kv_cache_per_second=math.ceil(position * manifest.frames_per_second),
@@ -108,7 +110,8 @@ def frame_count(manifest: Manifest, seconds: float) -> int:
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise InputError(f"max_seconds is {seconds}; it must be above 0")
-    return math.ceil(seconds * manifest.frames_per_second)
+    # 0.56 s are 7 frames, although 0.56 * 12.5 is a little more in floating point.
+    return max(1, math.ceil(round(seconds * manifest.frames_per_second, 6)))
 
 
 def frame_limit(

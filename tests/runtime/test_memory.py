@@ -76,3 +76,10 @@ def test_a_length_that_is_none(manifest: Manifest, voice_bundle: Path, seconds: 
         memory.plan(manifest, max_seconds=seconds)
     with pytest.raises(InputError, match=rf"max_seconds is {seconds}; it must be above 0"):
         Synthesizer.open(voice_bundle, max_seconds=seconds)
+
+
+def test_seconds_become_frames_without_a_frame_of_rounding(manifest: Manifest) -> None:
+    for frames in range(1, 2000):
+        assert memory.frame_count(manifest, frames / manifest.frames_per_second) == frames
+    assert memory.frame_count(manifest, 0.081) == 2
+    assert memory.frame_count(manifest, 1e-12) == 1

@@ -3,9 +3,11 @@
 import click
 
 from qwen3_tts_edge.cli.bench import bench
+from qwen3_tts_edge.cli.codec import codec
 from qwen3_tts_edge.cli.info import info
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.cli.speak import speak
+from qwen3_tts_edge.cli.voice import voice
 
 _EXAMPLES = """\b
 Examples:
@@ -23,6 +25,8 @@ def commands() -> None:
 
 
 commands.add_command(speak)
+commands.add_command(voice)
+commands.add_command(codec)
 commands.add_command(info)
 commands.add_command(bench)
 

@@ -50,6 +50,12 @@ def info(bundle: str | None, max_seconds: float | None, *, verify: bool, as_json
         click.echo(f"{len(manifest.files)} files are what was exported")
 
 
+_SPEAKERS = {
+    "voice_design": "as described with --design",
+    "base": "as cloned, with --voice or --ref-audio",
+}
+
+
 def _table(title: str, rows: dict[str, str]) -> None:
     click.echo(title)
     for name, value in rows.items():
@@ -73,9 +79,9 @@ def _abilities(manifest: Manifest) -> dict[str, str]:
     designs = manifest.checkpoint.model_type == "voice_design"
     languages = sorted(name for name in manifest.languages if "dialect" not in name)
     rows = {
-        "speakers": "as described with --design"
-        if designs
-        else ", ".join(sorted(manifest.speakers)),
+        "speakers": _SPEAKERS.get(
+            manifest.checkpoint.model_type, ", ".join(sorted(manifest.speakers))
+        ),
         "languages": ", ".join(languages),
         "instruct": "as part of --design" if designs else _yes(manifest.takes_instruct),
         "text layout": manifest.text_layout,

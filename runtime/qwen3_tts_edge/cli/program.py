@@ -4,6 +4,7 @@
 """
 
 import errno
+import logging
 import signal
 import sys
 import traceback
@@ -65,6 +66,7 @@ class Program(click.Group):
 
     def run(self) -> None:
         """Be the process: as `main`, and clean up when told to terminate as for Ctrl-C."""
+        logging.basicConfig(format="%(levelname)s: %(message)s")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         self.main()
 

@@ -1,7 +1,8 @@
 """What a person sees on stderr while speech is made, and when it is done."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import click
 
@@ -9,6 +10,7 @@ from qwen3_tts_edge.metrics import Metrics
 from qwen3_tts_edge.speech import Chunk
 
 _ERASE = "\r\x1b[K"
+T = TypeVar("T")
 
 
 def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -20,6 +22,27 @@ def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
         for chunk in spoken:
             yield chunk
             click.echo(f"{_ERASE}{chunk.metrics.audio:.1f} s", nl=False, err=True)
+    finally:
+        click.echo(_ERASE, nl=False, err=True)
+
+
+def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float) -> Iterator[T]:
+    """Pass items on and, when stderr is a terminal, say how much of a long work is done.
+
+    Args:
+        items: Pieces of the work.
+        seconds: How much sound a piece is.
+        length: How much there is in all.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    done = 0.0
+    try:
+        for item in items:
+            yield item
+            done += seconds(item)
+            click.echo(f"{_ERASE}{done:.0f} of {length:.0f} s", nl=False, err=True)
     finally:
         click.echo(_ERASE, nl=False, err=True)
 

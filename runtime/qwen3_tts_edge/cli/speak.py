@@ -12,6 +12,7 @@ from qwen3_tts_edge.audio import AudioFile, PcmStream, check_path
 from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.bundled import bundled_voice
 from qwen3_tts_edge.cli.progress import report, shown
+from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.codec import RAMP
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.manifest import TOKENIZER, Manifest
@@ -21,7 +22,6 @@ from qwen3_tts_edge.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.tokenizer import Tokenizer
-from qwen3_tts_edge.voice import Voice
 
 _EXAMPLES = """\b
 Examples:
@@ -32,6 +32,8 @@ Examples:
       --instruct "cheerful, a little out of breath" --seed 7
   qwen3-tts-edge speak "Hello." --model my-design-bundle \\
       --design "an old man with a deep, slow voice"
+  qwen3-tts-edge speak "Hello." --model my-base-bundle \\
+      --ref-audio anna.wav --ref-text "This is what Anna says in the recording."
 """
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -82,8 +84,7 @@ def _sampling_options(command: F) -> F:
     show_envvar=True,
     help="A bundle; without it the voice that comes with the package speaks.",
 )
-@click.option("--speaker", metavar="NAME", help="Who speaks; without it the first of the bundle.")
-@click.option("--design", metavar="WORDS", help="Describe the voice, with a VoiceDesign bundle.")
+@voice_options
 @click.option("--language", default=AUTO, show_default=True, metavar="NAME", help="Of the text.")
 @click.option("--instruct", metavar="WORDS", help="How to say it, where the bundle takes it.")
 @click.option(
@@ -118,6 +119,9 @@ def speak(
     model: str | None,
     speaker: str | None,
     design: str | None,
+    voice: str | None,
+    ref_audio: str | None,
+    ref_text: str | None,
     language: str,
     instruct: str | None,
     text_layout: str | None,
@@ -144,9 +148,10 @@ def speak(
     sampling = _sampling(settings, greedy=greedy)
     capacity(manifest, max_seconds)
     _check_output(output)
+    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text)
     asked: dict[str, Any] = {
         "text": _text(text, file),
-        "voice": _voice(speaker, design),
+        "voice": choice.find(folder, manifest, backend, threads),
         "language": language,
         "instruct": instruct,
         "text_layout": text_layout,
@@ -171,7 +176,12 @@ def _list_speakers(manifest: Manifest) -> None:
     for name in sorted(manifest.speakers):
         click.echo(name)
     if not manifest.speakers:
-        click.echo("this bundle has no named speakers; describe a voice with --design", err=True)
+        way = "--voice or --ref-audio" if _clones(manifest) else "--design"
+        click.echo(f"this bundle has no named speakers; give it a voice with {way}", err=True)
+
+
+def _clones(manifest: Manifest) -> bool:
+    return manifest.checkpoint.model_type == "base"
 
 
 def _text(text: str | None, file: str | None) -> str:
@@ -196,14 +206,6 @@ def _decoded(data: bytes, name: str) -> str:
         raise InputError(
             f"{name} is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}; convert it"
         ) from error
-
-
-def _voice(speaker: str | None, design: str | None) -> Voice | None:
-    if speaker is not None and design is not None:
-        raise click.UsageError("both --speaker and --design were given; choose one")
-    if design is not None:
-        return Voice.design(design)
-    return None if speaker is None else Voice.speaker(speaker)
 
 
 def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:

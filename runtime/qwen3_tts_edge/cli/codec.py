@@ -1,0 +1,134 @@
+"""`qwen3-tts-edge codec`: sound ↔ codes, without any speaking."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from qwen3_tts_edge.audio import AudioFile, check_path
+from qwen3_tts_edge.backends import BACKENDS, open_backend
+from qwen3_tts_edge.bundled import bundled_voice
+from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.cli.progress import progressed
+from qwen3_tts_edge.code_file import CodeFile
+from qwen3_tts_edge.codec import CodecDecoder
+from qwen3_tts_edge.codec_encoder import CodecEncoder
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.sound import Mono, open_sound, read_blocks, resampled_blocks
+
+_FRAMES_AT_ONCE = 25
+
+_EXAMPLES = """\b
+Examples:
+  qwen3-tts-edge codec encode talk.flac -o talk.codes --model my-base-bundle
+  qwen3-tts-edge codec decode talk.codes -o talk.wav --model my-base-bundle
+"""
+
+_model = click.option(
+    "--model",
+    metavar="DIR",
+    envvar="QWEN3_TTS_EDGE_MODEL",
+    show_envvar=True,
+    help="A bundle; to encode, one of a Base checkpoint.",
+)
+_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+_threads = click.option(
+    "--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core."
+)
+
+
+@click.group(cls=Program, epilog=_EXAMPLES)
+def codec() -> None:
+    """Turn sound into codes, 12.5 frames of 16 a second, and codes into sound.
+
+    A code file is a safetensors file with the tensor `codes`, int16 (frames, 16), and a
+    description in its metadata; an hour is 1.4 MB.
+    """
+
+
+@codec.command()
+@click.argument("sound")
+@click.option("-o", "--output", required=True, metavar="CODES", help="The code file.")
+@_model
+@_backend
+@_threads
+def encode(sound: str, output: str, model: str | None, backend: str, threads: int | None) -> None:
+    """Encode a SOUND file of any format, rate, channel count and length.
+
+    Channels are averaged, and the rate becomes 24 kHz. Up to 60 s the codes are those of the
+    official tokenizer. The codec encoder attends to all that came before, so what is longer is
+    encoded in windows of 60 s, of which 40 s have been heard before: memory is constant, each
+    second is worked on three times, and codes after the first minute are close to those of the
+    whole, not always equal.
+    """
+    folder, manifest = _open(model)
+    encoder = CodecEncoder.open(folder, manifest, open_backend(backend, threads=threads))
+    _check_target(output)
+    file = open_sound(Path(sound).expanduser(), sound)
+    length, rate = file.frames / file.samplerate, file.samplerate
+    heard = 0
+
+    def mono() -> Iterator[Mono]:
+        nonlocal heard
+        blocks = (block.mean(axis=1, dtype=np.float32) for block in read_blocks(file, sound))
+        for block in resampled_blocks(blocks, rate):
+            heard += len(block)
+            yield block
+
+    per_frame = manifest.samples_per_frame / manifest.sample_rate
+    pieces = list(progressed(encoder.windows(mono()), lambda codes: len(codes) * per_frame, length))
+    if not pieces:
+        raise InputError(f"{sound} has no samples; nothing to encode")
+    codes = np.concatenate(pieces)
+    CodeFile.of(codes, heard, manifest).save(Path(output).expanduser())
+    click.echo(f"{output}: {len(codes)} frames, {heard / manifest.sample_rate:.2f} s", err=True)
+
+
+@codec.command()
+@click.argument("codes")
+@click.option("-o", "--output", required=True, metavar="SOUND", help="A .wav, .flac or .pcm file.")
+@_model
+@_backend
+@_threads
+def decode(codes: str, output: str, model: str | None, backend: str, threads: int | None) -> None:
+    """Decode a file of CODES; any bundle with the codec that encoded them can.
+
+    The sound streams into the file in constant memory, exact at any length, and is as long as
+    what was encoded.
+    """
+    folder, manifest = _open(model)
+    check_path(Path(output).expanduser())
+    found = CodeFile.load(Path(codes).expanduser())
+    found.check(manifest)
+    opener = open_backend(backend, threads=threads)
+    graph = opener.open(folder, manifest.graphs[CODEC_DECODER], {"batch": 1})
+    seconds = found.content.samples / manifest.sample_rate
+    with AudioFile(Path(output).expanduser(), manifest.sample_rate) as file:
+        spoken = _decoded(CodecDecoder(graph, manifest), found)
+        for samples in progressed(spoken, lambda s: len(s) / manifest.sample_rate, seconds):
+            file.write(samples)
+    click.echo(f"{output}: {seconds:.2f} s", err=True)
+
+
+def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Mono]:
+    decoder.begin()
+    left = found.content.samples
+    for start in range(0, len(found.codes), _FRAMES_AT_ONCE):
+        samples = decoder.push(found.codes[start : start + _FRAMES_AT_ONCE])[:left]
+        left -= len(samples)
+        yield samples
+
+
+def _open(model: str | None) -> tuple[Path, Manifest]:
+    folder = bundled_voice() if model is None else Path(model).expanduser()
+    return folder, Manifest.load(folder)
+
+
+def _check_target(output: str) -> None:
+    parent = Path(output).expanduser().absolute().parent
+    if not parent.is_dir():
+        raise InputError(f"{parent} is not a folder; make it first")
+    if Path(output).expanduser().is_dir():
+        raise InputError(f"{output} is a folder; choose another name")

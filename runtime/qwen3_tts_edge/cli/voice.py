@@ -1,0 +1,226 @@
+"""`qwen3-tts-edge voice`: voices that are cloned or designed once and kept."""
+
+import json
+import secrets
+from pathlib import Path
+
+import click
+import msgspec
+import numpy as np
+
+from qwen3_tts_edge import library
+from qwen3_tts_edge.backends import BACKENDS
+from qwen3_tts_edge.bundled import bundled_voice
+from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.cli.progress import shown
+from qwen3_tts_edge.cli.voice_choice import profile_path
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.listener import Listener
+from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.profile import Profile
+from qwen3_tts_edge.prompt import AUTO
+from qwen3_tts_edge.reference import read_reference
+from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voice import Voice
+
+_EXAMPLES = """\b
+Examples:
+  qwen3-tts-edge voice create anna --model my-base-bundle --ref-audio anna.wav \\
+      --ref-text "This is what Anna says in the recording."
+  qwen3-tts-edge speak "Good morning." --model my-base-bundle --voice anna
+  qwen3-tts-edge voice design captain --instruct "an old sailor, hoarse and calm" \\
+      --model my-design-bundle --base my-base-bundle
+"""
+
+_SENTENCE = (
+    "The morning was quiet, and the light came slowly over the hills. I have walked this road for "
+    "years, yet every day it shows me something new."
+)
+
+_consent = click.option(
+    "--consent", metavar="WORDS", help="A note kept with the voice: who allowed its use, for what."
+)
+_replace = click.option("--replace", is_flag=True, help="Replace a voice of that name.")
+_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+_threads = click.option(
+    "--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core."
+)
+
+
+@click.group(cls=Program, epilog=_EXAMPLES)
+def voice() -> None:
+    """Keep voices: clone or design them once, speak with them by name.
+
+    Each is one file, in the folder that `voice list` names; QWEN3_TTS_EDGE_VOICES chooses another.
+    A voice belongs to the Base checkpoint it was made with, in any precision.
+    """
+
+
+@voice.command()
+@click.argument("name")
+@click.option(
+    "--ref-audio", required=True, metavar="FILE", help="A recording of the voice, 1 to 60 s."
+)
+@click.option(
+    "--ref-text",
+    metavar="WORDS",
+    help="What it says, word for word. Without it only the sound of the voice is copied, not its "
+    "way of speaking.",
+)
+@click.option(
+    "--model",
+    metavar="DIR",
+    envvar="QWEN3_TTS_EDGE_MODEL",
+    show_envvar=True,
+    help="The bundle of a Base checkpoint.",
+)
+@_consent
+@_replace
+@_backend
+@_threads
+def create(
+    name: str,
+    ref_audio: str,
+    ref_text: str | None,
+    model: str | None,
+    consent: str | None,
+    backend: str,
+    threads: int | None,
+    *,
+    replace: bool,
+) -> None:
+    """Clone the voice of a recording and keep it as NAME."""
+    path = library.place_for(name, replace=replace)
+    folder = bundled_voice() if model is None else Path(model).expanduser()
+    listener = Listener.open(folder, Manifest.load(folder), backend=backend, threads=threads)
+    made = listener.voice(ref_audio, ref_text, consent=consent)
+    made.save(path)
+    _report(name, path, Profile.load(path))
+
+
+@voice.command()
+@click.argument("name")
+@click.option("--instruct", required=True, metavar="WORDS", help="Describe the voice.")
+@click.option(
+    "--model", required=True, metavar="DIR", help="The bundle of a VoiceDesign checkpoint."
+)
+@click.option("--base", required=True, metavar="DIR", help="The bundle of a Base checkpoint.")
+@click.option("--text", default=_SENTENCE, metavar="WORDS", help="What it says to be heard.")
+@click.option("--language", default=AUTO, show_default=True, metavar="NAME", help="Of the text.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same voice again.")
+@click.option("--max-seconds", type=click.FloatRange(1, 60), default=30, show_default=True)
+@_consent
+@_replace
+@_backend
+@_threads
+def design(
+    name: str,
+    instruct: str,
+    model: str,
+    base: str,
+    text: str,
+    language: str,
+    seed: int | None,
+    max_seconds: float,
+    consent: str | None,
+    backend: str,
+    threads: int | None,
+    *,
+    replace: bool,
+) -> None:
+    """Design a voice in words and keep it as NAME.
+
+    A design speaks with another voice at every seed. Here it says one text, a Base bundle listens,
+    and from then on speaks with the voice it heard.
+    """
+    path = library.place_for(name, replace=replace)
+    folder = Path(base).expanduser()
+    listener = Listener.open(folder, Manifest.load(folder), backend=backend, threads=threads)
+    listener.check()
+    designer = Synthesizer.open(Path(model).expanduser(), backend=backend, threads=threads)
+    seed = secrets.randbits(32) if seed is None else seed
+    spoken = list(
+        shown(
+            designer.stream(
+                text,
+                Voice.design(instruct),
+                language=language,
+                seed=seed,
+                max_seconds=max_seconds,
+            )
+        )
+    )
+    if spoken[-1].metrics.ended is False:
+        raise InputError(
+            f"the designed voice did not come to an end within {max_seconds:g} s; try another "
+            "--seed or a larger --max-seconds"
+        )
+    reference = read_reference(
+        (np.concatenate([chunk.samples for chunk in spoken]), designer.manifest.sample_rate)
+    )
+    listener.voice(reference, text, consent=consent, design=instruct).save(path)
+    _report(name, path, Profile.load(path))
+    click.echo(f"{name}: seed {seed}", err=True)
+
+
+@voice.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def list_voices(*, as_json: bool) -> None:
+    """Name the voices that are kept, with what they belong to."""
+    found = {name: library.path_of(name) for name in library.names()}
+    if as_json:
+        rows = [{"name": name, "file": str(path)} for name, path in found.items()]
+        click.echo(json.dumps(rows))
+        return
+    for name, path in found.items():
+        try:
+            click.echo(f"{name:<20} {_summary(Profile.load(path))}")
+        except InputError as error:
+            click.echo(f"{name:<20} unusable: {error}")
+    if not found:
+        click.echo(f"no voices in {library.folder()}; make one with `voice create`", err=True)
+
+
+@voice.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def show(name: str, *, as_json: bool) -> None:
+    """Say where the voice NAME comes from and what it belongs to. NAME may be a file."""
+    path = profile_path(name)
+    profile = Profile.load(path)
+    family, provenance = (
+        {} if part is None else msgspec.to_builtins(part)
+        for part in (profile.family, profile.provenance)
+    )
+    content = {
+        "file": str(path),
+        "frames": None if profile.codes is None else len(profile.codes),
+        "text": profile.text,
+        "family": family,
+        "provenance": provenance,
+    }
+    if as_json:
+        click.echo(json.dumps(content))
+        return
+    rows = {key: content[key] for key in ("file", "frames", "text")} | family | provenance
+    for key, value in rows.items():
+        if value is not None:
+            click.echo(f"{key.replace('_', ' '):<16}{value}")
+
+
+@voice.command()
+@click.argument("name")
+def delete(name: str) -> None:
+    """Delete the voice NAME for good."""
+    path = library.find(name)
+    path.unlink()
+    click.echo(f"{path} is deleted", err=True)
+
+
+def _report(name: str, path: Path, profile: Profile) -> None:
+    click.echo(f"{name}: {_summary(profile)}, {path}", err=True)
+
+
+def _summary(profile: Profile) -> str:
+    way = "speaker vector" if profile.codes is None else f"in context, {len(profile.codes)} frames"
+    return f"{way}, {profile.family.model_type} {profile.family.model_size}"

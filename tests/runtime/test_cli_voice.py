@@ -1,0 +1,297 @@
+"""The commands `voice` and `codec`, and `speak` with a cloned voice, on tiny bundles."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from qwen3_tts_edge import Synthesizer, Voice, library
+from qwen3_tts_edge.audio import to_pcm
+from qwen3_tts_edge.cli import commands
+from qwen3_tts_edge.code_file import CodeFile
+from qwen3_tts_edge.codec_encoder import CodecEncoder
+from qwen3_tts_edge.listener import Listener
+from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.profile import Profile
+
+TEXT, REFERENCE_TEXT = "Set a timer.", "Who is it?"
+
+
+@pytest.fixture(scope="module")
+def base(request: pytest.FixtureRequest) -> Path:
+    pytest.importorskip("torch")
+    make: Callable[..., Path] = request.getfixturevalue("tiny_bundle")
+    return make("base")
+
+
+@pytest.fixture(autouse=True)
+def _here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder with a recording, with the base bundle as the default model."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", str(base))
+    monkeypatch.setenv(library.VARIABLE, str(tmp_path / "voices"))
+    soundfile.write("anna.wav", sound(2.2, 44100), 44100)
+
+
+def sound(seconds: float, rate: int) -> np.ndarray:
+    at = np.arange(round(seconds * rate)) / rate
+    tone = sum(np.sin(2 * np.pi * 130 * k * at) / k for k in range(1, 9))
+    return (0.15 * tone * (1.1 + np.sin(6 * np.pi * at))).astype(np.float32)
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(commands, [str(arg) for arg in args])
+
+
+def good(*args: object) -> Result:
+    done = run(*args)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def create(name: str = "anna", *more: object) -> Path:
+    good("voice", "create", name, "--ref-audio", "anna.wav", *more)
+    return library.path_of(name)
+
+
+def refused(message: str, *args: object, code: int = 2) -> None:
+    done = run(*args)
+    assert (done.exit_code, done.stdout) == (code, ""), done.output
+    assert re.search(message, done.stderr), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+# Voices
+
+
+def test_a_voice_is_created_shown_listed_and_deleted(base: Path) -> None:
+    path = create("anna", "--ref-text", REFERENCE_TEXT, "--consent", "Anna, for us alone")
+    assert path == Path.cwd() / "voices" / "anna.safetensors"
+    assert [file.name for file in path.parent.iterdir()] == ["anna.safetensors"]
+    profile = Profile.load(path)
+    assert profile.codes is not None
+    assert (profile.codes.shape, profile.text) == ((28, 16), REFERENCE_TEXT)
+    listed = good("voice", "list").stdout
+    assert re.fullmatch(r"anna +in context, 28 frames, base 0b6\n", listed)
+    assert json.loads(good("voice", "list", "--json").stdout) == [
+        {"name": "anna", "file": str(path)}
+    ]
+    shown = json.loads(good("voice", "show", "anna", "--json").stdout)
+    assert shown["text"] == REFERENCE_TEXT
+    assert shown["family"]["hidden_size"] == 128
+    assert shown["provenance"]["consent"] == "Anna, for us alone"
+    assert shown["provenance"]["source"] == "anna.wav"
+    assert shown["provenance"]["checkpoint"] == Manifest.load(base).checkpoint.name
+    lines = good("voice", "show", str(path)).stdout.splitlines()
+    assert "consent         Anna, for us alone" in lines
+    good("voice", "delete", "anna")
+    assert not path.exists()
+    assert "no voices in" in good("voice", "list").stderr
+
+
+def test_without_its_text_only_the_vector_is_kept() -> None:
+    profile = Profile.load(create())
+    assert (profile.codes, profile.text) == (None, None)
+    assert re.match(r"anna +speaker vector, base 0b6", good("voice", "list").stdout)
+
+
+def test_a_name_that_is_taken() -> None:
+    create()
+    refused("there is a voice 'anna' already", "voice", "create", "anna", "--ref-audio", "anna.wav")
+    create("anna", "--replace", "--ref-text", REFERENCE_TEXT)
+    assert Profile.load(library.path_of("anna")).text == REFERENCE_TEXT
+
+
+def test_a_damaged_voice_does_not_hide_the_others() -> None:
+    create()
+    (library.folder() / "old.safetensors").write_bytes(b"old")
+    listed = good("voice", "list").stdout.splitlines()
+    assert listed[0].startswith("anna")
+    assert re.match(r"old +unusable: .*is not a voice profile", listed[1])
+
+
+def test_what_voice_create_refuses(tiny_bundle: Callable[..., Path]) -> None:
+    soundfile.write("short.wav", sound(0.5, 24000), 24000)
+    soundfile.write("silent.wav", np.zeros(48000), 24000)
+    Path("text.wav").write_text("no sound")
+    ask = ("voice", "create", "anna", "--ref-audio")
+    refused(r"short\.wav is 0\.50 s; a voice is cloned from 1 to 60 s", *ask, "short.wav")
+    refused(r"silent\.wav is silent", *ask, "silent.wav")
+    refused(r"text\.wav is not a sound file", *ask, "text.wav")
+    refused(r"none\.wav: No such file", *ask, "none.wav", code=1)
+    refused("the reference's text is empty", *ask, "anna.wav", "--ref-text", " ")
+    refused("control token", *ask, "anna.wav", "--ref-text", "a<|im_end|>b")
+    refused("cannot name a voice", "voice", "create", "../x", "--ref-audio", "anna.wav")
+    refused("there is no voice 'bob'", "voice", "delete", "bob")
+    refused(r"bob\.safetensors is not a file", "voice", "show", "bob.safetensors")
+    assert library.names() == []
+
+
+# Speaking with them
+
+
+def test_speak_with_a_kept_voice_and_with_a_recording(base: Path) -> None:
+    path = create("anna", "--ref-text", REFERENCE_TEXT)
+    options = ("--seed", 3, "--max-seconds", 0.6)
+    good("speak", TEXT, "--voice", "anna", "-o", "a.pcm", *options)
+    good("speak", TEXT, "--voice", path, "-o", "b.pcm", *options)
+    recorded = ("--ref-audio", "anna.wav", "--ref-text", REFERENCE_TEXT)
+    good("speak", TEXT, *recorded, "-o", "c.pcm", *options)
+    good("speak", TEXT, "--ref-audio", "anna.wav", "-o", "d.pcm", *options)
+    expected = Synthesizer.open(base).speak(TEXT, Voice.load(path), seed=3, max_seconds=0.6)
+    for name in ("a.pcm", "b.pcm", "c.pcm"):
+        assert Path(name).read_bytes() == to_pcm(expected.samples)
+    assert Path("d.pcm").read_bytes() != to_pcm(expected.samples)
+
+
+def test_what_speak_refuses(tiny_bundle: Callable[..., Path]) -> None:
+    create()
+    speak = ("speak", TEXT, "-o", "a.wav")
+    both = "both --voice and --ref-audio were given; choose one"
+    refused(both, *speak, "--voice", "anna", "--ref-audio", "anna.wav")
+    refused("--ref-text says what --ref-audio says", *speak, "--ref-text", "Hi")
+    refused("there is no voice 'bob' in .*; there are: anna", *speak, "--voice", "bob")
+    refused("clones voices: give it a reference recording", *speak)
+    named = ("--model", tiny_bundle("custom_voice"))
+    refused("named voices and clones none", *speak, "--voice", "anna", *named)
+    refused("does not clone voices; use the bundle", *speak, "--ref-audio", "anna.wav", *named)
+    refused("does not clone", "voice", "create", "x", "--ref-audio", "anna.wav", *named)
+    refused("has no codec encoder", "codec", "encode", "anna.wav", "-o", "a.codes", *named)
+    assert not Path("a.wav").exists()
+
+
+def test_a_voice_of_another_size_is_refused_with_the_reason(base: Path) -> None:
+    path = create()
+    manifest = json.loads((base / "manifest.json").read_text())
+    manifest["checkpoint"]["model_size"] = "1b7"
+    other = Path("other")
+    other.mkdir()
+    for file in base.iterdir():
+        (other / file.name).symlink_to(file)
+    (other / "manifest.json").unlink()
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    message = "the voice was cloned for a checkpoint of model size 0b6, this one has 1b7"
+    refused(message, "speak", TEXT, "--voice", path, "--model", other)
+
+
+def test_list_speakers_of_a_bundle_that_clones() -> None:
+    assert "give it a voice with --voice or --ref-audio" in good("speak", "--list-speakers").stderr
+
+
+def test_a_designed_voice_is_kept(base: Path, tiny_bundle: Callable[..., Path]) -> None:
+    design = tiny_bundle("voice_design")
+    ask = ("voice", "design", "--instruct", "an old sailor", "--base", base, "--model", design)
+    short = ("--seed", 4, "--max-seconds", 2)
+    done = run(*ask, "captain", *short)
+    # Random weights end by chance. What matters: it ends well, or says that it did not.
+    if done.exit_code:
+        assert "did not come to an end within 2 s; try another --seed" in done.stderr
+        assert library.names() == []
+        return
+    profile = Profile.load(library.path_of("captain"))
+    assert profile.provenance is not None
+    assert profile.provenance.design == "an old sailor"
+
+
+def test_a_designed_voice_that_ends(
+    base: Path, tiny_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, with a designer that comes to an end: the one thing random weights do not do."""
+    whole = Synthesizer.stream
+
+    def ending(self: Synthesizer, *args: object, **options: object) -> object:
+        for chunk in whole(self, *args, **options):  # type: ignore[arg-type]
+            chunk.metrics.ended = chunk.metrics.ended is not None or None
+            yield chunk
+
+    monkeypatch.setattr(Synthesizer, "stream", ending)
+    design = tiny_bundle("voice_design")
+    ask = ("voice", "design", "captain", "--instruct", "an old sailor", "--base", base)
+    good(*ask, "--model", design, "--seed", 4, "--max-seconds", 2, "--text", "Aye.")
+    profile = Profile.load(library.path_of("captain"))
+    assert profile.codes is not None
+    assert (len(profile.codes), profile.text) == (25, "Aye.")
+    assert profile.provenance is not None
+    assert (profile.provenance.design, profile.provenance.source) == ("an old sailor", None)
+    good("speak", TEXT, "--voice", "captain", "-o", "a.wav", "--max-seconds", 0.3)
+    deaf = ("voice", "design", "x", "--instruct", "deep", "--base", design, "--model", design)
+    refused("does not clone voices", *deaf)
+
+
+def test_info_and_bench_know_a_base_bundle() -> None:
+    told = good("info").stdout
+    assert "as cloned, with --voice or --ref-audio" in told
+    assert "speaker_encoder" in told
+    good("bench", "--runs", 1, "--seconds", 1)
+
+
+# The codec
+
+
+def test_sound_to_codes_and_back(base: Path) -> None:
+    done = good("codec", "encode", "anna.wav", "-o", "anna.codes")
+    assert done.stderr == "anna.codes: 28 frames, 2.20 s\n"
+    found = CodeFile.load("anna.codes")
+    assert found.codes.shape == (28, 16)
+    # One more than 2.2 s: the official resampling rounds up what is 52800.00000000001.
+    assert found.content.samples == 52801
+    manifest = Manifest.load(base)
+    listener = Listener.open(base, manifest)
+    clone = listener.voice("anna.wav", REFERENCE_TEXT).clone
+    assert clone is not None
+    assert np.array_equal(clone.codes, found.codes)
+    good("codec", "decode", "anna.codes", "-o", "again.wav")
+    samples, rate = soundfile.read("again.wav", dtype="int16")
+    assert (rate, len(samples)) == (24000, 52801)
+    expected = Synthesizer.open(base).codec
+    expected.begin()
+    whole = expected.push(found.codes)[:52801]
+    assert np.abs(np.frombuffer(to_pcm(whole), "<i2").astype(int) - samples).max() <= 1
+    good("codec", "decode", "anna.codes", "-o", "again.flac")
+
+
+def test_what_the_codec_refuses(tiny_bundle: Callable[..., Path]) -> None:
+    good("codec", "encode", "anna.wav", "-o", "anna.codes")
+    soundfile.write("empty.wav", np.zeros(0), 24000)
+    refused(r"empty\.wav has no samples", "codec", "encode", "empty.wav", "-o", "x")
+    refused("not a sound file", "codec", "encode", "anna.codes", "-o", "x")
+    refused("No such file", "codec", "encode", "none.wav", "-o", "x", code=1)
+    refused("nowhere is not a folder", "codec", "encode", "anna.wav", "-o", "nowhere/x")
+    refused("is not a code file or is damaged", "codec", "decode", "anna.wav", "-o", "x.wav")
+    refused("cannot write .mp3", "codec", "decode", "anna.codes", "-o", "x.mp3")
+    assert not Path("x").exists()
+
+
+@pytest.fixture(scope="module")
+def encoder(base: Path) -> CodecEncoder:
+    from qwen3_tts_edge.backends import open_backend
+
+    return CodecEncoder.open(base, Manifest.load(base), open_backend(threads=1))
+
+
+def test_up_to_a_minute_windows_are_the_whole(encoder: CodecEncoder) -> None:
+    samples = sound(6.03, 24000)
+    whole = encoder.encode(samples)
+    assert len(whole) == -(-len(samples) // 1920)
+    for size in (999, 24000, len(samples)):
+        pieces = encoder.windows(samples[i : i + size] for i in range(0, len(samples), size))
+        assert np.array_equal(np.concatenate(list(pieces)), whole)
+    assert list(encoder.windows([])) == []
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1, 1919, 1920, 40 * 1920])
+def test_windows_beyond_a_minute_lose_no_frame(encoder: CodecEncoder, extra: int) -> None:
+    """Shorter windows, the same seams: the first window is exact and every frame is there once."""
+    samples = np.resize(sound(4, 24000), 2 * 40 * 1920 + extra)
+    whole = encoder.encode(samples)
+    blocks = np.array_split(samples, 17)
+    windows = np.concatenate(list(encoder.windows(blocks, exact_seconds=3.2, heard_seconds=2.4)))
+    assert windows.shape == whole.shape
+    assert np.array_equal(windows[:40], whole[:40])
+    assert (windows[:, 0] == whole[:, 0]).mean() > 0.8
