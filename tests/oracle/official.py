@@ -116,6 +116,23 @@ class Official:
             self._speak(case, max_new_tokens=frames + 1, **sampling)
         return heard[0].numpy()
 
+    def speech(self, case: Case, frames: int) -> tuple[Samples, Codes]:
+        """Speak `case` to the end, greedy: the samples that the public method returns, and codes.
+
+        Arguments are those of `codes`.
+        """
+        heard: list[torch.Tensor] = []
+        whole = self.model.generate
+
+        def model_generate(**kwargs: Any) -> Any:
+            codes, hidden = whole(**kwargs)
+            heard.append(codes[0])
+            return codes, hidden
+
+        with _replaced(self.model, "generate", model_generate):
+            samples, _ = self._call(case, max_new_tokens=frames + 1)
+        return samples[0], heard[0].numpy()
+
     def teacher_forced(self, case: Case, codes: Codes) -> tuple[Rows, Rows]:
         """Feed given codes, whatever the model would have said, and record its logits.
 
@@ -207,6 +224,14 @@ class Official:
 
     def _speak(self, case: Case, **sampling: Any) -> None:
         """Call the public method for `case` until somebody has heard enough."""
+        try:
+            self._call(case, **sampling)
+        except _Stop:
+            return
+        raise AssertionError(f"nobody listened to {case}")
+
+    def _call(self, case: Case, **sampling: Any) -> Any:
+        """Call the public method for `case`, greedy unless told otherwise."""
         request: dict[str, Any] = {
             "text": case.text.strip(),
             "language": case.language,
@@ -223,11 +248,7 @@ class Official:
             speak = self.wrapper.generate_voice_clone
             request |= {"voice_clone_prompt": [self._clone(case)]}
         greedy = {"do_sample": False, "subtalker_dosample": False, "repetition_penalty": 1.05}
-        try:
-            speak(**request, **{**greedy, **sampling})
-        except _Stop:
-            return
-        raise AssertionError(f"nobody listened to {case}")
+        return speak(**request, **{**greedy, **sampling})
 
     def _clone(self, case: Case) -> Any:
         import qwen_tts

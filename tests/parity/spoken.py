@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from oracle import Case
+from oracle.cases import Reference, reference_values
 from qwen3_tts_edge import Voice
+from qwen3_tts_edge.voice import Clone
+from tiny import tiny_config
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ def request(case: Case) -> Request:
     instruct = case.instruct
     if kind == "custom_voice" and not case.speaker:
         kind, voice = "voice_design", Voice.design("")
+    elif case.reference is not None:
+        voice = Voice.cloned(drawn_clone(case.reference))
     elif kind == "voice_design":
         voice, instruct = Voice.design(case.instruct or ""), None
     else:
@@ -39,3 +44,14 @@ def request(case: Case) -> Request:
     layout = "upfront" if case.non_streaming else "streamed"
     options = {"language": case.language, "instruct": instruct, "text_layout": layout}
     return Request(kind, case.predictor, case.text, voice, options)
+
+
+def drawn_clone(reference: Reference) -> Clone:
+    """The clone of a reference that is drawn, for a tiny base checkpoint."""
+    config, codec = tiny_config("base")
+    vector, codes = reference_values(
+        reference,
+        hidden_size=config["talker_config"]["hidden_size"],
+        codebook_size=codec["decoder_config"]["codebook_size"],
+    )
+    return Clone(vector) if reference.text is None else Clone(vector, codes, reference.text)
