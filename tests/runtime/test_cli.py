@@ -167,7 +167,7 @@ def test_list_speakers() -> None:
         (["speak", TEXT, "-o", "no/a.wav"], 2, "no is not a folder; make it first"),
         (["speak", TEXT, "--model", "nothing"], 1, "nothing is not a bundle"),
         (["speak", TEXT, "--model", str(EDGE_VOICE)], 1, "qwen3-tts-export bundle"),
-        (["speak", TEXT, "--voice", "x"], 2, "No such option '--voice'"),
+        (["speak", TEXT, "--nothing", "x"], 2, "No such option '--nothing'"),
         (["info", "nothing"], 1, "nothing is not a bundle"),
         (["info", "--max-seconds", "90"], 2, "1024 positions hold"),
         (["shout"], 2, "No such command 'shout'"),
@@ -268,7 +268,7 @@ def test_info_of_a_design_bundle(voice_bundle: Path) -> None:
     assert "as described with --design" in run("info", ".").stdout
     listed = run("speak", "--model", ".", "--list-speakers")
     assert (listed.exit_code, listed.stdout) == (0, "")
-    assert "describe a voice with --design" in listed.stderr
+    assert "give it a voice with --design" in listed.stderr
 
 
 @pytest.mark.parametrize("args", [[], ["--help"], ["-h"]])
