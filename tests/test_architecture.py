@@ -25,7 +25,7 @@ FLOORS = (
     {"prompt", "listener", "code_file"},
     {"frame_loop", "speech", "request"},
     {"synthesizer"},
-    {"bench"},
+    {"bench", "compat"},
     {"cli"},
 )
 # Not safetensors: voice profiles and code files are such files, read with numpy alone.

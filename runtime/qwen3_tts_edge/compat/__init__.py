@@ -1,0 +1,30 @@
+"""The official package's names: a program for `qwen_tts` runs with only its import changed.
+
+from qwen3_tts_edge.compat import Qwen3TTSModel
+model = Qwen3TTSModel.from_pretrained("Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice")
+wavs, rate = model.generate_custom_voice(text="Hello.", speaker="Ryan", language="English")
+
+Calls, defaults, broadcasting and errors are the official ones, arrays are numpy's. What differs:
+
+- Keyword arguments that do nothing are an error, not dropped in silence; `seed` does something.
+- Text: blanks at its ends are dropped, as the official demo does; an empty text and a text that
+  spells a control token are errors. An instruction to a checkpoint that takes none is dropped, as
+  there, and a warning says so.
+- CustomVoice needs a speaker; there, None lets the model choose.
+- Audio of a URL is fetched only where `fetch_urls=True` was asked for.
+- Sound is decoded whole. There, what follows the first 24 seconds is decoded in pieces that do not
+  fit exactly, and a clone may begin one sample early.
+"""
+
+from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem
+from qwen3_tts_edge.compat.model import Qwen3TTSModel
+from qwen3_tts_edge.compat.options import ArgumentError
+from qwen3_tts_edge.compat.speech_tokenizer import Encoded, Qwen3TTSTokenizer
+
+__all__ = [
+    "ArgumentError",
+    "Encoded",
+    "Qwen3TTSModel",
+    "Qwen3TTSTokenizer",
+    "VoiceClonePromptItem",
+]

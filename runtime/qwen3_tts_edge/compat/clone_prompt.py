@@ -1,0 +1,89 @@
+"""What a Base checkpoint knows of a reference, with the official fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.voice import Clone
+
+
+@dataclass
+class VoiceClonePromptItem:
+    """One reference, heard.
+
+    Attributes:
+        ref_code: int64 (frames, codebooks), or None where only the vector is used.
+        ref_spk_embedding: float32 (hidden,).
+        x_vector_only_mode: Only the vector is used.
+        icl_mode: In-context: the speech goes on from the reference. The opposite.
+        ref_text: What the reference says; needed for `icl_mode`.
+    """
+
+    ref_code: npt.NDArray[np.int64] | None
+    ref_spk_embedding: npt.NDArray[np.float32]
+    x_vector_only_mode: bool
+    icl_mode: bool
+    ref_text: str | None = None
+
+
+def clone(item: VoiceClonePromptItem) -> Clone:
+    """The voice of an item; its arrays may also be CPU tensors, such as the official demo saves.
+
+    Raises:
+        InputError: Something it needs is missing or no numbers.
+    """
+    vector = _numbers("ref_spk_embedding", item.ref_spk_embedding).astype(np.float32)
+    if not item.icl_mode:
+        return Clone(vector)
+    if item.ref_code is None or not item.ref_text:
+        raise InputError(
+            "an item with icl_mode needs ref_code and ref_text; give both, or make it with "
+            "x_vector_only_mode=True"
+        )
+    codes = _numbers("ref_code", item.ref_code)
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise InputError(f"ref_code is {codes.dtype}; expected whole numbers")
+    return Clone(vector, codes.astype(np.int64), item.ref_text)
+
+
+def items(prompt: Any) -> list[VoiceClonePromptItem]:
+    """What `voice_clone_prompt` may be: a list of items, one item, or the official dict of lists.
+
+    Raises:
+        InputError: Something else.
+    """
+    if isinstance(prompt, Mapping):
+        try:
+            columns = [
+                prompt[name]
+                for name in ("ref_code", "ref_spk_embedding", "x_vector_only_mode", "icl_mode")
+            ]
+            return [VoiceClonePromptItem(*row) for row in zip(*columns, strict=True)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"voice_clone_prompt lacks {error}, or its lists differ in length; give what "
+                "create_voice_clone_prompt returned"
+            ) from error
+    listed = prompt if isinstance(prompt, list) else [prompt]
+    for one in listed:
+        # Not isinstance: an item that the official package has pickled is as good.
+        if not all(hasattr(one, name) for name in VoiceClonePromptItem.__annotations__):
+            raise InputError(
+                f"voice_clone_prompt holds a {type(one).__name__}; give what "
+                "create_voice_clone_prompt returned"
+            )
+    return listed
+
+
+def _numbers(name: str, given: Any) -> npt.NDArray[Any]:
+    try:
+        found = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # tensors raise each of them
+        raise InputError(f"{name} cannot be read as an array: {error}") from error
+    if not np.issubdtype(found.dtype, np.number):
+        raise InputError(f"{name} holds {found.dtype}; expected numbers")
+    return found

@@ -1,0 +1,304 @@
+"""`Qwen3TTSModel`: the official class over a `Synthesizer`."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge.compat import opening, options
+from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
+from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto
+from qwen3_tts_edge.compat.sounds import AudioLike, local
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.reference import read_reference
+from qwen3_tts_edge.request import Request
+from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voice import Voice
+
+Wavs = tuple[list[npt.NDArray[np.float32]], int]
+"""Samples of each text, float32 (n,) in [-1, 1], and their rate, 24000."""
+
+ClonePrompt = list[VoiceClonePromptItem] | VoiceClonePromptItem | Mapping[str, Any]
+
+_log = logging.getLogger(__name__)
+
+
+class Qwen3TTSModel:
+    """A model by the official names. `from_pretrained` is the way in.
+
+    Not for several threads at once.
+
+    Attributes:
+        synthesizer: What speaks; here for what the official names have no words for.
+
+    Source: Qwen3TTSModel in qwen_tts/inference/qwen3_tts_model.py.
+    """
+
+    def __init__(self, synthesizer: Synthesizer, *, fetch_urls: bool = False) -> None:
+        """Take a synthesizer; `fetch_urls` as in `from_pretrained`."""
+        self.synthesizer = synthesizer
+        self._fetch_urls = fetch_urls
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        device_map: Any = None,
+        dtype: Any = None,
+        attn_implementation: str | None = None,
+        revision: str | None = None,
+        threads: int | None = None,
+        max_seconds: float | None = None,
+        fetch_urls: bool = False,
+    ) -> Self:
+        """Open a bundle, or a checkpoint: that is exported once, into a cache, in minutes.
+
+        Args:
+            pretrained_model_name_or_path: A bundle folder, an official checkpoint folder, or a
+                hub id such as `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice`.
+            device_map: `cpu`, `auto` or None. There is no other device to map to.
+            dtype: float32 is the exact precision, fp32; bfloat16, float16 and None are int8,
+                small and fast. The torch dtypes or their names. A bundle has its precision: for
+                one in int8 float32 is an error, anything else is fine.
+            attn_implementation: The official names are taken and change nothing: they choose how
+                fast the same is computed, and a bundle's graphs have a fused attention built in.
+            revision: Of a hub id: a branch, tag or commit.
+            threads: CPU threads; None is one per physical core.
+            max_seconds: The longest utterance there is memory for; None is 160.
+            fetch_urls: Allow reference audio to be fetched from the network.
+
+        Raises:
+            InputError: What was asked for is not to be had; says what is.
+            BackendError: There is no backend for the device.
+            BundleError: The bundle is damaged, or the checkpoint could not be exported.
+        """
+        opening.check_attention(attn_implementation)
+        backend = opening.backend(device_map)
+        folder = opening.bundle(pretrained_model_name_or_path, dtype=dtype, revision=revision)
+        tts = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=max_seconds)
+        return cls(tts, fetch_urls=fetch_urls)
+
+    def get_supported_speakers(self) -> list[str]:
+        """The named speakers, sorted; empty where there are none."""
+        return self.synthesizer.speakers
+
+    def get_supported_languages(self) -> list[str]:
+        """What `language` may be, in any letter case, sorted."""
+        return sorted(self.synthesizer.languages)
+
+    def generate_custom_voice(
+        self,
+        text: str | list[str],
+        speaker: str | list[str],
+        language: str | list[str] | None = None,
+        instruct: str | list[str] | None = None,
+        non_streaming_mode: bool = True,
+        **given: Unpack[Options],
+    ) -> Wavs:
+        """Speak with a named speaker of a CustomVoice checkpoint.
+
+        Lists are a batch; what is not a list, or a list of one, goes for all texts.
+
+        Args:
+            text: What to say.
+            speaker: Who says it, in any letter case.
+            language: None is `Auto`.
+            instruct: How to say it, in words; the 0.6B drops it, with a warning in the log.
+            non_streaming_mode: The whole text goes into the prompt; else one token a frame.
+            **given: See `Options`.
+
+        Returns:
+            The samples of each text, and their rate.
+
+        Raises:
+            InputError: Another kind of checkpoint, lists of other lengths, or something asked for
+                is not to be had.
+            ArgumentError: An unknown keyword argument.
+        """
+        options.check(given)
+        self._expect("custom_voice", "generate_custom_voice")
+        if not self.synthesizer.manifest.takes_instruct:
+            if any(as_list(instruct)):
+                _log.warning("this checkpoint takes no instruction and %r is dropped", instruct)
+            instruct = None
+        texts = as_list(text)
+        languages, speakers, instructs = beside(
+            texts, language=or_auto(language), speaker=speaker, instruct=instruct
+        )
+        check_names("languages", languages, self.synthesizer.languages)
+        check_names("speakers", speakers, self.synthesizer.speakers)
+        voices = [Voice.speaker(name) for name in speakers]
+        return self._speak(texts, voices, languages, instructs, non_streaming_mode, given)
+
+    def generate_voice_design(
+        self,
+        text: str | list[str],
+        instruct: str | list[str],
+        language: str | list[str] | None = None,
+        non_streaming_mode: bool = True,
+        **given: Unpack[Options],
+    ) -> Wavs:
+        """Speak with a voice that is described in words, of a VoiceDesign checkpoint.
+
+        Args:
+            text: What to say.
+            instruct: The voice; "" leaves it to the model.
+            language: As for `generate_custom_voice`, which see for the rest too.
+            non_streaming_mode: The whole text goes into the prompt; else one token a frame.
+            **given: See `Options`.
+
+        Returns:
+            The samples of each text, and their rate.
+
+        Raises:
+            InputError: As for `generate_custom_voice`.
+            ArgumentError: An unknown keyword argument.
+        """
+        options.check(given)
+        self._expect("voice_design", "generate_voice_design")
+        texts = as_list(text)
+        languages, instructs = beside(texts, language=or_auto(language), instruct=instruct)
+        check_names("languages", languages, self.synthesizer.languages)
+        voices = [Voice.design(described or "") for described in instructs]
+        none = [None] * len(texts)
+        return self._speak(texts, voices, languages, none, non_streaming_mode, given)
+
+    def generate_voice_clone(
+        self,
+        text: str | list[str],
+        language: str | list[str] | None = None,
+        ref_audio: AudioLike | list[AudioLike] | None = None,
+        ref_text: str | list[str | None] | None = None,
+        x_vector_only_mode: bool | list[bool] = False,
+        voice_clone_prompt: ClonePrompt | None = None,
+        non_streaming_mode: bool = False,
+        **given: Unpack[Options],
+    ) -> Wavs:
+        """Speak with a voice that is heard from a recording, of a Base checkpoint.
+
+        Args:
+            text: What to say.
+            language: As for `generate_custom_voice`, which see for the rest too.
+            ref_audio: As for `create_voice_clone_prompt`, as the next two.
+            ref_text: What the recording says.
+            x_vector_only_mode: Only the speaker vector is used.
+            voice_clone_prompt: What `create_voice_clone_prompt` returned, instead of these three.
+            non_streaming_mode: The whole text goes into the prompt; else one token a frame.
+            **given: See `Options`.
+
+        Returns:
+            The samples of each text, without the reference's, and their rate.
+
+        Raises:
+            InputError: As for `generate_custom_voice`, or the recording is no material.
+            ArgumentError: An unknown keyword argument, or audio of an unknown type.
+        """
+        options.check(given)
+        self._expect("base", "generate_voice_clone")
+        texts = as_list(text)
+        (languages,) = beside(texts, language=or_auto(language))
+        check_names("languages", languages, self.synthesizer.languages)
+        if voice_clone_prompt is not None:
+            heard = items(voice_clone_prompt)
+        elif ref_audio is not None:
+            heard = self.create_voice_clone_prompt(ref_audio, ref_text, x_vector_only_mode)
+        else:
+            raise InputError("give either voice_clone_prompt or ref_audio")
+        (heard,) = beside(texts, prompt=heard)
+        voices = [Voice.cloned(clone(item)) for item in heard]
+        none = [None] * len(texts)
+        return self._speak(texts, voices, languages, none, non_streaming_mode, given)
+
+    def create_voice_clone_prompt(
+        self,
+        ref_audio: AudioLike | list[AudioLike],
+        ref_text: str | list[str | None] | None = None,
+        x_vector_only_mode: bool | list[bool] = False,
+    ) -> list[VoiceClonePromptItem]:
+        """Hear recordings, to speak with their voices again and again.
+
+        Args:
+            ref_audio: One or a list: a path, a URL (see `fetch_urls`), base64, the bytes of a
+                sound file, or (samples, sample rate).
+            ref_text: What each says; one text goes for all. Needed for in-context clones.
+            x_vector_only_mode: Only the speaker vector is used, not the recording itself.
+
+        Returns:
+            An item a recording.
+
+        Raises:
+            InputError: Lists of other lengths, no text where one is needed, or no material.
+            ArgumentError: Audio of an unknown type.
+            OSError: A file cannot be opened.
+        """
+        self._expect("base", "create_voice_clone_prompt")
+        sounds = as_list(ref_audio)
+        texts = ref_text if isinstance(ref_text, list) else [ref_text] * len(sounds)
+        only = x_vector_only_mode
+        only = only if isinstance(only, list) else [only] * len(sounds)
+        if not len(sounds) == len(texts) == len(only):
+            raise InputError(
+                f"Batch size mismatch: ref_audio={len(sounds)}, ref_text={len(texts)}, "
+                f"x_vector_only_mode={len(only)}"
+            )
+        for i, (text, vector_only) in enumerate(zip(texts, only, strict=True)):
+            if not (text or vector_only):
+                raise InputError(
+                    f"ref_text is required when x_vector_only_mode=False (ICL mode). Bad index={i}"
+                )
+        return [
+            self._heard(sound, text, vector_only=bool(vector_only))
+            for sound, text, vector_only in zip(sounds, texts, only, strict=True)
+        ]
+
+    def _heard(
+        self, sound: AudioLike, text: str | None, *, vector_only: bool
+    ) -> VoiceClonePromptItem:
+        source = local(sound, fetch_urls=self._fetch_urls)
+        found = self.synthesizer.listener.clone(
+            read_reference(source).samples, None if vector_only else text
+        )
+        return VoiceClonePromptItem(
+            found.codes, found.speaker_vector, vector_only, not vector_only, text
+        )
+
+    def _speak(
+        self,
+        texts: list[str],
+        voices: Sequence[Voice],
+        languages: Sequence[str],
+        instructs: Sequence[str | None],
+        upfront: bool,
+        given: Options,
+    ) -> Wavs:
+        sampling = options.sampling(given)
+        seconds = options.max_seconds(given, self.synthesizer.manifest)
+        requests = [
+            Request(
+                text,
+                voice,
+                language=language,
+                instruct=instruct,
+                text_layout="upfront" if upfront else "streamed",
+                sampling=sampling,
+                seed=options.seed(given, row),
+                max_seconds=seconds,
+            )
+            for row, (text, voice, language, instruct) in enumerate(
+                zip(texts, voices, languages, instructs, strict=True)
+            )
+        ]
+        spoken = self.synthesizer.speak_batch(requests)
+        return [audio.samples for audio in spoken], self.synthesizer.manifest.sample_rate
+
+    def _expect(self, kind: str, method: str) -> None:
+        found = self.synthesizer.manifest.checkpoint
+        if found.model_type != kind:
+            raise InputError(
+                f"{found.name} is of the type {found.model_type} and does not support {method}; "
+                f"open a checkpoint of the type {kind}"
+            )

@@ -1,0 +1,246 @@
+"""`Qwen3TTSTokenizer`: the official class over a bundle's two codec graphs."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.codec import CodecDecoder
+from qwen3_tts_edge.codec_encoder import CodecEncoder
+from qwen3_tts_edge.compat import opening
+from qwen3_tts_edge.compat.options import ArgumentError
+from qwen3_tts_edge.compat.sounds import Waveform, local
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, Manifest
+from qwen3_tts_edge.sound import check_rate, open_sound, read_blocks, resampled
+
+Codes = npt.NDArray[np.int64]
+"""int64 (frames, codebooks)."""
+Samples = npt.NDArray[np.float32]
+"""float32 (n,), mono."""
+Sound = str | Path | bytes | Waveform
+
+_MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
+_PCM = ("int8", "int16", "int32")
+_DECODED_AT_ONCE = 25
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What `encode` returns; also `encoded["audio_codes"]` and `encoded[0]`.
+
+    Attributes:
+        audio_codes: Of each sound, int64 (frames, codebooks).
+    """
+
+    audio_codes: list[Codes]
+
+    def __getitem__(self, key: str | int) -> list[Codes]:
+        if key in ("audio_codes", 0):
+            return self.audio_codes
+        raise KeyError(key) if isinstance(key, str) else IndexError(key)
+
+
+class Qwen3TTSTokenizer:
+    """The codec, sound ↔ codes, by the official names. `from_pretrained` is the way in.
+
+    Source: Qwen3TTSTokenizer in qwen_tts/inference/qwen3_tts_tokenizer.py.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        decoder: CodecDecoder,
+        encoder: CodecEncoder | None,
+        *,
+        fetch_urls: bool = False,
+    ) -> None:
+        """Put the parts together; `encoder` is None where a bundle has none."""
+        self._manifest = manifest
+        self._decoder = decoder
+        self._encoder = encoder
+        self._fetch_urls = fetch_urls
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        device_map: Any = None,
+        dtype: Any = None,
+        attn_implementation: str | None = None,
+        revision: str | None = None,
+        threads: int | None = None,
+        fetch_urls: bool = False,
+    ) -> Self:
+        """Open the codec of a bundle or a checkpoint.
+
+        Every bundle decodes; one of a Base checkpoint encodes too. A checkpoint's own folder
+        `speech_tokenizer` stands for the checkpoint. Arguments and errors are those of
+        `Qwen3TTSModel.from_pretrained`.
+        """
+        opening.check_attention(attn_implementation)
+        backend = opening.backend(device_map)
+        source = pretrained_model_name_or_path
+        if (
+            Path(source).name == "speech_tokenizer"
+            and (Path(source).parent / "config.json").exists()
+        ):
+            source = Path(source).parent
+        folder = opening.bundle(source, dtype=dtype, revision=revision)
+        manifest = Manifest.load(folder)
+        manifest.verify(folder)
+        opener = open_backend(backend, threads=threads)
+        graphs = {
+            name: opener.open(folder, manifest.graphs[name], {"batch": 1})
+            for name in (CODEC_DECODER, CODEC_ENCODER)
+            if name in manifest.graphs
+        }
+        encoder = graphs.get(CODEC_ENCODER)
+        return cls(
+            manifest,
+            CodecDecoder(graphs[CODEC_DECODER], manifest),
+            None if encoder is None else CodecEncoder(encoder, manifest),
+            fetch_urls=fetch_urls,
+        )
+
+    def encode(
+        self,
+        audios: Sound | Sequence[Sound],
+        sr: int | None = None,
+        return_dict: bool = True,
+    ) -> Encoded | tuple[list[Codes]]:
+        """Turn sounds into codes, each as if it were alone.
+
+        Codes of the first minute are those of the whole; a longer sound is encoded in windows.
+
+        Args:
+            audios: One or a list: a path, a URL (see `fetch_urls`), base64, the bytes of a sound
+                file, or samples (n,) or (n, channels), floating point in [-1, 1] or PCM.
+            sr: The rate of samples; files have their own.
+            return_dict: Else a tuple.
+
+        Raises:
+            InputError: The bundle has no encoder, or a sound cannot be read.
+            ArgumentError: Files and samples in one list, or something else.
+            OSError: A file cannot be opened.
+        """
+        if self._encoder is None:
+            raise InputError(
+                f"the bundle of {self._manifest.checkpoint.name} has no codec encoder; open one of "
+                "a Base checkpoint"
+            )
+        sounds = [audios] if isinstance(audios, str | Path | bytes | np.ndarray) else list(audios)
+        if len({isinstance(sound, np.ndarray) for sound in sounds}) > 1:
+            raise ArgumentError("Mixed input types are not supported: give only files, or arrays")
+        codes = [
+            np.concatenate(list(self._encoder.windows([self._samples(sound, sr)])))
+            for sound in sounds
+        ]
+        return Encoded(codes) if return_dict else (codes,)
+
+    def decode(self, encoded: Any) -> tuple[list[Samples], int]:
+        """Turn codes into sounds.
+
+        Args:
+            encoded: What `encode` returned, a dict with `audio_codes`, or a list of such dicts.
+                The codes are arrays or CPU tensors (frames, codebooks), or a batch of them that
+                is padded with -1.
+
+        Returns:
+            The samples of each, and their rate.
+
+        Raises:
+            InputError: Codes of another shape, or outside the codebooks.
+            ArgumentError: Something else.
+        """
+        if isinstance(encoded, list):
+            if not all(isinstance(one, Mapping) for one in encoded):
+                raise ArgumentError("`encoded` is a list; expected one of dicts")
+            found: Any = [one["audio_codes"] for one in encoded]
+        elif hasattr(encoded, "audio_codes"):
+            found = encoded.audio_codes
+        elif isinstance(encoded, Mapping):
+            found = encoded["audio_codes"]
+        else:
+            raise ArgumentError("`encoded` must be an encode output, a dict, or a list of dicts")
+        if not isinstance(found, list):
+            found = np.asarray(found)
+            found = list(found) if found.ndim == 3 else [found]
+        return [self._decoded(np.asarray(codes)) for codes in found], self._manifest.sample_rate
+
+    def get_model_type(self) -> str:
+        """`qwen3_tts_tokenizer_12hz`; there is no other here."""
+        return _MODEL_TYPE
+
+    def get_input_sample_rate(self) -> int:
+        """Hz that `encode` works at, whatever it is given."""
+        return self._manifest.sample_rate
+
+    def get_output_sample_rate(self) -> int:
+        """Hz that `decode` returns."""
+        return self._manifest.sample_rate
+
+    def get_encode_downsample_rate(self) -> int:
+        """Samples a frame."""
+        return self._manifest.samples_per_frame
+
+    def get_decode_upsample_rate(self) -> int:
+        """Samples a frame."""
+        return self._manifest.samples_per_frame
+
+    def _samples(self, sound: Sound, rate: int | None) -> Samples:
+        """Mono at the codec's rate, mixed and converted as upstream."""
+        if isinstance(sound, np.ndarray):
+            if rate is None:
+                raise InputError("an array does not say its sample rate; give it as sr")
+            check_rate(int(rate), "the audio")
+            found = _mono(sound)
+        else:
+            found, rate = _read(local(sound, fetch_urls=self._fetch_urls))
+        return resampled(found, int(rate))
+
+    def _decoded(self, codes: npt.NDArray[Any]) -> Samples:
+        if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
+            raise InputError(
+                f"codes have shape {codes.shape} and are {codes.dtype}; expected whole numbers "
+                f"(frames, {self._manifest.codebooks})"
+            )
+        # Padding is -1 in the first codebook and comes last; what upstream clamps is clamped.
+        codes = np.maximum(codes[: int((codes[:, :1] > -1).sum())], 0).astype(np.int64)
+        self._decoder.begin()
+        return np.concatenate(
+            [np.zeros(0, np.float32)]
+            + [
+                self._decoder.push(codes[start : start + _DECODED_AT_ONCE])
+                for start in range(0, len(codes), _DECODED_AT_ONCE)
+            ]
+        )
+
+
+def _read(source: Any) -> tuple[Samples, int]:
+    name = str(source) if isinstance(source, Path) else "the audio"
+    file = open_sound(io.BytesIO(source) if isinstance(source, bytes) else source, name)
+    blocks = [block.mean(axis=1, dtype=np.float32) for block in read_blocks(file, name)]
+    if not blocks:
+        raise InputError(f"{name} has no samples")
+    return np.concatenate(blocks), file.samplerate
+
+
+def _mono(samples: Waveform) -> Samples:
+    if samples.ndim not in (1, 2) or not samples.size:
+        raise InputError(f"samples have shape {samples.shape}; expected (n,) or (n, channels)")
+    kind = samples.dtype
+    if not np.issubdtype(kind, np.floating) and kind not in _PCM:
+        raise InputError(f"samples are {kind}; expected floating point in [-1, 1], or {_PCM}")
+    floats = samples.astype(np.float32)
+    if kind in _PCM:
+        floats /= 2.0 ** (8 * kind.itemsize - 1)
+    if not np.isfinite(floats).all():
+        raise InputError("the samples are not all numbers; record them again")
+    return floats.mean(axis=-1, dtype=np.float32) if floats.ndim == 2 else floats
