@@ -1,7 +1,8 @@
 """Checkpoint → bundle: the folder that the runtime opens."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from onnxscript import ir
 from qwen3_tts_edge import manifest as door
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.checkpoint import Checkpoint, CodecCheckpoint
 from qwen3_tts_export.graphs import (
     Graph,
     codec_decoder_graph,
@@ -23,6 +24,7 @@ from qwen3_tts_export.graphs import (
 from qwen3_tts_export.in_place import may_run_in_place
 from qwen3_tts_export.modules.talker import text_rows
 from qwen3_tts_export.quantize import table_dtype
+from qwen3_tts_export.tensor_file import TensorEntry
 from qwen3_tts_export.text_tokenizer import read_text_tokenizer
 from qwen3_tts_export.trace import trace
 from qwen3_tts_export.weight_file import write_graph
@@ -30,6 +32,7 @@ from qwen3_tts_export.weight_file import write_graph
 Report = Callable[[str, float], None]
 """What is being done, and how much of the whole is done, 0 to 1."""
 
+_FLAVOUR = "ort"
 _ROWS_AT_ONCE = 4096
 
 
@@ -53,34 +56,104 @@ def write_bundle(
     Raises:
         CheckpointError: `folder` exists, the disk is too small, or the checkpoint cannot be read.
     """
+    _refuse_head_dim(checkpoint)
+    tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
+    with _aside(folder, tensors, precision) as part:
+        _fill(checkpoint, part, precision, report)
+    return folder
+
+
+def write_codec_bundle(
+    checkpoint: CodecCheckpoint, folder: Path, *, report: Report = lambda *_: None
+) -> Path:
+    """Write a bundle of the codec alone, encoder and decoder, always in fp32.
+
+    Arguments, errors and the way it is written are those of `write_bundle`.
+    """
+    config = checkpoint.config
+    if config.encoder is None:
+        raise CheckpointError(
+            f"{checkpoint.folder} describes no encoder; a codec of its own encodes and decodes"
+        )
+    graphs = [
+        codec_encoder_graph(config.encoder, checkpoint.codec),
+        codec_decoder_graph(config.decoder, checkpoint.codec),
+    ]
+    with _aside(folder, [*checkpoint.codec.entries.values()], "fp32") as part:
+        specs = _write_graphs(graphs, checkpoint.codec.entries, part, "fp32", report)
+        origin = door.Origin(
+            name=checkpoint.name,
+            revision=checkpoint.revision,
+            fingerprint=checkpoint.fingerprint,
+            model_type=door.CODEC,
+            model_size="",
+            codec=checkpoint.codec_fingerprint,
+        )
+        door.CodecManifest(
+            format=door.FORMAT,
+            checkpoint=origin,
+            precision="fp32",
+            flavour=_FLAVOUR,
+            made_with=_made_with(),
+            sample_rate=config.sample_rate,
+            samples_per_frame=config.decoder.samples_per_frame,
+            codebooks=config.decoder.num_codebooks,
+            codebook_size=config.decoder.codebook_size,
+            graphs=specs,
+            files=_files(part),
+        ).save(part)
+        report("done", 1.0)
+    return folder
+
+
+@contextmanager
+def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: str) -> Iterator[Path]:
+    """A folder to write in that becomes `folder` when all went well, and nothing when not."""
     if folder.exists():
         raise CheckpointError(f"{folder} already exists; remove it or choose another place")
-    _refuse_head_dim(checkpoint)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    _check_space(checkpoint, part.absolute().parent, precision)
+    _check_space(tensors, part.absolute().parent, precision)
     part.mkdir(parents=True)
     try:
-        _fill(checkpoint, part, precision, report)
+        yield part
         part.rename(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return folder
 
 
 def _fill(checkpoint: Checkpoint, part: Path, precision: str, report: Report) -> None:
-    config = checkpoint.config
-    flavour = "ort"
     report("text tokenizer", 0.0)
     tokenizer = read_text_tokenizer(checkpoint.folder)
     tokenizer.save(str(part / door.TOKENIZER))
     graphs = list(_graphs(checkpoint))
-    total = sum(_size(checkpoint, graph) for graph in graphs)
-    done, specs = 0, {}
+    tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
+    specs = _write_graphs(graphs, tensors, part, precision, report)
+    report("embedding tables", 0.95)
+    dtype = table_dtype(precision)
+    _write_text_rows(checkpoint, part / door.TEXT_ROWS, tokenizer.get_vocab_size(), dtype)
+    codec_rows = checkpoint.talker["talker.model.codec_embedding.weight"].float().numpy()
+    np.save(part / door.CODEC_ROWS, codec_rows.astype(dtype))
+    if checkpoint.config.tts_model_type == "base":
+        _write_predictor_rows(checkpoint, part / door.PREDICTOR_ROWS, dtype)
+    report("manifest", 0.98)
+    describe(checkpoint, part, precision, _FLAVOUR, specs).save(part)
+    report("done", 1.0)
+
+
+def _write_graphs(
+    graphs: Sequence[Graph],
+    tensors: Mapping[str, TensorEntry],
+    part: Path,
+    precision: str,
+    report: Report,
+) -> dict[str, door.GraphSpec]:
+    total, done = sum(_size(tensors, graph) for graph in graphs), 0
+    specs = {}
     for graph in graphs:
         report(f"{graph.name}: tracing", 0.05 + 0.9 * done / total)
-        model = trace(graph, flavour)
+        model = trace(graph, _FLAVOUR)
 
         def on_weight(size: int, name: str = graph.name) -> None:
             nonlocal done
@@ -89,16 +162,7 @@ def _fill(checkpoint: Checkpoint, part: Path, precision: str, report: Report) ->
 
         specs[graph.name] = _spec(graph, model)
         write_graph(model, graph.weights, precision, part / f"{graph.name}.onnx", on_weight)
-    report("embedding tables", 0.95)
-    dtype = table_dtype(precision)
-    _write_text_rows(checkpoint, part / door.TEXT_ROWS, tokenizer.get_vocab_size(), dtype)
-    codec_rows = checkpoint.talker["talker.model.codec_embedding.weight"].float().numpy()
-    np.save(part / door.CODEC_ROWS, codec_rows.astype(dtype))
-    if config.tts_model_type == "base":
-        _write_predictor_rows(checkpoint, part / door.PREDICTOR_ROWS, dtype)
-    report("manifest", 0.98)
-    describe(checkpoint, part, precision, flavour, specs).save(part)
-    report("done", 1.0)
+    return specs
 
 
 def _graphs(checkpoint: Checkpoint) -> Iterator[Graph]:
@@ -135,7 +199,7 @@ def describe(
         ),
         precision=precision,
         flavour=flavour,
-        made_with={name: version(name) for name in ("qwen3-tts-edge", "torch", "onnx")},
+        made_with=_made_with(),
         sample_rate=config.sample_rate,
         samples_per_frame=config.codec.samples_per_frame,
         codebooks=talker.num_codebooks,
@@ -166,11 +230,19 @@ def describe(
             **{name: getattr(generation, name) for name in door.SamplingDefaults.__struct_fields__}
         ),
         graphs=graphs,
-        files={
-            path.name: door.FileSpec(size=path.stat().st_size, sha256=door.sha256(path))
-            for path in sorted(folder.iterdir())
-        },
+        files=_files(folder),
     )
+
+
+def _made_with() -> dict[str, str]:
+    return {name: version(name) for name in ("qwen3-tts-edge", "torch", "onnx")}
+
+
+def _files(folder: Path) -> dict[str, door.FileSpec]:
+    return {
+        path.name: door.FileSpec(size=path.stat().st_size, sha256=door.sha256(path))
+        for path in sorted(folder.iterdir())
+    }
 
 
 def _takes_instruct(checkpoint: Checkpoint) -> bool:
@@ -236,9 +308,8 @@ _PREFIXES = {
 }
 
 
-def _size(checkpoint: Checkpoint, graph: Graph) -> int:
+def _size(tensors: Mapping[str, TensorEntry], graph: Graph) -> int:
     """About how many float32 bytes a graph's weights are: a measure of the work."""
-    tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
     return 4 * sum(
         int(np.prod(entry.shape))
         for name, entry in tensors.items()
@@ -246,10 +317,9 @@ def _size(checkpoint: Checkpoint, graph: Graph) -> int:
     )
 
 
-def _check_space(checkpoint: Checkpoint, parent: Path, precision: str) -> None:
+def _check_space(tensors: Iterable[TensorEntry], parent: Path, precision: str) -> None:
     while not parent.exists():
         parent = parent.parent
-    tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     numbers = sum(int(np.prod(entry.shape)) for entry in tensors)
     need = numbers * (4 if precision == "fp32" else 2)
     free = shutil.disk_usage(parent).free

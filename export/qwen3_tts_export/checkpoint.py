@@ -16,7 +16,12 @@ from typing import Any
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export import hub, spec
 from qwen3_tts_export.config import CheckpointConfig, CodecConfig
-from qwen3_tts_export.config_files import parse_checkpoint, parse_codec, refuse_foreign
+from qwen3_tts_export.config_files import (
+    CODEC_TYPE,
+    parse_checkpoint,
+    parse_codec,
+    refuse_foreign,
+)
 from qwen3_tts_export.json_section import read_json
 from qwen3_tts_export.tensor_file import TensorFile
 from qwen3_tts_export.tensors import expected_codec_tensors, expected_tensors
@@ -69,6 +74,11 @@ class CodecCheckpoint:
     def fingerprint(self) -> str:
         """Like `Checkpoint.fingerprint`, over the codec's files."""
         return fingerprint([self.folder / "config.json"], [self.codec])
+
+    @cached_property
+    def codec_fingerprint(self) -> str:
+        """Like `fingerprint`, over the codec's weights alone."""
+        return fingerprint([], [self.codec])
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,19 @@ class Checkpoint:
     def codec_fingerprint(self) -> str:
         """Like `fingerprint`, over the codec's weights alone."""
         return fingerprint([], [self.codec])
+
+
+def open_checkpoint(
+    source: str | Path, *, revision: str | None = None
+) -> Checkpoint | CodecCheckpoint:
+    """Open whatever it is: a whole checkpoint, or the codec alone.
+
+    Raises:
+        CheckpointError: As for `Checkpoint.open`.
+    """
+    folder = locate(source, revision)
+    kind = read_json(folder / "config.json").get("model_type")
+    return (CodecCheckpoint if kind == CODEC_TYPE else Checkpoint).open(folder)
 
 
 def locate(source: str | Path, revision: str | None) -> Path:

@@ -64,17 +64,24 @@ def commands() -> None:
 def bundle(checkpoint: str, output: str, precision: str, revision: str | None) -> None:
     """Export a CHECKPOINT, a folder or a Hugging Face id.
 
+    Of the codec alone, such as Qwen3-TTS-Tokenizer-12Hz, it makes a bundle for encoding and
+    decoding, always in fp32.
+
     The bundle gets its name when it is complete: an export that was stopped leaves nothing, and
     is simply started again.
     """
     with _export_extra():
-        from qwen3_tts_export.bundle import write_bundle
-        from qwen3_tts_export.checkpoint import Checkpoint
+        from qwen3_tts_export.bundle import write_bundle, write_codec_bundle
+        from qwen3_tts_export.checkpoint import CodecCheckpoint, open_checkpoint
 
-        opened = Checkpoint.open(checkpoint, revision=revision)
+        opened = open_checkpoint(checkpoint, revision=revision)
         folder = Path(output).expanduser()
         with _progress_bar() as report:
-            write_bundle(opened, folder, precision=precision, report=report)
+            if isinstance(opened, CodecCheckpoint):
+                precision = "fp32"
+                write_codec_bundle(opened, folder, report=report)
+            else:
+                write_bundle(opened, folder, precision=precision, report=report)
     size = sum(file.stat().st_size for file in folder.iterdir())
     click.echo(f"{folder}: {opened.name} in {precision}, {size / 1e6:.1f} MB", err=True)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qwen3_tts_edge import tensor_file
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import Manifest, Part
+from qwen3_tts_edge.manifest import CodecManifest, Part
 
 KIND = tensor_file.Kind(
     name="code file",
@@ -55,7 +55,7 @@ class CodeFile:
     content: Content
 
     @classmethod
-    def of(cls, codes: npt.NDArray[np.int64], samples: int, manifest: Manifest) -> Self:
+    def of(cls, codes: npt.NDArray[np.int64], samples: int, manifest: CodecManifest) -> Self:
         """Codes that a bundle's codec encoder made of so many samples."""
         return cls(
             codes,
@@ -103,7 +103,7 @@ class CodeFile:
         """
         tensor_file.save(Path(path), KIND, self.content, {_CODES: self.codes.astype(np.int16)})
 
-    def check(self, manifest: Manifest) -> None:
+    def check(self, manifest: CodecManifest) -> None:
         """Refuse codes that this bundle cannot decode.
 
         Raises:

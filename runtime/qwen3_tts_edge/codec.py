@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from qwen3_tts_edge.backends import Graph
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.manifest import CodecManifest
 
 Samples = npt.NDArray[np.float32]
 """float32 (n,) in [-1, 1], mono, 24 kHz."""
@@ -19,7 +19,7 @@ RAMP = (1, 2, 4, 8)
 class CodecDecoder:
     """The codec decoder's graph and its place in the utterance."""
 
-    def __init__(self, graph: Graph, manifest: Manifest) -> None:
+    def __init__(self, graph: Graph, manifest: CodecManifest) -> None:
         self._graph = graph
         self._manifest = manifest
         self._position = 0

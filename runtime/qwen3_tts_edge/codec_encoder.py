@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from qwen3_tts_edge.backends import Backend, Graph
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import CODEC_ENCODER, Manifest
+from qwen3_tts_edge.manifest import CODEC_ENCODER, CodecManifest
 
 EXACT_SECONDS = 60.0
 """What is encoded whole."""
@@ -34,13 +34,13 @@ Samples = npt.NDArray[np.float32]
 class CodecEncoder:
     """The codec encoder's graph."""
 
-    def __init__(self, graph: Graph, manifest: Manifest) -> None:
+    def __init__(self, graph: Graph, manifest: CodecManifest) -> None:
         self._graph = graph
         self._per_frame = manifest.samples_per_frame
         self._per_second = manifest.frames_per_second
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest, backend: Backend) -> Self:
+    def open(cls, folder: Path, manifest: CodecManifest, backend: Backend) -> Self:
         """Open the graph of a bundle.
 
         Raises:

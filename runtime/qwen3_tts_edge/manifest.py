@@ -19,6 +19,8 @@ FORMAT = 1
 """Rises whenever a bundle of the old format would be read wrongly."""
 
 FILE = "manifest.json"
+CODEC = "codec"
+"""The model type of a bundle that holds the codec alone."""
 FRAME, CODEC_DECODER = "frame", "codec_decoder"
 CODEC_ENCODER, SPEAKER_ENCODER = "codec_encoder", "speaker_encoder"
 TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
@@ -116,8 +118,8 @@ class SamplingDefaults(Part, frozen=True):
     max_new_tokens: int
 
 
-class Manifest(Part, frozen=True):
-    """Everything the runtime knows about a model."""
+class CodecManifest(Part, frozen=True):
+    """What every bundle says of itself, and all that a bundle of the codec alone says."""
 
     format: int
     checkpoint: Origin
@@ -128,17 +130,6 @@ class Manifest(Part, frozen=True):
     samples_per_frame: int
     codebooks: int
     codebook_size: int
-    hidden_size: int
-    vocab_size: int
-    max_positions: int
-    text_ids: TextIds
-    control_codes: ControlCodes
-    languages: Mapping[str, int]
-    speakers: Mapping[str, int]
-    dialects: Mapping[str, str]
-    takes_instruct: bool
-    text_layout: str
-    sampling: SamplingDefaults
     graphs: Mapping[str, GraphSpec]
     files: Mapping[str, FileSpec]
 
@@ -152,23 +143,17 @@ class Manifest(Part, frozen=True):
         """Read and check `manifest.json` of a bundle.
 
         Raises:
-            BundleError: no manifest, another format, or a key that is missing, unknown or wrong.
+            BundleError: no manifest, another format, or a key that is missing, unknown or wrong;
+                or a bundle of the codec alone where a voice is wanted.
         """
         path = folder / FILE
-        try:
-            data = path.read_bytes()
-        except OSError as error:
+        data, head = _read(folder)
+        if cls is Manifest and head.checkpoint.model_type == CODEC:
             raise BundleError(
-                f"{folder} is not a bundle: no {FILE} ({error.strerror}); "
-                "make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
-            ) from error
+                f"{folder} holds the codec alone: it encodes and decodes, it does not speak; "
+                "export a whole checkpoint"
+            )
         try:
-            found = msgspec.json.decode(data, type=_Format).format
-            if found != FORMAT:
-                raise BundleError(
-                    f"{path} is format {found}, this version reads format {FORMAT}; export the "
-                    "checkpoint again with this version, or install the one that made the bundle"
-                )
             return msgspec.json.decode(data, type=cls)
         except msgspec.DecodeError as error:
             raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
@@ -200,8 +185,65 @@ class Manifest(Part, frozen=True):
                 )
 
 
+class Manifest(CodecManifest, frozen=True):
+    """Everything the runtime knows about a model."""
+
+    hidden_size: int
+    vocab_size: int
+    max_positions: int
+    text_ids: TextIds
+    control_codes: ControlCodes
+    languages: Mapping[str, int]
+    speakers: Mapping[str, int]
+    dialects: Mapping[str, str]
+    takes_instruct: bool
+    text_layout: str
+    sampling: SamplingDefaults
+
+
+def load_codec(folder: Path) -> CodecManifest:
+    """Read `manifest.json` of a bundle whose codec is wanted: any bundle, or the codec's own.
+
+    Raises:
+        BundleError: As for `CodecManifest.load`.
+    """
+    _, head = _read(folder)
+    kind = CodecManifest if head.checkpoint.model_type == CODEC else Manifest
+    return kind.load(folder)
+
+
+class _Kind(msgspec.Struct):
+    model_type: str
+
+
+class _Head(msgspec.Struct):
+    format: int
+    checkpoint: _Kind
+
+
 class _Format(msgspec.Struct):
     format: int
+
+
+def _read(folder: Path) -> tuple[bytes, _Head]:
+    path = folder / FILE
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{folder} is not a bundle: no {FILE} ({error.strerror}); "
+            "make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
+        ) from error
+    try:
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != FORMAT:
+            raise BundleError(
+                f"{path} is format {found}, this version reads format {FORMAT}; export the "
+                "checkpoint again with this version, or install the one that made the bundle"
+            )
+        return data, msgspec.json.decode(data, type=_Head)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
 
 
 def sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ from qwen3_tts_edge.code_file import CodeFile
 from qwen3_tts_edge.codec import CodecDecoder
 from qwen3_tts_edge.codec_encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.manifest import CODEC_DECODER, CodecManifest, load_codec
 from qwen3_tts_edge.sound import Mono, open_sound, read_blocks, resampled_blocks
 
 _FRAMES_AT_ONCE = 25
@@ -31,7 +31,7 @@ _model = click.option(
     metavar="DIR",
     envvar="QWEN3_TTS_EDGE_MODEL",
     show_envvar=True,
-    help="A bundle; to encode, one of a Base checkpoint.",
+    help="A bundle; to encode, one of a Base checkpoint or of the codec alone.",
 )
 _backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 _threads = click.option(
@@ -121,9 +121,9 @@ def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Mono]:
         yield samples
 
 
-def _open(model: str | None) -> tuple[Path, Manifest]:
+def _open(model: str | None) -> tuple[Path, CodecManifest]:
     folder = bundled_voice() if model is None else Path(model).expanduser()
-    return folder, Manifest.load(folder)
+    return folder, load_codec(folder)
 
 
 def _check_target(output: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.errors import BackendError, BundleError, InputError
-from qwen3_tts_edge.manifest import FILE, FORMAT, Manifest
+from qwen3_tts_edge.manifest import FILE, FORMAT, load_codec
 
 CACHE = "QWEN3_TTS_EDGE_CACHE"
 
@@ -94,7 +94,7 @@ def bundle(source: str | Path, *, dtype: Any = None, revision: str | None = None
     if revision is not None and folder.is_dir():
         raise InputError(f"{folder} is a folder; a revision belongs to a hub id")
     if (folder / FILE).is_file():
-        found = Manifest.load(folder).precision
+        found = load_codec(folder).precision
         if precision == "fp32" != found:
             raise InputError(
                 f"dtype is float32, the bundle {folder} is in {found}; leave dtype out, or give a "

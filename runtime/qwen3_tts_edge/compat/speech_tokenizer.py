@@ -16,7 +16,7 @@ from qwen3_tts_edge.compat import opening
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.compat.sounds import Waveform, local
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, Manifest
+from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest, load_codec
 from qwen3_tts_edge.sound import check_rate, open_sound, read_blocks, resampled
 
 Codes = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ class Qwen3TTSTokenizer:
 
     def __init__(
         self,
-        manifest: Manifest,
+        manifest: CodecManifest,
         decoder: CodecDecoder,
         encoder: CodecEncoder | None,
         *,
@@ -80,20 +80,15 @@ class Qwen3TTSTokenizer:
     ) -> Self:
         """Open the codec of a bundle or a checkpoint.
 
-        Every bundle decodes; one of a Base checkpoint encodes too. A checkpoint's own folder
-        `speech_tokenizer` stands for the checkpoint. Arguments and errors are those of
-        `Qwen3TTSModel.from_pretrained`.
+        Every bundle decodes; one of a Base checkpoint or of the codec alone encodes too. The
+        codec alone is its own repository, or a checkpoint's folder `speech_tokenizer`.
+        Arguments and errors are those of `Qwen3TTSModel.from_pretrained`.
         """
         opening.check_attention(attn_implementation)
         backend = opening.backend(device_map)
         source = pretrained_model_name_or_path
-        if (
-            Path(source).name == "speech_tokenizer"
-            and (Path(source).parent / "config.json").exists()
-        ):
-            source = Path(source).parent
         folder = opening.bundle(source, dtype=dtype, revision=revision)
-        manifest = Manifest.load(folder)
+        manifest = load_codec(folder)
         manifest.verify(folder)
         opener = open_backend(backend, threads=threads)
         graphs = {
@@ -133,7 +128,7 @@ class Qwen3TTSTokenizer:
         if self._encoder is None:
             raise InputError(
                 f"the bundle of {self._manifest.checkpoint.name} has no codec encoder; open one of "
-                "a Base checkpoint"
+                "a Base checkpoint or of the codec alone"
             )
         sounds = [audios] if isinstance(audios, str | Path | bytes | np.ndarray) else list(audios)
         if len({isinstance(sound, np.ndarray) for sound in sounds}) > 1:
