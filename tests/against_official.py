@@ -44,9 +44,7 @@ def main(
     speaker = tts.speakers[0]
     case = Case("custom_voice", "same", TEXT, speaker=speaker, language="auto")
     seconds = frames / tts.manifest.frames_per_second
-    sides: dict[str, Callable[[], list[float]]] = {
-        "ours": lambda: _ours(tts, speaker, seconds)
-    }
+    sides: dict[str, Callable[[], list[float]]] = {"ours": lambda: _ours(tts, speaker, seconds)}
     officials = {
         name: load_official(checkpoint, dtype=DTYPES[name], attention="sdpa") for name in names
     }

@@ -119,14 +119,18 @@ def test_speakers_and_languages(tts: Synthesizer) -> None:
 
 def test_a_prompt_that_does_not_fit(voice_bundle: Path) -> None:
     small = Synthesizer.open(voice_bundle, max_seconds=1, verify=False)
-    message = r"the prompt has \d+ positions, the KV cache 525 of the checkpoint.s 1024; open the bundle"
+    message = (
+        r"the prompt has \d+ positions, the KV cache 525 of the checkpoint.s 1024; open the bundle"
+    )
     with pytest.raises(CapacityError, match=message):
         small.stream("word " * 600, text_layout="upfront")
 
 
 def test_speech_that_does_not_fit(voice_bundle: Path) -> None:
     small = Synthesizer.open(voice_bundle, max_seconds=1, verify=False)
-    message = r"60 s are 750 frames, the KV cache of 525 positions has room for \d+ beside the prompt"
+    message = (
+        r"60 s are 750 frames, the KV cache of 525 positions has room for \d+ beside the prompt"
+    )
     with pytest.raises(CapacityError, match=message):
         small.stream(TEXT, max_seconds=60)
 
