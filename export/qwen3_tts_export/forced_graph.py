@@ -68,8 +68,8 @@ class ForcedGraph:
         shape: list[str | int | None] = ["batch", len(chosen)]
         model.graph.input.append(helper.make_tensor_value_info("given", TensorProto.INT64, shape))
 
-        heads = {
-            node.input[1]: node
+        heads = {  # a weight kept in bfloat16 comes through a Cast: `<weight>.bf16.float32`
+            node.input[1].partition(".bf16")[0]: node
             for node in model.graph.node
             if node.op_type == "MatMul" and ".head" in node.input[1]
         }
