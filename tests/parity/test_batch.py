@@ -117,17 +117,20 @@ class Bundle:
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_bundle: Callable[..., Path], exact_voice_bundle: Path) -> Callable[[str], Bundle]:
+def bundle(
+    tiny_bundle: Callable[..., Path], exact_voice_bundle: Path, voice_bundle: Path
+) -> Callable[[str], Bundle]:
+    voices = {"edge-voice": exact_voice_bundle, "int8": voice_bundle}
+
     @functools.cache
     def find(name: str) -> Bundle:
-        voiced = name == "edge-voice"
-        return Bundle(exact_voice_bundle if voiced else tiny_bundle("custom_voice", name))
+        return Bundle(voices.get(name) or tiny_bundle("custom_voice", name))
 
     return find
 
 
 @pytest.mark.parametrize("which", SLOTS)
-@pytest.mark.parametrize("name", ["same", "narrow", "edge-voice"])
+@pytest.mark.parametrize("name", ["same", "narrow", "edge-voice", "int8"])
 def test_every_row_of_a_batch_speaks_as_it_does_alone(
     bundle: Callable, name: str, which: str
 ) -> None:
