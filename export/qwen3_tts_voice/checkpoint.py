@@ -205,11 +205,15 @@ def _codec_state(work: Path, quantiser: Quantiser) -> dict[str, torch.Tensor]:
     model = Qwen3TTSTokenizerV2Model(Qwen3TTSTokenizerV2Config(**CODEC))
     model.decoder.load_state_dict(torch.load(work / "decoder.pt")["average"])
     state: dict[str, torch.Tensor] = model.state_dict()
-    scale = quantiser.acoustic[0].std()
-    for book, centres in enumerate(quantiser.acoustic):
-        layer = f"encoder.quantizer.acoustic_residual_vector_quantizer.layers.{book}.codebook"
-        if f"{layer}.embed_sum" in state:
-            state[f"{layer}.embed_sum"] = centres / scale
+    books = [
+        f"encoder.quantizer.acoustic_residual_vector_quantizer.layers.{book}.codebook"
+        for book in range(BOOKS - 1)
+    ]
+    for book, name in enumerate(books):
+        state[f"{name}.embed_sum"] = quantiser.acoustic[book] / quantiser.acoustic[0].std()
+    first = "encoder.quantizer.semantic_residual_vector_quantizer.layers.0.codebook"
+    rows = "decoder.quantizer.rvq_first.vq.layers.0._codebook.embedding_sum"
+    state[f"{first}.embed_sum"] = state[rows]
     return state
 
 
