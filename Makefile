@@ -15,7 +15,7 @@ speak: $(RUN) $(VOICE)/manifest.json  ## say TEXT="…" into speech.wav
 	$(BIN)/qwen3-tts-edge speak "$(TEXT)" -o speech.wav
 
 test: check  ## everything that CI runs
-	nice -n 5 $(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n auto --dist worksteal
 
 check: $(DEV)
 	$(BIN)/ruff format --check runtime export tests

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: tiny random checkpoints, and what the run stands on."""
 
 import functools
+import os
 import platform
 import shutil
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from filelock import FileLock
 
 from tiny import EDGE_VOICE, Kind, tiny_config
 
 TinyCheckpoint = Callable[..., Path]
+MadeOnce = Callable[[str, Callable[[Path], Any]], Path]
 
 
 def pytest_report_header() -> str:
@@ -30,7 +33,29 @@ def _version(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> TinyCheckpoint:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Return a function that gives a folder which one of the session's processes makes for all.
+
+    `made_once("name", make)` calls `make(folder)` unless the folder is there. An export takes half
+    a minute, and tests run in as many processes as there are cores.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def made(name: str, make: Callable[[Path], Any]) -> Path:
+        folder = base / "made-once" / name
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                make(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(made_once: MadeOnce) -> TinyCheckpoint:
     """Return a function that gives the folder of a tiny random checkpoint.
 
     `tiny_checkpoint("base", "narrow", seed=3)`; the session shares the folder: copy before editing.
@@ -38,26 +63,27 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> TinyCheckpoint:
     # Here and not above: the tests of the runtime also run where PyTorch is not installed.
     from qwen3_tts_export.random_checkpoint import write_random
 
-    made: dict[tuple[Kind, str, int], Path] = {}
-
     def make(
         kind: Kind = "custom_voice",
         predictor: Literal["same", "narrow"] = "same",
         *,
         seed: int = 0,
     ) -> Path:
-        key = (kind, predictor, seed)
-        if key not in made:
-            folder = tmp_path_factory.mktemp("checkpoint") / f"tiny-{kind}-{predictor}-{seed}"
-            config, codec = tiny_config(kind, predictor)
-            made[key] = write_random(folder, config, codec, seed=seed, tokenizer_from=EDGE_VOICE)
-        return made[key]
+        config, codec = tiny_config(kind, predictor)
+        write = functools.partial(
+            write_random,
+            config_json=config,
+            codec_config_json=codec,
+            seed=seed,
+            tokenizer_from=EDGE_VOICE,
+        )
+        return made_once(f"tiny-{kind}-{predictor}-{seed}", write)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def voice_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def voice_bundle(made_once: MadeOnce) -> Path:
     """Give the bundled voice in int8: the one in models/ if it was exported, else a fresh one."""
     from qwen3_tts_edge.bundled import bundled_voice
     from qwen3_tts_edge.errors import BundleError
@@ -69,8 +95,10 @@ def voice_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from qwen3_tts_export.bundle import write_bundle
     from qwen3_tts_export.checkpoint import Checkpoint
 
-    folder = tmp_path_factory.mktemp("voice") / "int8"
-    return write_bundle(Checkpoint.open(EDGE_VOICE), folder, precision="int8")
+    return made_once(
+        "edge-voice-int8",
+        lambda folder: write_bundle(Checkpoint.open(EDGE_VOICE), folder, precision="int8"),
+    )
 
 
 TinyBundle = Callable[..., Path]
@@ -86,7 +114,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(
-    tiny_checkpoint: TinyCheckpoint, tmp_path_factory: pytest.TempPathFactory, one_thread: None
+    tiny_checkpoint: TinyCheckpoint, made_once: MadeOnce, one_thread: None
 ) -> TinyBundle:
     """Return a function that gives the bundle of a tiny checkpoint; each takes half a minute.
 
@@ -97,42 +125,40 @@ def tiny_bundle(
     from qwen3_tts_export.bundle import describe, write_bundle
     from qwen3_tts_export.checkpoint import Checkpoint
 
-    made: dict[tuple[Kind, str, str], Path] = {}
+    def twin(checkpoint: Checkpoint, folder: Path, original: Path) -> None:
+        part = folder.with_name(folder.name + ".part")
+        shutil.copytree(original, part)
+        (part / FILE).unlink()
+        graphs = dict(Manifest.load(original).graphs)
+        precision = Manifest.load(original).precision
+        describe(checkpoint, part, precision, "ort", graphs).save(part)
+        part.rename(folder)
 
     def make(
         kind: Kind = "custom_voice",
         predictor: Literal["same", "narrow"] = "same",
         precision: str = "fp32",
     ) -> Path:
-        key = (kind, predictor, precision)
-        if key in made:
-            return made[key]
         checkpoint = Checkpoint.open(tiny_checkpoint(kind, predictor))
-        folder = tmp_path_factory.mktemp("bundle") / f"tiny-{kind}-{predictor}-{precision}"
+        name = f"tiny-{kind}-{predictor}-{precision}"
         if (kind, predictor) == ("voice_design", "same"):
-            twin = make("custom_voice", predictor, precision)
-            folder.mkdir()
-            for file in twin.iterdir():
-                if file.name != FILE:
-                    shutil.copyfile(file, folder / file.name)
-            graphs = Manifest.load(twin).graphs
-            describe(checkpoint, folder, precision, "ort", dict(graphs)).save(folder)
-        else:
-            write_bundle(checkpoint, folder, precision=precision)
-        made[key] = folder
-        return folder
+            original = make("custom_voice", predictor, precision)
+            return made_once(name, lambda folder: twin(checkpoint, folder, original))
+        return made_once(name, lambda folder: write_bundle(checkpoint, folder, precision=precision))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def exact_voice_bundle(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+def exact_voice_bundle(made_once: MadeOnce, one_thread: None) -> Path:
     """Give the bundled voice in fp32, exported now."""
     from qwen3_tts_export.bundle import write_bundle
     from qwen3_tts_export.checkpoint import Checkpoint
 
-    folder = tmp_path_factory.mktemp("voice") / "fp32"
-    return write_bundle(Checkpoint.open(EDGE_VOICE), folder, precision="fp32")
+    return made_once(
+        "edge-voice-fp32",
+        lambda folder: write_bundle(Checkpoint.open(EDGE_VOICE), folder, precision="fp32"),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +167,22 @@ def judge(one_thread: None) -> Callable[[Path], Any]:
     from oracle import load_official
 
     return functools.cache(load_official)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process measured to the one that reports."""
+    table = sys.modules.get("parity.tolerances")
+    if table is not None and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = dict(table.measured)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Collect what a worker measured."""
+    from parity.tolerances import measured
+
+    for what, value in getattr(node, "workeroutput", {}).get("measured", {}).items():
+        measured[what] = max(value, measured.get(what, 0.0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -542,7 +542,7 @@ class TestOpening:
         assert opening.bundle(folder, dtype="float32") == made
         copy = shutil.copytree(folder, tmp_path / folder.name)
         assert opening.bundle(copy, dtype="torch.float32") == made
-        codec = Qwen3TTSTokenizer.from_pretrained(folder / "speech_tokenizer", dtype="float32")
+        codec = Qwen3TTSTokenizer.from_pretrained(folder, dtype="float32")
         assert codec.decode({"audio_codes": np.zeros((2, 16), np.int64)})[0][0].shape == (3840,)
         weights = bytearray((copy / "model.safetensors").read_bytes())
         weights[len(weights) // 2] ^= 1
