@@ -5,7 +5,7 @@ import platform
 import resource
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from qwen3_tts_edge.codec import RAMP
-from qwen3_tts_edge.frame_loop import Utterance, frames
+from qwen3_tts_edge.frame_loop import FrameStep, Utterance, frames
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import Prompt
 from qwen3_tts_edge.sampling import Sampling
@@ -23,7 +23,8 @@ from qwen3_tts_edge.voice import Clone, Voice
 TEXT = "The train to the coast leaves at seven, and the last one back is just before midnight."
 CODEC_CHUNKS = (1, 4)
 CONTEXTS = (200, 2000)
-_FRAMES_AT_CONTEXT = 12
+BATCHES = (2, 4, 8)
+_FRAMES = 12
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Bench:
         codec_ms: A frame in the codec, by frames a chunk.
         host_ms: All else a frame costs: Python, draws, copies.
         context_ms: A frame launch by how many positions the KV cache holds.
+        batch_ms: A frame launch by how many slots it makes a frame for.
         rtf: Seconds of work for a second of sound, with the usual ramp of chunks.
         peak_rss_mb: The most memory this process ever had.
     """
@@ -52,6 +54,7 @@ class Bench:
     codec_ms: dict[int, float]
     host_ms: float
     context_ms: dict[int, float]
+    batch_ms: dict[int, float]
     rtf: float
     peak_rss_mb: float
     machine: str
@@ -92,9 +95,11 @@ def measure(
     peak_rss = _peak_rss()  # before the long prompts below, which are no everyday use
     contexts = {}
     for positions in CONTEXTS:
-        if positions + _FRAMES_AT_CONTEXT < tts.step.capacity:
+        if positions + _FRAMES < tts.step.capacity:
             report(f"{positions} positions of context")
             contexts[positions] = _at_context(tts, positions)
+    report("batches")
+    batches = {slots: _in_batch(tts, slots) for slots in BATCHES}
     return Bench(
         checkpoint=tts.manifest.checkpoint.name,
         precision=tts.manifest.precision,
@@ -107,6 +112,7 @@ def measure(
         codec_ms={size: _ms(took) for size, took in codec.items()},
         host_ms=_ms(statistics.median(m.host / len(m.frames) for m in spoken)),
         context_ms={size: _ms(took) for size, took in contexts.items()},
+        batch_ms={slots: _ms(took) for slots, took in batches.items()},
         rtf=round(statistics.median(m.rtf for m in spoken), 3),
         peak_rss_mb=round(peak_rss / 1e6, 1),
         machine=f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
@@ -134,15 +140,22 @@ def _at_context(tts: Synthesizer, positions: int) -> float:
     """Seconds a frame takes once the talker has read a prompt of that many rows."""
     prompt = tts.prompts.build(TEXT, _voice(tts))
     rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))
+    return _launch(tts, tts.step, [Prompt(rows, prompt.text_rows, prompt.silence)])
+
+
+def _in_batch(tts: Synthesizer, slots: int) -> float:
+    """Seconds a launch takes that makes a frame for each of so many slots."""
+    prompt = tts.prompts.build(TEXT, _voice(tts))
+    return _launch(tts, tts.step.resized(slots), [prompt] * slots)
+
+
+def _launch(tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt]) -> float:
+    settings = Sampling().over(tts.manifest.sampling)
+    utterances = [
+        Utterance(prompt, settings, seed=slot, limit=_FRAMES) for slot, prompt in enumerate(prompts)
+    ]
     took: list[float] = []
-    utterance = Utterance(
-        Prompt(rows, prompt.text_rows, prompt.silence),
-        Sampling().over(tts.manifest.sampling),
-        seed=0,
-        limit=_FRAMES_AT_CONTEXT,
-    )
-    spoken = frames(tts.step, [utterance], tts.manifest)
-    for _ in timed(spoken, took):
+    for _ in timed(frames(step, utterances, tts.manifest), took):
         pass
     return statistics.median(took[1:])
 

@@ -46,6 +46,11 @@ class FrameStep:
         self._position = np.zeros(slots, np.int64)
         self._settings: dict[str, npt.NDArray[np.generic]] = {}
 
+    def resized(self, slots: int) -> "FrameStep":
+        """The same graph for another number of slots, with a KV cache of its own."""
+        graph = self._graph.resized({"batch": slots})
+        return FrameStep(graph, self._manifest, self.capacity, slots)
+
     def begin(self, sampling: Sequence[Sampling]) -> None:
         """Start an utterance in every slot. What the KV cache held is never read again."""
         self._position.fill(0)

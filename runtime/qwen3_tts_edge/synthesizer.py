@@ -209,8 +209,7 @@ class Synthesizer:
         if not utterances:
             return []
         self._request += 1
-        graph = self._graphs[0].resized({"batch": len(utterances)})
-        step = FrameStep(graph, self.manifest, self.step.capacity, len(utterances))
+        step = self.step.resized(len(utterances))
         spoken = zip(*frames(step, utterances, self.manifest), strict=True)
         return [
             self._decoded(utterance, [frame for frame in mine if frame is not None], started)

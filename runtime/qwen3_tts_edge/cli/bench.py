@@ -53,6 +53,10 @@ def _rows(result: Bench) -> list[tuple[str, object, str]]:
             (f"talker + predictor at {positions}", took, "ms/frame")
             for positions, took in result.context_ms.items()
         ),
+        *(
+            (f"talker + predictor, {slots} slots", took, "ms/launch")
+            for slots, took in result.batch_ms.items()
+        ),
         ("real-time factor", result.rtf, ""),
         ("peak memory", result.peak_rss_mb, "MB"),
     ]
