@@ -17,7 +17,7 @@ EXPORT = ROOT / "export" / "qwen3_tts_export"
 FLOORS = (
     {"errors"},
     {"manifest", "tensor_file"},
-    {"profile"},
+    {"profile", "engine_key"},
     {"voice", "library"},
     {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
     {"embeddings", "casting", "codec", "codec_encoder", "sound"},
@@ -30,8 +30,8 @@ FLOORS = (
 )
 # Not safetensors: voice profiles and code files are such files, read with numpy alone.
 FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "qwen3_tts_export"}
-# The door, and the one page that both command lines share.
-OPEN_TO_EXPORT = {"manifest", "errors", "cli.program"}
+# The door, what an engine says of itself, and the one page that both command lines share.
+OPEN_TO_EXPORT = {"manifest", "errors", "engine_key", "cli.program"}
 # These listen to a bundle as a user would.
 LISTENERS = {"parity.py", "judge.py", "forced_graph.py"}
 
