@@ -7,11 +7,13 @@ two graphs and a table more than the others.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 import msgspec
+import numpy as np
 
 from qwen3_tts_edge.errors import BundleError
 
@@ -42,6 +44,28 @@ class TensorSpec(Part, frozen=True):
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+
+    @property
+    def stored(self) -> np.dtype[np.generic]:
+        """What numpy holds it in: its own type, or the bits of bfloat16, which numpy lacks."""
+        return np.dtype(np.uint16 if self.dtype == "bfloat16" else self.dtype)
+
+    def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape in numbers, for these sizes of the named axes."""
+        return tuple(_size(axis, sizes) for axis in self.shape)
+
+    def nbytes(self, sizes: Mapping[str, int]) -> int:
+        """How large it is then."""
+        return math.prod(self.sized(sizes)) * self.stored.itemsize
+
+
+def _size(axis: int | str, sizes: Mapping[str, int]) -> int:
+    if isinstance(axis, int):
+        return axis
+    product, _, divisor = axis.partition("/")
+    factors = product.split("*")
+    size = math.prod(int(f) if f.isdigit() else sizes[f] for f in factors)
+    return -(-size // int(divisor or 1))
 
 
 class StateSpec(Part, frozen=True):

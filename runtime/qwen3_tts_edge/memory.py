@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from qwen3_tts_edge.errors import CapacityError, InputError
 from qwen3_tts_edge.manifest import (
     CODEC_DECODER,
@@ -166,4 +164,4 @@ def _states(graph: GraphSpec, *, growing: bool) -> int:
 def _nbytes(spec: TensorSpec) -> int:
     """Bytes of one slot's tensor, at one position."""
     numbers = math.prod(axis for axis in spec.shape if isinstance(axis, int))
-    return numbers * np.dtype(spec.dtype).itemsize
+    return numbers * spec.stored.itemsize
