@@ -110,6 +110,7 @@ def _size(manifest: Manifest, spec: GraphSpec) -> int:
 def _is_there(folder: Path, key: EngineKey, axes: Mapping[str, AxisRange]) -> bool:
     with suppress(BundleError):
         found = Engines.load(folder)
+        found.check(folder)
         return found.key == key and found.axes == axes
     return False
 

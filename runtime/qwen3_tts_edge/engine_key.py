@@ -101,21 +101,27 @@ class Engines(Part, frozen=True):
         """Read `engine.json`.
 
         Raises:
-            BundleError: It or a plan is missing or damaged.
+            BundleError: It is missing or damaged.
         """
         path = folder / FILE
         try:
-            engines = msgspec.json.decode(path.read_bytes(), type=cls)
+            return msgspec.json.decode(path.read_bytes(), type=cls)
         except (OSError, msgspec.DecodeError) as error:
             raise BundleError(f"{path} cannot be read: {error}; build the engines again") from error
-        for name, spec in engines.plans.items():
+
+    def check(self, folder: Path) -> None:
+        """See that every plan is there, as large as it was written.
+
+        Raises:
+            BundleError: One is not.
+        """
+        for name, spec in self.plans.items():
             plan = plan_file(folder, name)
             size = plan.stat().st_size if plan.is_file() else 0
             if size != spec.size:
                 raise BundleError(
                     f"{plan} has {size} bytes, {FILE} says {spec.size}; build the engines again"
                 )
-        return engines
 
 
 def plan_file(folder: Path, graph: str) -> Path:
@@ -142,11 +148,13 @@ def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
     for folder in found:
         engines = Engines.load(folder)
         if engines.key.runs_on(here):
+            engines.check(folder)
             return folder, engines
         keys.append(f"[{engines.key}]")
     target = "rtx" if here.library == TENSORRT_RTX else "this-gpu"
+    others = "those for " + ", ".join(keys) if keys else "none"
     raise BackendError(
-        f"{bundle} has no engines for [{here}], only for {'; '.join(keys) or 'nothing yet'}; run: "
+        f"{bundle} has no engines for [{here}]; it has {others}; run: "
         f"qwen3-tts-export engines {bundle} --target {target}"
     )
 
