@@ -50,7 +50,8 @@ class Listener:
             BundleError: The bundle is damaged.
         """
         tokenizer = Tokenizer.load(folder / TOKENIZER)
-        return cls(folder, manifest, open_backend(backend, threads=threads), tokenizer)
+        opened = open_backend(backend, flavour=manifest.flavour, threads=threads)
+        return cls(folder, manifest, opened, tokenizer)
 
     def voice(
         self, ref_audio: Source | Reference, ref_text: str | None = None, **notes: str | None

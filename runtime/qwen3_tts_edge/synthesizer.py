@@ -96,7 +96,7 @@ class Synthesizer:
         positions = capacity(manifest, max_seconds)
         if verify:
             manifest.verify(folder)
-        opener = open_backend(backend, threads=threads)
+        opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
         sizes = {"batch": 1, "capacity": positions}
         step, codec = (
             opener.open(folder, manifest.graphs[name], sizes) for name in (FRAME, CODEC_DECODER)

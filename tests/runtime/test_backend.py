@@ -23,15 +23,13 @@ def test_an_unknown_backend(voice_bundle: Path) -> None:
 def test_a_backend_that_fell_back_in_silence(
     voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qwen3_tts_edge.backends import ort
-
     class Elsewhere:
         def __init__(self, *_: object, **__: object) -> None: ...
 
         def get_providers(self) -> list[str]:
             return ["AbacusExecutionProvider", "CPUExecutionProvider"]
 
-    monkeypatch.setattr(ort.ort, "InferenceSession", Elsewhere)
+    monkeypatch.setattr("onnxruntime.InferenceSession", Elsewhere)
     message = "asked for CPUExecutionProvider, ONNX Runtime runs AbacusExecutionProvider"
     with pytest.raises(BackendError, match=message):
         Synthesizer.open(voice_bundle, backend="ort-cpu")

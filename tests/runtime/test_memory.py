@@ -58,7 +58,11 @@ def test_what_is_allocated_is_what_was_planned(
     synthesizer = Synthesizer.open(voice_bundle, max_seconds=max_seconds, verify=False)
     plan = memory.plan(synthesizer.manifest, max_seconds)
     assert synthesizer.step.capacity == plan.capacity
-    allocated = sum(array.nbytes for graph in synthesizer._graphs for array in graph._past.values())
+    allocated = sum(
+        value.tensor_size_in_bytes()
+        for graph in synthesizer._graphs
+        for value in graph._past.values()
+    )
     assert allocated == plan.kv_cache + sum(plan.states.values())
 
 

@@ -11,7 +11,9 @@ from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.manifest import GraphSpec
 
 Array = npt.NDArray[np.generic]
-BACKENDS = ("auto", "ort-cpu")
+FLAVOURS: Mapping[str, tuple[str, ...]] = {"ort-cuda": ("cuda",), "ort-cpu": ("ort", "cuda")}
+"""The bundles that each backend runs, first those it is best at; the best backends first."""
+BACKENDS = ("auto", *sorted(FLAVOURS))
 
 
 class Graph(Protocol):
@@ -55,18 +57,39 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(name: str = "auto", *, threads: int | None = None) -> Backend:
-    """The backend of that name; `auto` is the best one that is installed.
+def open_backend(
+    name: str = "auto", *, flavour: str = "ort", threads: int | None = None
+) -> Backend:
+    """The backend of that name; `auto` is the one that the bundle was exported for.
 
     Args:
         name: One of `BACKENDS`.
+        flavour: Of the bundle, from its manifest.
         threads: CPU threads a launch may use; None is one per physical core.
 
     Raises:
-        BackendError: Unknown, or not installed.
+        BackendError: Unknown, not installed, or for bundles of another flavour.
     """
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
+    fitting = [backend for backend, flavours in FLAVOURS.items() if flavour in flavours]
+    if not fitting:
+        raise BackendError(
+            f"no backend of this version runs bundles of the flavour {flavour!r}; update, or "
+            "export the checkpoint again"
+        )
+    if name == "auto":
+        name = fitting[0]
+    elif name not in fitting:
+        raise BackendError(
+            f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}; use "
+            f"the backend {' or '.join(fitting)}, or export the checkpoint with --flavour "
+            f"{FLAVOURS[name][0]}"
+        )
+    if name == "ort-cuda":
+        from qwen3_tts_edge.backends.ort_cuda import OrtCudaBackend
+
+        return OrtCudaBackend(threads=threads)
     from qwen3_tts_edge.backends.ort import OrtBackend
 
     return OrtBackend(threads=threads)

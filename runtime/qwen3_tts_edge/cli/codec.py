@@ -64,7 +64,8 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     whole, not always equal.
     """
     folder, manifest = _open(model)
-    encoder = CodecEncoder.open(folder, manifest, open_backend(backend, threads=threads))
+    opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
+    encoder = CodecEncoder.open(folder, manifest, opener)
     _check_target(output)
     file = open_sound(Path(sound).expanduser(), sound)
     length, rate = file.frames / file.samplerate, file.samplerate
@@ -102,7 +103,7 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     check_path(Path(output).expanduser())
     found = CodeFile.load(Path(codes).expanduser())
     found.check(manifest)
-    opener = open_backend(backend, threads=threads)
+    opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     graph = opener.open(folder, manifest.graphs[CODEC_DECODER], {"batch": 1})
     seconds = found.content.samples / manifest.sample_rate
     with AudioFile(Path(output).expanduser(), manifest.sample_rate) as file:

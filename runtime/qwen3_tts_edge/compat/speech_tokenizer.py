@@ -90,7 +90,7 @@ class Qwen3TTSTokenizer:
         folder = opening.bundle(source, dtype=dtype, revision=revision)
         manifest = load_codec(folder)
         manifest.verify(folder)
-        opener = open_backend(backend, threads=threads)
+        opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
         graphs = {
             name: opener.open(folder, manifest.graphs[name], {"batch": 1})
             for name in (CODEC_DECODER, CODEC_ENCODER)

@@ -1,0 +1,153 @@
+"""ONNX Runtime on an NVIDIA GPU: a frame is one captured CUDA graph and never leaves the GPU."""
+
+import itertools
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qwen3_tts_edge.backends.ort_install import CUDA, INSTALL, cuda_lack
+from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.manifest import GraphSpec
+
+try:
+    import onnxruntime as ort
+except ImportError as error:
+    raise BackendError(f"ONNX Runtime is not installed; run: {INSTALL}") from error
+
+from qwen3_tts_edge.backends.ort_graph import (
+    UNCAPTURED,
+    Binding,
+    OrtGraph,
+    load,
+    session_options,
+)
+
+_SETTINGS = {
+    # Products in TF32 would make of an fp32 bundle something else than was exported.
+    "use_tf32": "0",
+    # Each chunk size is a shape of its own; trying all algorithms on each would be heard.
+    "cudnn_conv_algo_search": "HEURISTIC",
+}
+_NAMED = 3
+_numbers = itertools.count(1)
+"""Of captured graphs. 0 is what ONNX Runtime takes where none is given."""
+
+
+class OrtCudaBackend:
+    """Opens graphs on the GPU that CUDA counts first; `CUDA_VISIBLE_DEVICES` says which it is."""
+
+    name = "ort-cuda"
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        """Look for what is needed.
+
+        Raises:
+            BackendError: Something is missing; says what, and what brings it.
+        """
+        lack = cuda_lack()
+        if lack is not None:
+            raise BackendError(str(lack))
+        self._threads = threads
+
+    def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> OrtGraph:
+        """Load a graph and allocate its state on the GPU, as `backends.Backend.open` says.
+
+        A graph with a KV cache, which is launched once a frame, must run on the GPU node by node.
+        Of the others ONNX Runtime may compute shapes on the CPU.
+
+        Raises:
+            BundleError: ONNX Runtime cannot read the graph.
+            BackendError: CUDA does not start, or does not run every node of the frame.
+        """
+        path = folder / spec.file
+        if not any("capacity" in state.past.shape for state in spec.states):
+            session = load(path, session_options(self._threads), (CUDA, _SETTINGS))
+            return OrtGraph(session, spec, sizes, "cuda")
+        options = session_options(self._threads)
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        try:
+            session = load(path, options, (CUDA, {**_SETTINGS, "enable_cuda_graph": "1"}))
+        except BundleError as error:
+            nodes = _on_the_cpu(path)
+            if not nodes:
+                raise
+            raise BackendError(
+                f"{path} has {len(nodes)} nodes that would run on the CPU, such as "
+                f"{', '.join(nodes[:_NAMED])}; a frame must stay on the GPU: export the "
+                "checkpoint with --flavour cuda"
+            ) from error
+        return CapturedGraph(session, spec, sizes, "cuda")
+
+
+class CapturedGraph(OrtGraph):
+    """A graph whose launches with one row are captured as one CUDA graph, and then replayed.
+
+    ONNX Runtime captures by launching several times: to allocate, to record, and to have run. A
+    state that is updated in place would move on with each, so it is put back, and the captured
+    graph runs once more. That holds for all but the KV cache, where every launch writes the same
+    positions again. What is captured belongs to the thread that did it.
+
+    Source: CUDAExecutionProvider::OnRunEnd and InferenceSession::RunImpl of ONNX Runtime;
+        https://github.com/microsoft/onnxruntime/issues/32243.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._thread = _Thread()
+
+    def _graph_number(self) -> int:
+        if self._sizes["rows"] > 1:
+            return UNCAPTURED  # a prompt: its length is seldom met again
+        number = next(_numbers)
+        weakref.finalize(self, self._session.release_captured_graph, number).atexit = False
+        return number
+
+    def _launch(self, binding: Binding) -> None:
+        options = ort.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(binding.graph))
+        if binding.graph == UNCAPTURED or binding.graph in self._thread.captured:
+            self._session.run_with_iobinding(binding.io, options)
+            return
+        carried = {
+            state.past.name: self._past[state.past.name].numpy()
+            for state in self._spec.states
+            if "capacity" not in state.past.shape
+        }
+        try:
+            self._session.run_with_iobinding(binding.io, options)
+        except Exception as error:  # ONNX Runtime's own exceptions share no other parent
+            raise BackendError(
+                f"ONNX Runtime {ort.__version__} cannot capture {self._spec.file} as a CUDA "
+                f"graph: {error}"
+            ) from error
+        self._thread.captured.add(binding.graph)
+        for name, value in carried.items():
+            self._past[name].update_inplace(value)
+        self._session.run_with_iobinding(binding.io, options)
+
+
+class _Thread(threading.local):
+    """What this thread has captured."""
+
+    def __init__(self) -> None:
+        self.captured: set[int] = set()
+
+
+def _on_the_cpu(path: Path) -> list[str]:
+    """The nodes that ONNX Runtime would run on the CPU, as `Type name`.
+
+    Raises:
+        BundleError: ONNX Runtime cannot read the graph at all.
+        BackendError: CUDA does not start.
+    """
+    options = session_options(None)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = load(path, options, (CUDA, _SETTINGS))
+    return [
+        f"{node.op_type} {node.name}"
+        for part in session.get_provider_graph_assignment_info()
+        if part.ep_name == "CPUExecutionProvider"
+        for node in part.get_nodes()
+    ]

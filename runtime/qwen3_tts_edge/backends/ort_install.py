@@ -1,0 +1,141 @@
+"""What of ONNX Runtime is installed here, and what its CUDA provider lacks."""
+
+import contextlib
+import ctypes
+import importlib
+import io
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+CUDA = "CUDAExecutionProvider"
+INSTALL = "pip install 'qwen3-tts-edge[gpu]'"
+DRIVER = "libcuda.so.1"
+_TEGRA = Path("/etc/nv_tegra_release")
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why something does not work.
+
+    Attributes:
+        found: What is there instead.
+        fix: What to run, or to do.
+    """
+
+    found: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.found}; {self.fix}"
+
+
+def onnxruntime() -> Any | None:
+    """The module, or None where none is installed or it cannot be loaded."""
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError:
+        return None
+
+
+def packages() -> dict[str, str]:
+    """The installed packages that bring the module, with their versions."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def cuda_lack() -> Lack | None:
+    """Why ONNX Runtime cannot use CUDA here; None when nothing is missing that can be seen.
+
+    It loads the CUDA libraries from NVIDIA's Python packages on the way, which ONNX Runtime does
+    not do by itself.
+    """
+    module = onnxruntime()
+    if module is None:
+        return Lack("ONNX Runtime is not installed", f"run: {INSTALL}")
+    offered = CUDA in module.get_available_providers()
+    if not offered and "onnxruntime-gpu" not in packages():
+        return _for_the_cpu()
+    if sys.platform == "linux":
+        lack = _libraries_lack(module)
+        if lack is not None:
+            return lack
+    return None if offered or CUDA in module.get_available_providers() else _hidden()
+
+
+def is_jetson() -> bool:
+    """Whether this is one of NVIDIA's boards with the GPU on the chip."""
+    return _TEGRA.exists()
+
+
+def _for_the_cpu() -> Lack:
+    if is_jetson():
+        return Lack(
+            "this is a Jetson, for whose GPU onnxruntime-gpu has no code",
+            "use the backend tensorrt",
+        )
+    found = "".join(f" {number}" for number in packages().values())
+    return Lack(
+        f"onnxruntime{found} is for the CPU alone",
+        f"run: pip uninstall -y onnxruntime && {INSTALL}",
+    )
+
+
+def _hidden() -> Lack:
+    """The package is there, its provider is not: another package of the same module won."""
+    named = " and ".join(f"{name} {number}" for name, number in packages().items())
+    return Lack(
+        f"{named} offers no CUDA; the module onnxruntime can be of one package only",
+        f"run: pip uninstall -y onnxruntime onnxruntime-gpu && {INSTALL}",
+    )
+
+
+def _libraries_lack(module: Any) -> Lack | None:
+    if not _loads(DRIVER):
+        return Lack(
+            f"no NVIDIA driver: {DRIVER} cannot be loaded",
+            "install the driver from https://www.nvidia.com/drivers; start a container with "
+            "--gpus all",
+        )
+    if not module.cuda_version:  # a build for the CPU hides the one for CUDA
+        return None
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        module.preload_dlls()
+    needed = _libraries(module.cuda_version)
+    missing = [f"{name} (of {package})" for name, package in needed.items() if not _loads(name)]
+    if not missing:
+        return None
+    return Lack(
+        f"ONNX Runtime's CUDA provider needs {', '.join(missing)}, which cannot be loaded",
+        f"run: {INSTALL}",
+    )
+
+
+def _libraries(cuda: str) -> dict[str, str]:
+    """Libraries that the provider needs, and the Python packages that bring them.
+
+    Args:
+        cuda: The CUDA version it was built with, as 13.0. From 13 on the packages have no suffix.
+    """
+    major = cuda.split(".", maxsplit=1)[0]
+    suffix = "" if int(major) >= 13 else f"-cu{major}"
+    return {
+        f"libcudart.so.{major}": f"nvidia-cuda-runtime{suffix}",
+        f"libcublasLt.so.{major}": f"nvidia-cublas{suffix}",
+        f"libcublas.so.{major}": f"nvidia-cublas{suffix}",
+        "libcurand.so.10": f"nvidia-curand{suffix}",
+        "libcudnn.so.9": f"nvidia-cudnn-cu{major}",
+    }
+
+
+def _loads(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

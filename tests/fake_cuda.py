@@ -1,0 +1,186 @@
+"""ONNX Runtime for a GPU that is not there: it computes on the CPU and is as strict as CUDA.
+
+Device memory can be read and written by copies alone. A captured graph runs on the addresses it was
+captured with, it belongs to a thread, and capturing it launches three times.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime as real
+import pytest
+
+from qwen3_tts_edge.backends import ort_install
+
+LAUNCHES_TO_CAPTURE = 3
+CUDA = "CUDAExecutionProvider"
+
+
+class FakeCuda:
+    """Stands for the module `onnxruntime` of onnxruntime-gpu.
+
+    Attributes:
+        launches: (graph file, number of the CUDA graph or None, launched, captured or replayed).
+        allocations: Shapes of the device buffers, in order.
+        sessions: (graph file, provider options, is fallback to the CPU disabled).
+        released: Numbers of the graphs that were given back.
+        starts: Whether the provider does.
+        on_the_cpu: Nodes that CUDA does not run, as (type, name).
+    """
+
+    __version__ = "1.31.1"
+    cuda_version = "13.0"
+    SessionOptions = real.SessionOptions
+    RunOptions = real.RunOptions
+
+    def __init__(self) -> None:
+        self.launches: list[tuple[str, int | None, str]] = []
+        self.allocations: list[tuple[int, ...]] = []
+        self.sessions: list[tuple[str, dict[str, str], bool]] = []
+        self.released: list[int] = []
+        self.starts = True
+        self.on_the_cpu: list[tuple[str, str]] = []
+        self.OrtValue = SimpleNamespace(ortvalue_from_shape_and_type=self._allocate)
+
+    def get_available_providers(self) -> list[str]:
+        return [CUDA, "CPUExecutionProvider"]
+
+    def preload_dlls(self) -> None: ...
+
+    def InferenceSession(self, *arguments: Any, **named: Any) -> "Session":  # noqa: N802
+        return Session(self, *arguments, **named)
+
+    def _allocate(
+        self, shape: tuple[int, ...], dtype: np.dtype[np.generic], device: str, number: int
+    ) -> "Buffer":
+        assert (device, number) == ("cuda", 0)
+        self.allocations.append(tuple(shape))
+        return Buffer(np.full(shape, 77, dtype))  # what cudaMalloc gives is not zero
+
+
+class Buffer:
+    """Device memory."""
+
+    def __init__(self, content: np.ndarray) -> None:
+        self._content = content
+
+    def update_inplace(self, value: np.ndarray) -> None:
+        assert (value.shape, value.dtype) == (self._content.shape, self._content.dtype)
+        np.copyto(self._content, value)
+
+    def numpy(self) -> np.ndarray:
+        return self._content.copy()
+
+    def data_ptr(self) -> int:
+        return self._content.ctypes.data
+
+
+class Binding:
+    """Addresses by name, all of them on the device."""
+
+    def __init__(self, session: real.InferenceSession) -> None:
+        self.real = session.io_binding()
+        self.addresses: dict[str, int] = {}
+
+    def bind_input(self, name: str, device: str, *place: Any) -> None:
+        assert device == "cuda"
+        self.addresses[name] = place[-1]
+        self.real.bind_input(name, "cpu", *place)
+
+    def bind_output(self, name: str, device: str, *place: Any) -> None:
+        assert device == "cuda"
+        self.addresses[name] = place[-1]
+        self.real.bind_output(name, "cpu", *place)
+
+
+class Session:
+    """A session of the CPU that says it is one of CUDA."""
+
+    def __init__(
+        self,
+        module: FakeCuda,
+        path: str,
+        options: real.SessionOptions,
+        *,
+        providers: list[tuple[str, dict[str, str]]],
+        enable_fallback: bool,
+    ) -> None:
+        assert not enable_fallback
+        ((provider, settings),) = providers
+        assert provider == CUDA
+        strict = _entry(options, "session.disable_cpu_ep_fallback") == "1"
+        module.sessions.append((Path(path).name, settings, strict))
+        if strict and (module.on_the_cpu or not module.starts):
+            raise RuntimeError("This session contains graph nodes that are assigned to the CPU")
+        self._module = module
+        self._name = Path(path).name
+        self._captures = settings.get("enable_cuda_graph") == "1"
+        self._captured = threading.local()
+        own = real.SessionOptions()
+        own.intra_op_num_threads = 1
+        self._real = real.InferenceSession(path, own, providers=["CPUExecutionProvider"])
+
+    def get_providers(self) -> list[str]:
+        return self._module.get_available_providers() if self._module.starts else ["CPU"]
+
+    def get_provider_graph_assignment_info(self) -> list[SimpleNamespace]:
+        nodes = [SimpleNamespace(op_type=kind, name=name) for kind, name in self._module.on_the_cpu]
+        return [
+            SimpleNamespace(
+                ep_name=CUDA, get_nodes=lambda: [SimpleNamespace(op_type="A", name="")]
+            ),
+            SimpleNamespace(ep_name="CPUExecutionProvider", get_nodes=lambda: nodes),
+        ]
+
+    def io_binding(self) -> Binding:
+        return Binding(self._real)
+
+    def release_captured_graph(self, number: int) -> None:
+        self._module.released.append(number)
+
+    def run_with_iobinding(self, binding: Binding, options: real.RunOptions | None = None) -> None:
+        number = None if options is None else int(options.get_run_config_entry("gpu_graph_id"))
+        if not self._captures or number == -1:
+            self._note(number, "launched")
+            self._real.run_with_iobinding(binding.real)
+            return
+        captured = vars(self._captured)
+        if number in captured:
+            self._note(number, "replayed")
+            assert captured[number] == binding.addresses, "a replay reads the captured addresses"
+            self._real.run_with_iobinding(binding.real)
+            return
+        self._note(number, "captured")
+        for _ in range(LAUNCHES_TO_CAPTURE):
+            self._real.run_with_iobinding(binding.real)
+        captured[number] = dict(binding.addresses)
+
+    def _note(self, number: int | None, what: str) -> None:
+        self._module.launches.append((self._name, number, what))
+
+
+@contextmanager
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    """Give the backend a fake GPU, with all its libraries."""
+    from qwen3_tts_edge.backends import ort_cuda, ort_graph
+
+    module = FakeCuda()
+    with monkeypatch.context() as patch:
+        for user in (ort_cuda, ort_graph):
+            patch.setattr(user, "ort", module)
+        patch.setattr(ort_install, "onnxruntime", lambda: module)
+        patch.setattr(ort_install, "_loads", lambda _: True)
+        yield module
+
+
+def _entry(options: real.SessionOptions, name: str) -> str | None:
+    try:
+        found: str = options.get_session_config_entry(name)
+    except RuntimeError:
+        return None
+    return found
