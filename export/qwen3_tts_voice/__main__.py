@@ -40,8 +40,8 @@ def held_out() -> list[str]:
 @main.command()
 @work_folder
 @click.option("--wordnet", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--commonest", default=9000, help="Words an example may use, by their frequency.")
-@click.option("--phrases", default=9000, help="How many phrases are drawn from the templates.")
+@click.option("--commonest", default=16_000, help="Words an example may use, by their frequency.")
+@click.option("--phrases", default=12_000, help="How many phrases are drawn from the templates.")
 @click.option("--seed", default=7)
 def text(work: Path, wordnet: Path, commonest: int, phrases: int, seed: int) -> None:
     """Write the sentences to be read."""
@@ -108,17 +108,14 @@ def teacher(work: Path) -> None:
 @click.option("--seed", default=0)
 def codebooks(work: Path, shards: int, seed: int) -> None:
     """Make the codebooks."""
-    import torch
-
     from qwen3_tts_voice import codes as stage
-    from qwen3_tts_voice.features import blocks
 
-    block, filled = [], []
-    for path in sorted((work / "speech").glob("????.npz"))[:shards]:
-        for spoken in stage.utterances(stage.load_shard(path)):
-            block.append(blocks(spoken["samples"], spoken["pitch"]))
-            filled.append(stage.occupancy(spoken["phone"])[: len(block[-1])])
-    for step in stage.fit(torch.cat(block), torch.cat(filled), seed):
+    spoken = [
+        utterance
+        for path in sorted((work / "speech").glob("????.npz"))[:shards]
+        for utterance in stage.utterances(stage.load_shard(path))
+    ]
+    for step in stage.fit(spoken, seed):
         if isinstance(step, stage.Quantiser):
             step.save(work / "codebooks.npz")
         else:
@@ -165,14 +162,17 @@ def talker(work: Path, tokenizer: Path, threads: int, **recipe: Any) -> None:
 @click.option("--voice", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--sentences", default=250)
-def adopt(work: Path, voice: Path, bundle: Path, sentences: int) -> None:
+@click.option("--steps", default=2500)
+@click.option("--shards", default=8, help="How many shards are read.")
+def adopt(work: Path, voice: Path, bundle: Path, sentences: int, steps: int, shards: int) -> None:
     """Begin the codec decoder with an earlier voice's (optional)."""
+    import json
+
     import torch
     from safetensors.torch import load_file
 
     from qwen3_tts_edge import Synthesizer
     from qwen3_tts_voice import adopt as stage
-    from qwen3_tts_voice.codes import Quantiser
 
     speaker = Synthesizer.open(bundle, threads=1)
     said = (work / "text.txt").read_text("utf-8").splitlines()[:sentences]
@@ -183,10 +183,13 @@ def adopt(work: Path, voice: Path, bundle: Path, sentences: int) -> None:
         for name, value in stored.items()
         if name.startswith("decoder.")
     }
-    quantiser = Quantiser.load(work / "codebooks.npz")
-    begun, explained = stage.start(quantiser, state, [(one.codes, one.samples) for one in heard])
-    torch.save(begun, work / "decoder_start.pt")
-    click.echo(f"{explained:.1%} of the variance explained")
+    config = json.loads((voice / "speech_tokenizer" / "config.json").read_text("utf-8"))
+    pairs = [(one.codes, one.samples) for one in heard]
+    for step in stage.start(work, state, config["decoder_config"], pairs, steps, shards):
+        if isinstance(step, str):
+            click.echo(step)
+        else:
+            torch.save(step, work / "decoder_start.pt")
 
 
 @main.command()

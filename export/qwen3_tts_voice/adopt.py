@@ -1,18 +1,24 @@
 """Begin the codec decoder with an earlier voice's: same network, other codebooks.
 
 The earlier voice speaks some sentences. What its own quantiser hands to the rest of its decoder is
-regressed on the new acoustic vector of the same sound, and that line becomes the new projection.
+regressed on the acoustic vector of the same sound. Along that line the earlier decoder can be led
+by any sound, and the new one's first half, codebooks to transformer, learns to say to the second
+half what the earlier one's would. No waveform is made, so this is quick.
 In: a bundle and the checkpoint it is made from. Out: `decoder_start.pt`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from qwen3_tts_voice.codes import Quantiser
-from qwen3_tts_voice.decoder_model import build, set_codebooks
+from qwen3_tts_voice.codes import Quantiser, load_shard, utterances
+from qwen3_tts_voice.decoder_model import build, first_half, sized
 from qwen3_tts_voice.features import HOP, RATE, blocks
 
 Samples = npt.NDArray[np.float32]
@@ -40,37 +46,99 @@ def pitch(samples: Samples) -> Samples:
 
 
 @torch.no_grad()
-def start(
-    quantiser: Quantiser,
-    state: dict[str, torch.Tensor],
-    spoken: list[tuple[Codes, Samples]],
-) -> tuple[dict[str, torch.Tensor], float]:
-    """The new decoder's first state.
+def sound_to_earlier(
+    quantiser: Quantiser, earlier: Any, spoken: list[tuple[Codes, Samples]]
+) -> tuple[torch.Tensor, float]:
+    """The line from acoustic vectors to what the earlier quantiser makes.
 
     Args:
         quantiser: The new codebooks.
-        state: The earlier decoder's.
+        earlier: The earlier decoder.
         spoken: Codes (frames, 16) and samples of the earlier voice.
 
     Returns:
-        The state, and the share of variance the regression explains.
+        (65, width), the last row a constant, and the share of variance it explains.
     """
-    decoder = build(quantiser, 0)
-    decoder.load_state_dict(state)
     into, out = [], []
     for codes, samples in spoken:
         block = blocks(torch.from_numpy(samples), torch.from_numpy(pitch(samples)))
         into.append(quantiser.project(block))
-        out.append(decoder.quantizer.decode(torch.from_numpy(codes).T[None])[0].T)
-    x, y = torch.cat(into).double(), torch.cat(out).double()
-    scale = quantiser.acoustic[0].std().double()
-    x = torch.cat([x / scale, torch.ones(len(x), 1)], 1)
+        out.append(earlier.quantizer.decode(torch.from_numpy(codes).T[None])[0].T)
+    x, y = _with_one(torch.cat(into)).double(), torch.cat(out).double()
     ridge = 1e-3 * len(x) * torch.eye(x.shape[1], dtype=torch.double)
     line = torch.linalg.solve(x.T @ x + ridge, x.T @ y)
     explained = 1 - ((x @ line - y) ** 2).sum() / ((y - y.mean(0)) ** 2).sum()
-    set_codebooks(decoder, quantiser)
-    decoder.quantizer.rvq_rest.output_proj.weight[:, :, 0] = line[:-1].T.float()
-    first = decoder.quantizer.rvq_first.output_proj.weight
-    first.copy_(0.02 * torch.randn(first.shape, generator=torch.Generator().manual_seed(0)))
-    first[:, 0, 0] = line[-1].float()
-    return decoder.state_dict(), float(explained)
+    return line.float(), float(explained)
+
+
+def _with_one(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, torch.ones(*x.shape[:-1], 1)], -1)
+
+
+class Lesson:
+    """Crops of codes and of the acoustic vectors of the same sound."""
+
+    def __init__(self, work: Path, quantiser: Quantiser, shards: int, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        codes, sounds = [], []
+        for path in sorted((work / "codes").glob("????.npz"))[:shards]:
+            codes.append(torch.from_numpy(load_shard(path)["codes"].astype(np.int64)))
+            speech = utterances(load_shard(work / "speech" / path.name))
+            sounds += [quantiser.project(blocks(u["samples"], u["pitch"])) for u in speech]
+        self._codes, self._sounds = torch.cat(codes), torch.cat(sounds)
+
+    def draw(self, crops: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Codes (crops, 16, frames) and acoustic vectors (crops, frames, 64)."""
+        at = torch.from_numpy(self._random.integers(len(self._codes) - frames, size=crops))
+        which = at[:, None] + torch.arange(frames)
+        return self._codes[which].transpose(1, 2), self._sounds[which]
+
+
+def learn(
+    decoder: Any, earlier: Any, line: torch.Tensor, lesson: Lesson, steps: int, rate: float = 2e-3
+) -> Iterator[tuple[int, float]]:
+    """Teach the first half of `decoder`; yields the step and the share of variance missed."""
+    parts = (decoder.quantizer, decoder.pre_conv, decoder.pre_transformer)
+    learnt = [p for part in parts for p in part.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(learnt, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
+    for step in range(1, steps + 1):
+        codes, sounds = lesson.draw(crops=48, frames=32)
+        with torch.no_grad():
+            x = earlier.pre_conv((_with_one(sounds) @ line).transpose(1, 2)).transpose(1, 2)
+            true = earlier.pre_transformer(inputs_embeds=x).last_hidden_state
+        made = first_half(decoder, codes).transpose(1, 2)
+        missed = ((made - true)[:, 4:] ** 2).mean() / true.var()
+        optimiser.zero_grad()
+        missed.backward()
+        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
+        optimiser.step()
+        schedule.step()
+        yield step, missed.item()
+
+
+def start(
+    work: Path,
+    state: dict[str, torch.Tensor],
+    config: dict[str, Any],
+    spoken: list[tuple[Codes, Samples]],
+    steps: int,
+    shards: int,
+) -> Iterator[str | dict[str, torch.Tensor]]:
+    """The new decoder's first state; yields progress, last the state."""
+    quantiser = Quantiser.load(work / "codebooks.npz")
+    earlier = sized(config)
+    earlier.load_state_dict(state)
+    line, explained = sound_to_earlier(quantiser, earlier, spoken)
+    yield f"{explained:.1%} of the variance explained"
+    decoder = build(quantiser, 0)
+    for part in ("pre_transformer", "upsample", "decoder"):
+        getattr(decoder, part).load_state_dict(getattr(earlier, part).state_dict())
+    lesson = Lesson(work, quantiser, shards, 0)
+    some = 0.0
+    for step, missed in learn(decoder, earlier, line, lesson, steps):
+        some += missed / 100
+        if step % 100 == 0:
+            yield f"step {step}: {some:.3f} of the variance missed"
+            some = 0.0
+    yield decoder.state_dict()

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from qwen3_tts_voice.codes import BOOKS, CODES, Quantiser
-from qwen3_tts_voice.decoder_model import CONFIG, official
+from qwen3_tts_voice.decoder_model import CONFIG, WIDTH, official
 from qwen3_tts_voice.talker_model import (
     CONTROL,
     EPS,
@@ -33,9 +33,9 @@ from qwen3_tts_voice.talker_model import (
 
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 ENCODER: dict[str, Any] = {
-    "codebook_dim": 64,
+    "codebook_dim": WIDTH,
     "codebook_size": CODES,
-    "vector_quantization_hidden_dimension": 64,
+    "vector_quantization_hidden_dimension": WIDTH,
     "hidden_size": 128,
     "num_filters": 8,
     "num_residual_layers": 1,
@@ -181,7 +181,7 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
     talker = Talker(quantiser, seed=0)
     talker.load_state_dict(torch.load(work / "talker.pt")["average"])
     _save(talker.official_state(), folder / "model.safetensors")
-    _save(_codec_state(work, quantiser), codec / "model.safetensors")
+    _save(_codec_state(work), codec / "model.safetensors")
     _json(folder / "config.json", config(tokenizer))
     _json(folder / "generation_config.json", generation_config(settings))
     _json(codec / "config.json", CODEC)
@@ -191,7 +191,7 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
             shutil.copy(tokenizer / name, folder)
 
 
-def _codec_state(work: Path, quantiser: Quantiser) -> dict[str, torch.Tensor]:
+def _codec_state(work: Path) -> dict[str, torch.Tensor]:
     """The codec's tensors: the trained decoder, an encoder of random weights and its codebooks."""
     official()
     from qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 import (
@@ -205,25 +205,18 @@ def _codec_state(work: Path, quantiser: Quantiser) -> dict[str, torch.Tensor]:
     model = Qwen3TTSTokenizerV2Model(Qwen3TTSTokenizerV2Config(**CODEC))
     model.decoder.load_state_dict(torch.load(work / "decoder.pt")["average"])
     state: dict[str, torch.Tensor] = model.state_dict()
-    books = [
-        f"encoder.quantizer.acoustic_residual_vector_quantizer.layers.{book}.codebook"
-        for book in range(BOOKS - 1)
-    ]
-    for book, name in enumerate(books):
-        state[f"{name}.embed_sum"] = quantiser.acoustic[book] / quantiser.acoustic[0].std()
-    first = "encoder.quantizer.semantic_residual_vector_quantizer.layers.0.codebook"
-    rows = "decoder.quantizer.rvq_first.vq.layers.0._codebook.embedding_sum"
-    state[f"{first}.embed_sum"] = state[rows]
+    for ours, theirs in (("first", "semantic"), ("rest", "acoustic")):
+        layers = getattr(model.decoder.quantizer, f"rvq_{ours}").vq.layers
+        for number, layer in enumerate(layers):
+            name = f"encoder.quantizer.{theirs}_residual_vector_quantizer.layers.{number}.codebook"
+            state[f"{name}.embed_sum"] = layer._codebook.embedding_sum.data
     return state
 
 
 def _save(state: dict[str, torch.Tensor], path: Path) -> None:
-    """In bfloat16, except codebooks, whose sums need float32."""
+    """In bfloat16, but for what is no float."""
     stored = {
-        name: (value if "codebook" in name or not value.is_floating_point() else value.bfloat16())
-        .detach()
-        .clone()
-        .contiguous()
+        name: (value.bfloat16() if value.is_floating_point() else value).clone().contiguous()
         for name, value in state.items()
     }
     save_file(stored, path, metadata={"format": "pt"})

@@ -1,13 +1,15 @@
-"""Speech to codes without a network: phonemes for codebook 0, residual k-means for 1 to 15.
+"""Speech to codes without a network: what is said, when, how high and how loud.
 
-Codebook 0 quantises which of the teacher's phonemes fill the two halves of a frame, so text maps to
-it almost one to one. Codebooks 1 to 15 quantise log-mel and pitch of the frame, projected to 64
-dimensions, stage by stage. Both read the same 80 ms: a split residual quantiser, as in Mimi.
+Codebooks 0 to 5 name the teacher's phonemes of the frame and their timing, 6 to 9 its pitch, 10 to
+13 its loudness, a quarter of the frame each. 14 and 15 are residual k-means on the part of log-mel
+and pitch that the others leave unexplained. Given the text, hardly anything of it is left to chance
+but time and tune, and a wrong guess at those is still a word.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,17 @@ import numpy.typing as npt
 import torch
 
 from qwen3_tts_voice.features import BINS, HOP, PER_FRAME, blocks
-from qwen3_tts_voice.speech import SILENCE
 
-CODES, BOOKS, ACOUSTIC = 512, 16, 64
-PHONES = 180
-"""More than the teacher's largest phoneme id."""
+CODES, BOOKS, ACOUSTIC = 256, 16, 64
+DESCRIBED = BOOKS - 2
+"""Codebooks that say something by themselves; the others are what these leave."""
+MOST_PHONES = 50
+STARTED = (2, 4, 6, PER_FRAME - 1)
+"""Codebook 0 tells apart how long the last phoneme has been sounding: up to so many 10 ms steps."""
+QUARTER, QUARTERS = PER_FRAME // 4, 4
+LONGEST = 15
+LOWEST, HIGHEST = 60.0, 340.0
+QUIETEST, LOUDNESS_STEP, LOUDNESSES = -8.2, 0.18, 64
 
 
 def load_shard(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -30,11 +38,13 @@ def load_shard(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {name: shard[name] for name in shard.files}
 
 
-def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, torch.Tensor]]:
-    """Its utterances one by one: samples in [-1, 1], and the 10 ms tracks."""
-    for start, end in zip(shard["offset"][:-1], shard["offset"][1:], strict=True):
+def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, Any]]:
+    """Its utterances one by one: the speaker, samples in [-1, 1], and the 10 ms tracks."""
+    bounds = zip(shard["offset"][:-1], shard["offset"][1:], shard["speaker"], strict=True)
+    for start, end, speaker in bounds:
         tracks = slice(start // HOP, end // HOP)
         yield {
+            "speaker": int(speaker),
             "samples": torch.from_numpy(shard["samples"][start:end].astype(np.float32) / 32768),
             "pitch": torch.from_numpy(shard["pitch"][tracks].astype(np.float32)),
             "phone": torch.from_numpy(shard["phone"][tracks].astype(np.int64)),
@@ -42,20 +52,57 @@ def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, torch.T
         }
 
 
-def occupancy(phone: torch.Tensor) -> torch.Tensor:
-    """Phonemes at 10 ms (time,) → how each half of a frame is filled (frames, 2 * 2 * PHONES).
+def phonetic(phone: torch.Tensor, speaker: int) -> torch.Tensor:
+    """Phonemes at 10 ms (time,) in 0..49 → codebooks 0 to 5 (frames, 6).
 
-    A phoneme's first and second half count as two, so that a frame says how far on it is.
+    0: the phoneme a frame ends in and since when; 1: the one it begins in, and the speaker;
+    2: the longest between them, one more than its number, 0 where there is none; 3: how many
+    steps the first and the last fill; 4: the phoneme after the last; 5: for how long the first
+    has been sounding and the last will be.
     """
     change = torch.cat([torch.ones(1, dtype=torch.bool), phone[1:] != phone[:-1]])
     run = torch.cumsum(change, 0) - 1
     length = torch.bincount(run)
-    start = torch.cat([torch.zeros(1, dtype=torch.long), torch.cumsum(length, 0)[:-1]])
-    late = (torch.arange(len(phone)) - start[run]) * 2 + 1 > length[run]
-    state = phone + PHONES * (late & (phone != SILENCE))
+    start = torch.cumsum(length, 0) - length
+    name = phone[start]
     frames = len(phone) // PER_FRAME
-    filled = torch.nn.functional.one_hot(state[: frames * PER_FRAME], 2 * PHONES).float()
-    return filled.reshape(frames, 2, PER_FRAME // 2, -1).mean(2).reshape(frames, -1)
+    at = torch.arange(frames) * PER_FRAME
+    first, last = run[at], run[at + PER_FRAME - 1]
+    whole = first == last
+    begun = torch.where(whole, PER_FRAME, start[first] + length[first] - at)
+    ended = torch.where(whole, PER_FRAME, at + PER_FRAME - start[last])
+    between = torch.zeros(frames, dtype=torch.long)
+    for frame in (last - first > 1).nonzero()[:, 0].tolist():
+        inner = slice(int(first[frame]) + 1, int(last[frame]))
+        between[frame] = 1 + name[inner][length[inner].argmax()]
+    following = name[(last + 1).clamp(max=len(name) - 1)]
+    since = (at - start[first]).clamp(max=LONGEST)
+    until = (start[last] + length[last] - at - PER_FRAME).clamp(max=LONGEST)
+    stage = torch.bucketize(ended, torch.tensor(STARTED))
+    return torch.stack(
+        [
+            name[last] * (len(STARTED) + 1) + stage,
+            name[first] + MOST_PHONES * speaker,
+            between,
+            (begun - 1) * PER_FRAME + ended - 1,
+            following,
+            since * (LONGEST + 1) + until,
+        ],
+        1,
+    )
+
+
+def melodic(block: torch.Tensor) -> torch.Tensor:
+    """Blocks (frames, 656) → codebooks 6 to 13 (frames, 8): pitch, then loudness, by quarters."""
+    voiced, height = block[:, BINS * PER_FRAME :].reshape(-1, QUARTERS, QUARTER, 2).unbind(-1)
+    count = voiced.sum(-1)
+    pitch = 200 * torch.exp((height * voiced).sum(-1) / count.clamp(min=1) / 3)
+    span = (CODES - 2) / math.log(HIGHEST / LOWEST)
+    note = (1 + torch.log(pitch / LOWEST) * span).round().clamp(1, CODES - 1)
+    power = block[:, : BINS * PER_FRAME].reshape(-1, QUARTERS, QUARTER * BINS)
+    level = torch.logsumexp(power, -1) - math.log(QUARTER * BINS)
+    loud = ((level - QUIETEST) / LOUDNESS_STEP).round().clamp(0, LOUDNESSES - 1)
+    return torch.cat([torch.where(count > 0, note, 0), loud], 1).long()
 
 
 @dataclasses.dataclass
@@ -63,19 +110,19 @@ class Quantiser:
     """The codebooks and what leads to them; saved as `codebooks.npz`.
 
     Attributes:
+        phones: (n,) the teacher's ids of the phonemes, at most 50; silence is 0 and comes first.
         mean, weight: (656,) of a block.
         projection: (656, 64), principal directions.
-        phonetic: (512, 720) centres of codebook 0, in occupancy.
-        meaning: (512, 64) mean acoustic vector of each code of codebook 0.
-        acoustic: (15, 512, 64).
+        described: (14, 256, 64) what each code adds to the guess at the acoustic vector.
+        residual: (2, 256, 64) centres of what the guess leaves.
     """
 
+    phones: torch.Tensor
     mean: torch.Tensor
     weight: torch.Tensor
     projection: torch.Tensor
-    phonetic: torch.Tensor
-    meaning: torch.Tensor
-    acoustic: torch.Tensor
+    described: torch.Tensor
+    residual: torch.Tensor
 
     def save(self, path: Path) -> None:
         """Write it."""
@@ -86,18 +133,32 @@ class Quantiser:
         """Read it."""
         return cls(**{k: torch.from_numpy(v) for k, v in load_shard(path).items()})
 
+    @property
+    def acoustic(self) -> torch.Tensor:
+        """(16, 256, 64): the acoustic vector of a frame is about the sum of its codes' rows."""
+        return torch.cat([self.described, self.residual])
+
     def project(self, block: torch.Tensor) -> torch.Tensor:
         """Blocks (frames, 656) → (frames, 64)."""
         return ((block - self.mean) * self.weight) @ self.projection
 
-    def encode(self, block: torch.Tensor, phone: torch.Tensor) -> torch.Tensor:
+    def encode(self, block: torch.Tensor, phone: torch.Tensor, speaker: int) -> torch.Tensor:
         """One utterance → codes (frames, 16)."""
-        codes = [nearest(occupancy(phone)[: len(block)], self.phonetic)]
-        rest = self.project(block)
-        for book in self.acoustic:
-            codes.append(nearest(rest, book))
-            rest = rest - book[codes[-1]]
-        return torch.stack(codes, 1)
+        frames = len(block)
+        named = torch.searchsorted(self.phones, phone[: frames * PER_FRAME])
+        codes = torch.cat([phonetic(named, speaker), melodic(block)], 1)
+        rest = self.project(block) - summed(self.described, codes)
+        for book in self.residual:
+            chosen = nearest(rest, book)
+            codes = torch.cat([codes, chosen[:, None]], 1)
+            rest = rest - book[chosen]
+        return codes
+
+
+def summed(tables: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Add up the rows (books, 256, n) of codes (frames, books) → (frames, n)."""
+    flat = codes + torch.arange(len(tables)) * CODES
+    return torch.nn.functional.embedding_bag(flat, tables.flatten(0, 1), mode="sum")
 
 
 def nearest(x: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
@@ -106,7 +167,7 @@ def nearest(x: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
 
 
 def kmeans(x: torch.Tensor, rounds: int, random: torch.Generator) -> torch.Tensor:
-    """512 centres of the rows of `x`; centres that die are reseeded."""
+    """256 centres of the rows of `x`; centres that die are reseeded."""
     centres = x[torch.randperm(len(x), generator=random)[:CODES]].clone()
     for done in range(rounds):
         chosen = nearest(x, centres)
@@ -120,9 +181,13 @@ def kmeans(x: torch.Tensor, rounds: int, random: torch.Generator) -> torch.Tenso
     return centres
 
 
-def fit(block: torch.Tensor, filled: torch.Tensor, seed: int) -> Iterator[str | Quantiser]:
-    """Make the codebooks from blocks and occupancies; yields progress, last the quantiser."""
+def fit(spoken: list[dict[str, Any]], seed: int) -> Iterator[str | Quantiser]:
+    """Make the codebooks from utterances; yields progress, last the quantiser."""
     random = torch.Generator().manual_seed(seed)
+    phones = torch.unique(torch.cat([u["phone"] for u in spoken]))
+    if len(phones) > MOST_PHONES:
+        raise ValueError(f"the teacher uses {len(phones)} phonemes, there is room for 50")
+    block = torch.cat([blocks(u["samples"], u["pitch"]) for u in spoken])
     mean = block.mean(0)
     mel = torch.ones(BINS)
     mel[55:] = 0.7
@@ -130,46 +195,57 @@ def fit(block: torch.Tensor, filled: torch.Tensor, seed: int) -> Iterator[str | 
     x = (block - mean) * weight
     _, directions = torch.linalg.eigh(x.T @ x / len(x))
     projection = directions.flip(1)[:, :ACOUSTIC].contiguous()
-    phonetic = kmeans(filled, 25, random)
-    zero = nearest(filled, phonetic)
-    yield f"codebook 0: {entropy(zero):.2f} bits"
-    rest = x @ projection
-    energy = (rest**2).sum()
-    count = torch.bincount(zero, minlength=CODES).clamp(min=1)[:, None]
-    meaning = torch.zeros(CODES, ACOUSTIC).index_add_(0, zero, rest) / count
-    explained = 10 * torch.log10(((rest - meaning[zero]) ** 2).sum() / energy)
-    yield f"codebook 0 alone leaves {explained:.1f} dB of the acoustic vector"
-    acoustic = []
-    for book in range(1, BOOKS):
-        acoustic.append(kmeans(rest, 10, random))
-        chosen = nearest(rest, acoustic[-1])
-        rest = rest - acoustic[-1][chosen]
-        left = 10 * torch.log10((rest**2).sum() / energy)
-        yield f"codebook {book}: {entropy(chosen):.2f} bits, residual {left:.1f} dB"
-    yield Quantiser(mean, weight, projection, phonetic, meaning, torch.stack(acoustic))
+    x = x @ projection
+    named = [phonetic(torch.searchsorted(phones, u["phone"]), u["speaker"]) for u in spoken]
+    codes = torch.cat([torch.cat(named), melodic(block)], 1)
+    described = _regressed(codes, x)
+    energy, rest = (x**2).sum(), x - summed(described, codes)
+    yield f"14 codebooks of {entropies(codes)} bits leave {_decibel(rest, energy)}"
+    residual = []
+    for book in range(DESCRIBED, BOOKS):
+        residual.append(kmeans(rest, 12, random))
+        chosen = nearest(rest, residual[-1])
+        rest = rest - residual[-1][chosen]
+        yield f"codebook {book}: {entropies(chosen[:, None])} bits, {_decibel(rest, energy)}"
+    yield Quantiser(phones, mean, weight, projection, described, torch.stack(residual))
 
 
-def entropy(codes: torch.Tensor) -> float:
-    """Bits a code."""
-    share = torch.bincount(codes, minlength=CODES) / len(codes)
-    return float(-(share * share.clamp(min=1e-9).log2()).sum())
+def _regressed(codes: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Rows (14, 256, 64) whose sum over a frame's codes is nearest to x; of rare codes about 0."""
+    size = DESCRIBED * CODES
+    flat = codes + torch.arange(DESCRIBED) * CODES
+    square, right = torch.zeros(size, size), torch.zeros(size, x.shape[1])
+    for some, near in zip(flat.split(8192), x.split(8192), strict=True):
+        hot = torch.zeros(len(some), size).scatter_(1, some, 1.0)
+        square += hot.T @ hot
+        right += hot.T @ near
+    square.diagonal().add_(10.0)
+    return torch.linalg.solve(square, right).view(DESCRIBED, CODES, -1)
+
+
+def _decibel(rest: torch.Tensor, energy: torch.Tensor) -> str:
+    return f"{10 * torch.log10((rest**2).sum() / energy):.1f} dB"
+
+
+def entropies(codes: torch.Tensor) -> str:
+    """Bits a code, for each codebook of codes (frames, books)."""
+    share = torch.stack([torch.bincount(book, minlength=CODES) for book in codes.T]) / len(codes)
+    return " ".join(f"{bits:.1f}" for bits in -(share * share.clamp(min=1e-9).log2()).sum(1))
 
 
 def encode_shard(shard: dict[str, npt.NDArray[Any]], quantiser: Quantiser, path: Path) -> int:
     """Codes of a whole shard, with the word each frame belongs to; returns how many frames."""
-    codes, words, phones = [], [], []
+    codes, words = [], []
     for spoken in utterances(shard):
         block = blocks(spoken["samples"], spoken["pitch"])
-        codes.append(quantiser.encode(block, spoken["phone"]))
+        codes.append(quantiser.encode(block, spoken["phone"], spoken["speaker"]))
         middle = torch.arange(len(block)) * PER_FRAME + PER_FRAME // 2
         words.append(spoken["word"][middle])
-        phones.append(torch.stack([spoken["phone"][middle - 2], spoken["phone"][middle + 2]], 1))
     aside = path.with_suffix(".part.npz")
     np.savez(
         aside,
-        codes=torch.cat(codes).numpy().astype(np.uint16),
+        codes=torch.cat(codes).numpy().astype(np.uint8),
         word=torch.cat(words).numpy().astype(np.uint8),
-        phone=torch.cat(phones).numpy().astype(np.uint8),
         offset=shard["offset"] // (HOP * PER_FRAME),
         index=shard["index"],
         speaker=shard["speaker"],

@@ -12,9 +12,11 @@ from torch import nn
 
 from qwen3_tts_voice.codes import ACOUSTIC, CODES, Quantiser
 
+WIDTH = 128
+"""Of a codebook's rows."""
 CONFIG: dict[str, Any] = {
     "codebook_size": CODES,
-    "codebook_dim": 2 * ACOUSTIC,
+    "codebook_dim": 2 * WIDTH,
     "hidden_size": 192,
     "latent_dim": 192,
     "num_attention_heads": 4,
@@ -59,41 +61,48 @@ def _snake(x: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor) -> torch.Te
     return (wide + sine * sine / (torch.exp(beta)[None, :, None] + 1e-9)).to(x.dtype)
 
 
+def sized(config: dict[str, Any]) -> Any:
+    """The official decoder in some size, its weights random."""
+    model, settings = official()
+    made = settings(**config)
+    made._attn_implementation = "eager"
+    return model(made)
+
+
 def build(quantiser: Quantiser, seed: int) -> Any:
     """A decoder with random weights that knows the codebooks."""
     torch.manual_seed(seed)
-    model, config = official()
-    sized = config(**CONFIG)
-    sized._attn_implementation = "eager"
-    decoder = model(sized)
+    decoder = sized(CONFIG)
     for up in decoder.upsample:
         up[1].gamma.data.fill_(0.1)
     for name, p in decoder.named_parameters():
         if name.startswith("decoder.") and name.endswith("conv.weight"):
             nn.init.kaiming_uniform_(p, a=5**0.5 * 0.6)
-    set_codebooks(decoder, quantiser)
+    _set_codebooks(decoder, quantiser)
     return decoder
 
 
 @torch.no_grad()
-def set_codebooks(decoder: Any, quantiser: Quantiser) -> None:
-    """Put the codebooks into the decoder's quantiser; codebook 0 as a constant and its meaning."""
-    scale = quantiser.acoustic[0].std()
-    rest = decoder.quantizer.rvq_rest.vq.layers
-    for layer, book in zip(rest, quantiser.acoustic, strict=True):
-        layer._codebook.cluster_usage.fill_(1)
-        layer._codebook.embedding_sum.copy_(book / scale)
-    first = decoder.quantizer.rvq_first.vq.layers[0]._codebook
-    first.cluster_usage.fill_(1)
-    first.embedding_sum[:, 0] = 1
-    first.embedding_sum[:, 1:] = 0.3 * (quantiser.meaning / quantiser.meaning.std(0))[:, :-1]
+def _set_codebooks(decoder: Any, quantiser: Quantiser) -> None:
+    """Begin the codebooks' rows with the acoustic vectors, and noise to tell them apart by."""
+    layers = [*decoder.quantizer.rvq_first.vq.layers, *decoder.quantizer.rvq_rest.vq.layers]
+    for layer, book in zip(layers, quantiser.acoustic, strict=True):
+        rows = layer._codebook.embedding_sum.normal_(0, 0.5)
+        rows[:, :ACOUSTIC] += 0.5 * book / book.std().clamp(min=1e-3)
+        layer._codebook.cluster_usage.fill_(1).requires_grad_(requires_grad=False)
+
+
+def first_half(decoder: Any, codes: torch.Tensor) -> torch.Tensor:
+    """Codes (n, 16, frames) → latents (n, latent_dim, frames)."""
+    x = decoder.pre_conv(decoder.quantizer.decode(codes)).transpose(1, 2)
+    latents: torch.Tensor = decoder.pre_transformer(inputs_embeds=x).last_hidden_state
+    return latents.permute(0, 2, 1)
 
 
 def decode(decoder: Any, codes: torch.Tensor) -> torch.Tensor:
     """Codes (n, 16, frames) → samples (n, time), in bfloat16 but for the last, finest layers."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        x = decoder.pre_conv(decoder.quantizer.decode(codes)).transpose(1, 2)
-        x = decoder.pre_transformer(inputs_embeds=x).last_hidden_state.permute(0, 2, 1)
+        x = first_half(decoder, codes)
         for up in decoder.upsample:
             for part in up:
                 x = part(x)

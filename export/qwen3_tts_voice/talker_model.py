@@ -15,17 +15,9 @@ from torch import nn
 
 from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
 
-CONTROL = {
-    "pad": 512,
-    "bos": 513,
-    "eos": 514,
-    "think": 520,
-    "nothink": 521,
-    "think_bos": 522,
-    "think_eos": 523,
-    "english": 530,
-}
-SPEAKER_CODES = {"heart": 516, "low": 517}
+_NAMES = ("pad", "bos", "eos", "think", "nothink", "think_bos", "think_eos", "english")
+CONTROL = {name: CODES + number for number, name in enumerate(_NAMES)}
+SPEAKER_CODES = {"heart": CODES + 16, "low": CODES + 17}
 END = CODES
 """End of speech among the trained outputs: the codes, then this."""
 
@@ -44,7 +36,7 @@ class Stack:
 
 TALKER = Stack(layers=4, hidden=256, heads=4, kv_heads=2, head_dim=64, mlp=768)
 PREDICTOR = Stack(layers=2, hidden=128, heads=4, kv_heads=2, head_dim=32, mlp=384)
-VOCAB, TEXT_VOCAB, TEXT_HIDDEN, THETA, EPS = 1536, 520, 256, 10_000.0, 1e-6
+VOCAB, TEXT_VOCAB, TEXT_HIDDEN, THETA, EPS = CODES + 1024, 520, 256, 10_000.0, 1e-6
 
 
 class Norm(nn.Module):
@@ -216,20 +208,15 @@ class Talker(nn.Module):
             if p.dim() == 1:
                 p.zero_()
                 continue
-            scale = {"text_embedding": 1.0, "control": 0.3, "codes": 0.02, "heads": 0.01}
+            scale = {"text_embedding": 1.0, "control": 0.3, "codes": 0.3, "heads": 0.05}
             p.normal_(0, scale.get(name, 0.8 / math.sqrt(p.shape[-1])), generator=random)
             if name.endswith(("o_proj.weight", "down_proj.weight")):
                 p.mul_(1 / math.sqrt(2 * TALKER.layers))
         turn = torch.linalg.qr(torch.randn(TALKER.hidden, TALKER.hidden, generator=random))[0]
-        acoustic = quantiser.acoustic / quantiser.acoustic[0].std()
-        self.codes[1:].add_(0.5 * acoustic @ turn[:ACOUSTIC])
-        zero = quantiser.phonetic @ torch.randn(
-            quantiser.phonetic.shape[1], TALKER.hidden, generator=random
-        )
-        self.codes[0].add_(0.4 * zero / zero.std())
+        alike = quantiser.acoustic / quantiser.acoustic.std((1, 2), keepdim=True)
+        self.codes.add_(0.2 * alike @ turn[:ACOUSTIC])
         turn = torch.linalg.qr(torch.randn(PREDICTOR.hidden, PREDICTOR.hidden, generator=random))[0]
-        own = quantiser.acoustic / quantiser.acoustic.std((1, 2), keepdim=True)
-        self.heads.add_(0.1 * own @ turn[:ACOUSTIC])
+        self.heads.add_(0.05 * alike[1:] @ turn[:ACOUSTIC])
 
     def text(self, ids: torch.Tensor) -> torch.Tensor:
         """Text ids to rows."""
