@@ -194,10 +194,10 @@ def adopt(work: Path, voice: Path, bundle: Path, sentences: int, steps: int, sha
 
 @main.command()
 @work_folder
-@click.option("--steps", default=3000)
-@click.option("--fall", default=2000, help="Last steps, over which the learning rate falls.")
-@click.option("--shards", default=8, help="How many shards are read.")
-@click.option("--rate", default=6e-4)
+@click.option("--steps", default=12_000)
+@click.option("--fall", default=9000, help="Last steps, over which the learning rate falls.")
+@click.option("--shards", default=12, help="How many shards are read.")
+@click.option("--rate", default=5e-4)
 @click.option("--threads", default=1)
 def decoder(work: Path, threads: int, **recipe: Any) -> None:
     """Train the codec decoder."""

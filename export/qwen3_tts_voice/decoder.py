@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from qwen3_tts_voice.codes import Quantiser, load_shard
+from qwen3_tts_voice.codes import BOOKS, CODES, DESCRIBED, Quantiser, load_shard
 from qwen3_tts_voice.decoder_model import build, decode
 from qwen3_tts_voice.features import log_mel
 from qwen3_tts_voice.speech import FRAME
@@ -41,18 +41,20 @@ class Recipe:
         crops: A step.
         frames: A crop.
         starts: Share of crops that begin where an utterance begins.
+        guessed: Share of crops whose residual codebooks are random, as a talker's may well be.
         shards: How many shards are read.
         rate: Learning rate of AdamW.
         seed: Of everything.
     """
 
-    steps: int = 3000
-    fall: int = 2000
+    steps: int = 12_000
+    fall: int = 9000
     crops: int = 3
     frames: int = 16
     starts: float = 0.25
-    shards: int = 8
-    rate: float = 6e-4
+    guessed: float = 0.15
+    shards: int = 12
+    rate: float = 5e-4
     seed: int = 0
 
 
@@ -97,7 +99,10 @@ class Crops:
                 at = int(self._random.choice(offsets[offsets <= len(all_codes) - frames]))
             else:
                 at = int(self._random.integers(len(all_codes) - frames))
-            codes.append(all_codes[at : at + frames].astype(np.int64).T)
+            books = all_codes[at : at + frames].astype(np.int64).T
+            if self._random.random() < self.recipe.guessed:
+                books[DESCRIBED:] = self._random.integers(CODES, size=(BOOKS - DESCRIBED, frames))
+            codes.append(books)
             piece = all_samples[at * FRAME : (at + frames) * FRAME]
             samples.append(piece.astype(np.float32) / 32768)
             starts.append(first)
@@ -120,7 +125,7 @@ class Training:
             self.decoder.load_state_dict(torch.load(start))
         self.average = {k: v.detach().clone() for k, v in self.decoder.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
-            self.decoder.parameters(), lr=recipe.rate, betas=(0.9, 0.999), weight_decay=0.0
+            self.decoder.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
         )
         if self.path.exists():
             stored = torch.load(self.path)
