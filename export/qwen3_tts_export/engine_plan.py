@@ -169,6 +169,6 @@ def _timing_cache(bundle: Path, key: EngineKey, config: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        part = path.with_suffix(".part")
+        part = path.with_name(f"{path.name}.part")
         part.write_bytes(config.get_timing_cache().serialize())
         part.replace(path)

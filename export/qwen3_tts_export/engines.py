@@ -55,9 +55,9 @@ def build_engines(
         BackendError: The library or the GPU is not there, or the library refuses a graph.
         BundleError: Not a bundle, damaged, or of a flavour that TensorRT does not read.
     """
+    wanted = find_target(target)
     manifest = Manifest.load(bundle)
     axes = _axes(capacity(manifest, max_seconds))
-    wanted = find_target(target)
     library = open_library(wanted.library, manifest.flavour)
     key = EngineKey(
         library=wanted.library,

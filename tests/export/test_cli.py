@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export import bundle, cli, quantize, random_checkpoint
 from qwen3_tts_export.spec import spec_names
+from qwen3_tts_export.tensorrt_library import TARGETS
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]
@@ -76,7 +77,11 @@ def test_the_names_in_the_help_are_the_specs() -> None:
     ]
 
 
-@pytest.mark.parametrize("command", ["bundle", "random"])
+def test_the_targets_in_the_help_are_those_there_are() -> None:
+    assert set(TARGETS) <= set(run("engines", "--help").stdout.split("Targets:")[1].split())
+
+
+@pytest.mark.parametrize("command", ["bundle", "random", "engines"])
 def test_help_has_examples(command: str) -> None:
     assert f"qwen3-tts-export {command}" in run(command, "--help").stdout.split("Examples:")[1]
 
@@ -92,6 +97,9 @@ def test_help_has_examples(command: str) -> None:
         (["bundle", EDGE_VOICE, "-o", "out", "--revision", "main"], 1, "belongs to a hub id"),
         (["random", "7b-opera", "-o", "out"], 2, "no spec is called '7b-opera'; choose one of"),
         (["random", "1.7b-base", "-o", "."], 2, "exists already"),
+        (["engines", "nothing", "--target", "rtx"], 1, "nothing is not a bundle"),
+        (["engines", "nothing", "--target", "sm_87"], 2, "no target is called 'sm_87'; choose one"),
+        (["engines", "nothing"], 2, "Missing option '--target'"),
         (["sing"], 2, "No such command 'sing'"),
     ],
 )
@@ -140,6 +148,14 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, missing
     expected = f"error: exporting needs {missing}; run: pip install 'qwen3-tts-edge[export]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_building_engines_asks_for_less(tmp_path: Path) -> None:
+    code = f"import sys; sys.modules['onnx'] = None\n{PROGRAM[2]}"
+    args = [sys.executable, "-c", code, "engines", str(tmp_path), "--target", "rtx"]
+    done = subprocess.run(args, capture_output=True, text=True, check=False)
+    expected = "error: building engines needs onnx; run: pip install 'qwen3-tts-edge[rtx]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
 
 
 def test_help_needs_no_torch() -> None:
