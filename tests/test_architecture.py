@@ -30,8 +30,15 @@ FLOORS = (
 )
 # Not safetensors: voice profiles and code files are such files, read with numpy alone.
 FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "qwen3_tts_export"}
-# The door, what an engine says of itself, and the one page that both command lines share.
-OPEN_TO_EXPORT = {"manifest", "errors", "engine_key", "cli.program"}
+# The door and the plans both sides keep to, the GPU, and the one page of both command lines.
+OPEN_TO_EXPORT = {
+    "manifest",
+    "errors",
+    "memory",
+    "engine_key",
+    "backends.cuda_driver",
+    "cli.program",
+}
 # These listen to a bundle as a user would.
 LISTENERS = {"parity.py", "judge.py", "forced_graph.py"}
 
