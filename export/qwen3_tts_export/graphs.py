@@ -13,7 +13,9 @@ from qwen3_tts_edge.manifest import (
     CODEC_DECODER,
     CODEC_ENCODER,
     FRAME,
+    PREDICTOR_STEP,
     SPEAKER_ENCODER,
+    TALKER_STEP,
     StateSpec,
     TensorSpec,
 )
@@ -22,13 +24,21 @@ from qwen3_tts_export.config import (
     CodecDecoderConfig,
     CodecEncoderConfig,
     SpeakerEncoderConfig,
+    TalkerConfig,
+    TransformerConfig,
 )
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder, state_shapes
 from qwen3_tts_export.modules.codec_encoder import CodecEncoder
 from qwen3_tts_export.modules.codec_encoder_weights import codec_encoder_weights
 from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
-from qwen3_tts_export.modules.frame import Frame, frame_weights
+from qwen3_tts_export.modules.frame import (
+    Frame,
+    TalkerStep,
+    frame_weights,
+    talker_step_weights,
+)
 from qwen3_tts_export.modules.layers import Weights
+from qwen3_tts_export.modules.predictor_step import PredictorStep, predictor_step_weights
 from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder, speaker_encoder_weights
 
 
@@ -52,35 +62,59 @@ def frame_graph(
 ) -> Graph:
     """One frame step of talker and code predictor; many rows at once for the prompt."""
     talker = config.talker
-    hidden, codebooks = talker.hidden_size, talker.num_codebooks
-    cache = ("batch", talker.num_kv_heads, "capacity", talker.head_dim)
+    row = ("batch", 1, talker.hidden_size)
     return Graph(
         name=FRAME,
         network=lambda: Frame(config, max_positions),
         weights=frame_weights(tensors, config, max_positions),
+        inputs=(_rows(talker), *_speaking(talker)),
+        outputs=(_tensor("codes", "int64", "batch", talker.num_codebooks),),
+        states=(_state("feedback", "float32", *row), *_talker_states(talker)),
+    )
+
+
+def talker_step_graph(
+    config: CheckpointConfig, tensors: Mapping[str, Tensor], max_positions: int
+) -> Graph:
+    """The first half of a frame step: code 0 and what the code predictor reads."""
+    talker = config.talker
+    row = ("batch", 1, talker.hidden_size)
+    weights = talker_step_weights(tensors, config, max_positions)
+    del weights["talker.embedding.weight"]  # codes are looked up in the other half
+    return Graph(
+        name=TALKER_STEP,
+        network=lambda: TalkerStep(config, max_positions),
+        weights=weights,
         inputs=(
-            _tensor("rows", "float32", "batch", "rows", hidden),
-            _tensor("length", "int64", "batch"),
-            _tensor("position", "int64", "batch"),
-            _tensor("draws", "float32", "batch", codebooks),
-            _tensor("allow_end", "bool", "batch"),
-            _tensor("temperature", "float32", "batch", 2),
-            _tensor("top_k", "int64", "batch", 2),
-            _tensor("top_p", "float32", "batch", 2),
-            _tensor("repetition_penalty", "float32", "batch"),
+            _rows(talker),
+            _tensor("feedback", "float32", *row),
+            *_speaking(talker),
         ),
-        outputs=(_tensor("codes", "int64", "batch", codebooks),),
+        outputs=(_tensor("code", "int64", "batch"), _tensor("hidden", "float32", *row)),
+        states=_talker_states(talker),
+    )
+
+
+def predictor_step_graph(config: CheckpointConfig, tensors: Mapping[str, Tensor]) -> Graph:
+    """The second half, of which a frame takes one launch a codebook: the other codes."""
+    talker = config.talker
+    row = ("batch", 1, talker.hidden_size)
+    return Graph(
+        name=PREDICTOR_STEP,
+        network=lambda: PredictorStep(config),
+        weights=predictor_step_weights(tensors, config),
+        inputs=(
+            _tensor("hidden", "float32", *row),
+            _tensor("code", "int64", "batch"),
+            _tensor("step", "int64", 1),
+            _draws(talker),
+            *_settings(),
+        ),
+        outputs=(),
         states=(
-            _state("feedback", "float32", "batch", 1, hidden),
-            _state("seen", "bool", "batch", talker.vocab_size),
-            *(
-                StateSpec(
-                    past=_tensor(f"past_key_values.{layer}.{part}", "float32", *cache),
-                    present=f"present.{layer}.{part}",
-                )
-                for layer in range(talker.num_layers)
-                for part in ("key", "value")
-            ),
+            _state("codes", "int64", "batch", talker.num_codebooks),
+            _state("feedback", "float32", *row),
+            *_cache(config.predictor, talker.num_codebooks),
         ),
     )
 
@@ -124,6 +158,51 @@ def speaker_encoder_graph(config: SpeakerEncoderConfig, tensors: Mapping[str, Te
         inputs=(_tensor("mel", "float32", "batch", "mel_frames", config.mel_dim),),
         outputs=(_tensor("vector", "float32", "batch", config.vector_size),),
         states=(),
+    )
+
+
+def _rows(talker: TalkerConfig) -> TensorSpec:
+    return _tensor("rows", "float32", "batch", "rows", talker.hidden_size)
+
+
+def _speaking(talker: TalkerConfig) -> tuple[TensorSpec, ...]:
+    """Where the rows lie and how codes are chosen; two of these are for code 0 alone."""
+    return (
+        _tensor("length", "int64", "batch"),
+        _tensor("position", "int64", "batch"),
+        _draws(talker),
+        _tensor("allow_end", "bool", "batch"),
+        *_settings(),
+        _tensor("repetition_penalty", "float32", "batch"),
+    )
+
+
+def _draws(talker: TalkerConfig) -> TensorSpec:
+    return _tensor("draws", "float32", "batch", talker.num_codebooks)
+
+
+def _settings() -> tuple[TensorSpec, ...]:
+    """Of two numbers, the talker's comes before the predictor's."""
+    return (
+        _tensor("temperature", "float32", "batch", 2),
+        _tensor("top_k", "int64", "batch", 2),
+        _tensor("top_p", "float32", "batch", 2),
+    )
+
+
+def _talker_states(talker: TalkerConfig) -> tuple[StateSpec, ...]:
+    return (_state("seen", "bool", "batch", talker.vocab_size), *_cache(talker, "capacity"))
+
+
+def _cache(config: TransformerConfig, capacity: int | str) -> tuple[StateSpec, ...]:
+    shape = ("batch", config.num_kv_heads, capacity, config.head_dim)
+    return tuple(
+        StateSpec(
+            past=_tensor(f"past_key_values.{layer}.{part}", "float32", *shape),
+            present=f"present.{layer}.{part}",
+        )
+        for layer in range(config.num_layers)
+        for part in ("key", "value")
     )
 
 

@@ -14,7 +14,7 @@ from onnxscript import ir
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from qwen3_tts_edge.manifest import TensorSpec
-from qwen3_tts_export.flavours import FLAVOURS, OPSET
+from qwen3_tts_export.flavours import FLAVOURS
 from qwen3_tts_export.graphs import Graph
 
 # Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another; nor
@@ -47,6 +47,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     Raises:
         AssertionError: The traced graph does not have the declared inputs and outputs.
     """
+    wanted = FLAVOURS[flavour]
     states = [state.past for state in graph.states]
     axes: dict[str, Any] = {axis: torch.export.Dim(axis) for axis in _EXAMPLE}
     axes |= dict.fromkeys(_LENGTHS, torch.export.Dim.DYNAMIC)
@@ -59,18 +60,21 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
             examples += ([_example(spec) for spec in states],)
             shapes += ([_dynamic(spec, axes) for spec in states],)
         program = torch.export.export(network, examples, dynamic_shapes=shapes, strict=False)
+        if wanted.definitions:
+            program = program.run_decompositions(dict(wanted.definitions))
         exported = torch.onnx.export(
             program,
             dynamo=True,
-            opset_version=OPSET,
-            custom_translation_table=FLAVOURS[flavour],
+            opset_version=wanted.opset,
+            custom_translation_table=dict(wanted.lowerings),
             optimize=False,
             verbose=False,
         )
         assert exported is not None
-        for name, value in exported.model.graph.initializers.items():
-            if name in graph.weights:
-                value.const_value = None  # nothing may read a fake tensor's numbers
+        for name, _ in network.named_parameters():
+            if name in exported.model.graph.initializers:
+                # nothing may read a fake tensor's numbers
+                exported.model.graph.initializers[name].const_value = None
         exported.optimize()
     model = exported.model
     common.CommonSubexpressionEliminationPass()(model)
@@ -113,7 +117,13 @@ def _name(model: ir.Model, graph: Graph) -> None:
         node.doc_string = None
 
 
-_ONNX_NAMES = {"float32": "FLOAT", "int64": "INT64", "bool": "BOOL"}
+_ONNX_NAMES = {
+    "float32": "FLOAT",
+    "float16": "FLOAT16",
+    "bfloat16": "BFLOAT16",
+    "int64": "INT64",
+    "bool": "BOOL",
+}
 
 
 class _quiet:  # noqa: N801  (reads as a statement)

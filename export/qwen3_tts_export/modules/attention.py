@@ -1,15 +1,15 @@
 """Rotary attention over a KV cache of fixed capacity: each graph flavour lowers it its own way.
 
-In eager torch it is written out below, and that text is its definition. `flavours.py` says what
-it becomes in a graph.
+In eager torch it is written out below, and that text is its definition. `flavours` says what it
+becomes in a graph.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
-@torch.library.custom_op("qwen3_tts::attention", mutates_args=())
-def attention(
+def in_full(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -45,7 +45,7 @@ def attention(
 
     def rotated(x: Tensor) -> Tensor:
         x = x.reshape(batch, rows, -1, head_dim).transpose(1, 2)
-        c, s = cos[at][:, None], sin[at][:, None]
+        c, s = F.embedding(at, cos)[:, None], F.embedding(at, sin)[:, None]
         low, high = x.chunk(2, dim=-1)
         return torch.cat((low * c - high * s, high * c + low * s), dim=-1)
 
@@ -55,14 +55,18 @@ def attention(
     present_key = past_key.scatter(2, slot, k)
     present_value = past_value.scatter(2, slot, v)
 
-    group = q.shape[1] // kv_heads
-    keys = present_key.repeat_interleave(group, dim=1)
-    values = present_value.repeat_interleave(group, dim=1)
-    visible = torch.arange(capacity, device=at.device)[None, None, None] <= at[:, None, :, None]
-    scores = (q @ keys.transpose(2, 3)) * head_dim**-0.5
+    # Query heads of one group stand one below the other, so that keys and values are not repeated.
+    grouped = q.reshape(batch, kv_heads, -1, head_dim)
+    scores = (grouped @ present_key.transpose(2, 3)) * head_dim**-0.5
+    scores = scores.reshape(batch, -1, rows, capacity)
+    visible = torch.arange(capacity, device=at.device) <= at[:, None, :, None]
     weights = scores.masked_fill(~visible, float("-inf")).float().softmax(dim=-1).to(q.dtype)
-    attended = (weights @ values).transpose(1, 2).reshape(batch, rows, -1)
-    return attended, present_key, present_value
+    attended = weights.reshape(batch, kv_heads, -1, capacity) @ present_value
+    attended = attended.reshape(batch, -1, rows, head_dim).transpose(1, 2)
+    return attended.reshape(batch, rows, -1), present_key, present_value
+
+
+attention = torch.library.custom_op("qwen3_tts::attention", in_full, mutates_args=())
 
 
 @attention.register_fake

@@ -4,6 +4,8 @@ The draw is an input, never made here: the same draw gives the same code in ever
 chunking and backend.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -48,3 +50,31 @@ def _shape(
     scores: Tensor, draw: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
 ) -> Tensor:
     return torch.empty_like(draw, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings of a frame: how each of its codes is chosen.
+
+    Attributes:
+        draws: (batch, codebooks) in [0, 1), one per code.
+        temperature: (batch, 2), the talker's and the predictor's; likewise the next two.
+        top_k: int64 (batch, 2).
+        top_p: (batch, 2).
+    """
+
+    draws: Tensor
+    temperature: Tensor
+    top_k: Tensor
+    top_p: Tensor
+
+    def __call__(self, scores: Tensor, codebook: int) -> Tensor:
+        """Scores (batch, vocab) of a codebook -> int64 (batch,)."""
+        which = min(codebook, 1)
+        return sample(
+            scores,
+            self.draws[:, codebook],
+            self.temperature[:, which],
+            self.top_k[:, which],
+            self.top_p[:, which],
+        )

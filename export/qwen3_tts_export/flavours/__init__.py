@@ -1,0 +1,69 @@
+"""What the two custom operations become in a graph. A flavour is one family of runtimes.
+
+- `ort`, ONNX Runtime on the CPU: attention and its cache update are one GroupQueryAttention node,
+  whose cache output may be bound onto its cache input.
+- `cuda`, ONNX Runtime on CUDA: the same, with nothing that a captured graph could not replay.
+- `trt`, TensorRT from 10.15 on and TensorRT-RTX: the operations of ONNX itself, opset 24.
+- `compat`, TensorRT from 10.3 on and old runtimes: opset 18, where norms, rotary embedding and
+  attention are what their definitions say.
+
+Everything else in a graph is the same whatever the flavour, except that a frame is one graph where
+the code predictor's passes can stand in it side by side, and two where they cannot.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+import qwen3_tts_export.modules.sampling  # noqa: F401  (it registers the operation)
+from qwen3_tts_export.flavours import choosing, group_query, opset24
+from qwen3_tts_export.modules import attention
+
+_ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """How graphs are written for a family of runtimes.
+
+    Attributes:
+        opset: Of ONNX.
+        lowerings: What a custom operation becomes.
+        definitions: Operations that become what this function does, in plain torch.
+        fused: A frame is one graph, not `talker_step` and `predictor_step`.
+        contrib: ONNX Runtime's own operations may be used.
+    """
+
+    opset: int
+    lowerings: Mapping[Any, Callable[..., Any]]
+    definitions: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
+    fused: bool = False
+    contrib: bool = False
+
+
+FLAVOURS = {
+    "ort": Flavour(
+        opset=23,  # the first with RMSNormalization, which the exporter finds by itself
+        lowerings={_ATTENTION: group_query.attention_cpu, _SAMPLE: choosing.from_the_widest},
+        fused=True,
+        contrib=True,
+    ),
+    "cuda": Flavour(
+        opset=23,
+        lowerings={_ATTENTION: group_query.attention_cuda, _SAMPLE: choosing.from_all},
+        fused=True,
+        contrib=True,
+    ),
+    "trt": Flavour(
+        opset=24,  # the first with TensorScatter
+        lowerings={_SAMPLE: choosing.from_all},
+        definitions={_ATTENTION: opset24.attention},
+    ),
+    "compat": Flavour(
+        opset=18,
+        lowerings={_SAMPLE: choosing.from_all},
+        definitions={_ATTENTION: attention.in_full},
+    ),
+}
