@@ -211,6 +211,22 @@ def decoder(work: Path, threads: int, **recipe: Any) -> None:
 
 @main.command()
 @work_folder
+@click.option("--steps", default=5000)
+@click.option("--fall", default=3000, help="Last steps, over which the learning rate falls.")
+@click.option("--shards", default=16, help="How many shards are read.")
+@click.option("--threads", default=1)
+def encoder(work: Path, threads: int, **recipe: Any) -> None:
+    """Train the codec encoder."""
+    import torch
+
+    from qwen3_tts_voice import encoder as stage
+
+    torch.set_num_threads(threads)
+    stage.Training(work, stage.Recipe(**recipe)).run(click.echo)
+
+
+@main.command()
+@work_folder
 @click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Sampling defaults.")
@@ -227,11 +243,12 @@ def checkpoint(work: Path, tokenizer: Path, output: Path, settings: tuple[str, .
 @main.command()
 @work_folder
 def curves(work: Path) -> None:
-    """Draw the losses: `talker.png` and `decoder.png`."""
+    """Draw the losses: `talker.png`, `decoder.png` and `encoder.png`."""
     from qwen3_tts_voice import curves as stage
 
     stage.draw(work / "talker.csv", work / "talker.png", ["code0", "rest", "sound", "look"])
     stage.draw(work / "decoder.csv", work / "decoder.png", ["spectrum", "mel"])
+    stage.draw(work / "encoder.csv", work / "encoder.png", ["loss", "right"])
 
 
 def _part(starts: range, part: str) -> Iterator[tuple[int, int]]:

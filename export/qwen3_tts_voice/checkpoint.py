@@ -1,8 +1,7 @@
 """Write the trained parts as a checkpoint in the official format.
 
-In: `talker.pt`, `decoder.pt`, `codebooks.npz`, tokenizer files. Out: a folder `qwen-tts` opens. The
-codec encoder is the official one in small with random weights, all but its codebooks: nothing
-has been trained to encode.
+In: `talker.pt`, `decoder.pt`, `encoder.pt`, `codebooks.npz`, tokenizer files. Out: a folder that
+`qwen-tts` opens.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from qwen3_tts_voice import decoder_model, encoder
 from qwen3_tts_voice.codes import BOOKS, CODES, Quantiser
-from qwen3_tts_voice.decoder_model import CONFIG, WIDTH, official
 from qwen3_tts_voice.talker_model import (
     CONTROL,
     EPS,
@@ -32,41 +31,11 @@ from qwen3_tts_voice.talker_model import (
 )
 
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
-ENCODER: dict[str, Any] = {
-    "codebook_dim": WIDTH,
-    "codebook_size": CODES,
-    "vector_quantization_hidden_dimension": WIDTH,
-    "hidden_size": 128,
-    "num_filters": 8,
-    "num_residual_layers": 1,
-    "kernel_size": 7,
-    "last_kernel_size": 3,
-    "residual_kernel_size": 3,
-    "dilation_growth_rate": 2,
-    "compress": 2,
-    "norm_eps": 1e-05,
-    "rope_theta": 10_000.0,
-    "num_quantizers": BOOKS,
-    "num_semantic_quantizers": 1,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 4,
-    "head_dim": 32,
-    "intermediate_size": 256,
-    "sampling_rate": 24_000,
-    "frame_rate": 12.5,
-    "upsampling_ratios": [8, 6, 5, 4],
-    "sliding_window": 250,
-    "max_position_embeddings": 8000,
-    "use_causal_conv": True,
-    "upsample_groups": 128,
-    "model_type": "mimi",
-}
 CODEC = {
     "architectures": ["Qwen3TTSTokenizerV2Model"],
     "model_type": "qwen3_tts_tokenizer_12hz",
-    "encoder_config": ENCODER,
-    "decoder_config": CONFIG,
+    "encoder_config": encoder.CONFIG,
+    "decoder_config": decoder_model.CONFIG,
     "encoder_valid_num_quantizers": BOOKS,
     "input_sample_rate": 24_000,
     "output_sample_rate": 24_000,
@@ -192,24 +161,12 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
 
 
 def _codec_state(work: Path) -> dict[str, torch.Tensor]:
-    """The codec's tensors: the trained decoder, an encoder of random weights and its codebooks."""
-    official()
-    from qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 import (
-        Qwen3TTSTokenizerV2Config,
-    )
-    from qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2 import (
-        Qwen3TTSTokenizerV2Model,
-    )
-
-    torch.manual_seed(0)
-    model = Qwen3TTSTokenizerV2Model(Qwen3TTSTokenizerV2Config(**CODEC))
-    model.decoder.load_state_dict(torch.load(work / "decoder.pt")["average"])
-    state: dict[str, torch.Tensor] = model.state_dict()
-    for ours, theirs in (("first", "semantic"), ("rest", "acoustic")):
-        layers = getattr(model.decoder.quantizer, f"rvq_{ours}").vq.layers
-        for number, layer in enumerate(layers):
-            name = f"encoder.quantizer.{theirs}_residual_vector_quantizer.layers.{number}.codebook"
-            state[f"{name}.embed_sum"] = layer._codebook.embedding_sum.data
+    """The codec's tensors, averaged over the last steps of their trainings."""
+    made = encoder.Encoder(seed=0)
+    made.load_state_dict(torch.load(work / "encoder.pt")["average"])
+    state = {f"encoder.{name}": value for name, value in made.official_state().items()}
+    for name, value in torch.load(work / "decoder.pt")["average"].items():
+        state[f"decoder.{name}"] = value
     return state
 
 
