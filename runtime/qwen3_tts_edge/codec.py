@@ -49,6 +49,11 @@ class CodecDecoder:
                 f"codes range over {codes.min()}..{codes.max()}; "
                 f"the codebooks have 0..{self._manifest.codebook_size - 1}"
             )
+        most = self._graph.most.get("frames", len(codes))
+        pieces = [codes[start : start + most] for start in range(0, len(codes), most)]
+        return np.concatenate([self._launched(piece) for piece in pieces])
+
+    def _launched(self, codes: npt.NDArray[np.int64]) -> Samples:
         inputs = {"codes": codes[None], "position": np.array([self._position])}
         self._position += len(codes)
         samples: Samples = self._graph.run(inputs)["samples"][0].astype(np.float32, copy=False)

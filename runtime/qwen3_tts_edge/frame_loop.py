@@ -1,12 +1,13 @@
 """The one loop: prompt → frames, until end of speech. Nothing else in the runtime loops."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.backends import Graph
+from qwen3_tts_edge.backends import FrameGraph
 from qwen3_tts_edge.embeddings import Rows
 from qwen3_tts_edge.errors import CapacityError
 from qwen3_tts_edge.manifest import Manifest
@@ -35,12 +36,24 @@ class Utterance:
     limit: int
     ended: bool | None = None
 
+    def rows(self, frame: int) -> Rows | None:
+        """What the talker reads before that frame; None if there will be none."""
+        if self.ended is not None or frame >= self.limit:
+            return None
+        return self.prompt.rows if frame == 0 else self.prompt.text_row(frame - 1)
+
 
 class FrameStep:
-    """The frame graph and, for each slot, how much of the KV cache is filled."""
+    """The frame graph and, for each slot, how much of the KV cache is filled.
 
-    def __init__(self, graph: Graph, manifest: Manifest, capacity: int, slots: int = 1) -> None:
-        self.capacity = capacity
+    Attributes:
+        capacity: Positions of the KV cache.
+        ahead: Frames that may be launched before the codes of one are read.
+    """
+
+    def __init__(self, graph: FrameGraph, manifest: Manifest, slots: int = 1) -> None:
+        self.capacity = graph.capacity
+        self.ahead = graph.ahead
         self._graph = graph
         self._manifest = manifest
         self._position = np.zeros(slots, np.int64)
@@ -48,20 +61,19 @@ class FrameStep:
 
     def resized(self, slots: int) -> "FrameStep":
         """The same graph for another number of slots, with a KV cache of its own."""
-        graph = self._graph.resized({"batch": slots})
-        return FrameStep(graph, self._manifest, self.capacity, slots)
+        return FrameStep(self._graph.resized(slots), self._manifest, slots)
 
     def begin(self, sampling: Sequence[Sampling]) -> None:
         """Start an utterance in every slot. What the KV cache held is never read again."""
         self._position.fill(0)
-        self._graph.reset("past.feedback", "past.seen")
+        self._graph.begin()
         sizes = (self._manifest.vocab_size, self._manifest.codebook_size)
         settings = [each.inputs(*sizes) for each in sampling]
         self._settings = {name: np.concatenate([s[name] for s in settings]) for name in settings[0]}
 
-    def run(
+    def launch(
         self, rows: Sequence[Rows | None], draws: npt.NDArray[np.float32], *, allow_end: bool
-    ) -> npt.NDArray[np.int64]:
+    ) -> Callable[[], npt.NDArray[np.int64]]:
         """Read rows and make the frames that follow them.
 
         Args:
@@ -71,7 +83,7 @@ class FrameStep:
             allow_end: Whether a frame may be the end of speech.
 
         Returns:
-            int64 (slots, codebooks).
+            What waits for the codes and returns them, int64 (slots, codebooks).
 
         Raises:
             CapacityError: The KV cache is full.
@@ -89,7 +101,7 @@ class FrameStep:
         for slot, row in enumerate(rows):
             if row is not None:
                 padded[slot, : len(row)] = row
-        outputs = self._graph.run(
+        wait = self._graph.launch(
             {
                 "rows": padded,
                 "length": length,
@@ -100,7 +112,7 @@ class FrameStep:
             }
         )
         self._position += np.where(moves, length, 0)
-        return outputs["codes"].astype(np.int64, copy=False)
+        return lambda: wait().astype(np.int64, copy=False)
 
 
 def frames(
@@ -108,7 +120,9 @@ def frames(
 ) -> Iterator[list[Codes | None]]:
     """Yield a frame of every utterance for each 80 ms of speech, until all have ended.
 
-    What an utterance says depends on nothing in the other slots.
+    What an utterance says depends on nothing in the other slots. Where the graph runs by itself the
+    next frame is launched before this one's codes are read: no row depends on them. The frame after
+    the end of speech is then made for nothing, and dropped.
 
     Args:
         step: The frame graph, with one slot an utterance.
@@ -122,21 +136,25 @@ def frames(
         qwen_tts/core/models/modeling_qwen3_tts.py, and the `generate` that drives it.
     """
     step.begin([utterance.sampling for utterance in utterances])
-    rows: list[Rows | None] = [utterance.prompt.rows for utterance in utterances]
-    frame = 0
+    waiting: deque[Callable[[], npt.NDArray[np.int64]]] = deque()
+    launched = frame = 0
     while any(utterance.ended is None for utterance in utterances):
-        numbers = np.stack([draws(u.seed, frame, manifest.codebooks) for u in utterances])
-        codes = step.run(rows, numbers, allow_end=frame >= MIN_FRAMES)
+        while len(waiting) <= step.ahead:
+            rows = [utterance.rows(launched) for utterance in utterances]
+            if all(row is None for row in rows):
+                break
+            numbers = np.stack([draws(u.seed, launched, manifest.codebooks) for u in utterances])
+            waiting.append(step.launch(rows, numbers, allow_end=launched >= MIN_FRAMES))
+            launched += 1
+        codes = waiting.popleft()()
         spoken: list[Codes | None] = [None] * len(utterances)
         for slot, utterance in enumerate(utterances):
-            rows[slot] = None
             if utterance.ended is not None:
                 continue
             if codes[slot, 0] == manifest.control_codes.end_of_speech:
                 utterance.ended = True
                 continue
             spoken[slot] = codes[slot]
-            rows[slot] = utterance.prompt.text_row(frame)
             if frame + 1 == utterance.limit:
                 utterance.ended = False
         if any(codes is not None for codes in spoken):

@@ -8,12 +8,12 @@ from typing import Self
 
 import numpy as np
 
-from qwen3_tts_edge.backends import Backend, Graph, open_backend
+from qwen3_tts_edge.backends import Backend, FrameGraph, Graph, open_backend
 from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
-from qwen3_tts_edge.errors import InputError, Qwen3TTSError
+from qwen3_tts_edge.errors import CapacityError, InputError, Qwen3TTSError
 from qwen3_tts_edge.frame_loop import Codes, FrameStep, Utterance, frames
 from qwen3_tts_edge.listener import Listener
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.manifest import CODEC_DECODER, TOKENIZER, Manifest
 from qwen3_tts_edge.memory import capacity, frame_limit
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
@@ -48,9 +48,8 @@ class Synthesizer:
         folder: Path,
         manifest: Manifest,
         backend: Backend,
-        step_graph: Graph,
+        step_graph: FrameGraph,
         codec_graph: Graph,
-        positions: int,
     ) -> None:
         """Put the rooms together; `open` is the way in."""
         self.manifest = manifest
@@ -59,8 +58,8 @@ class Synthesizer:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
         self.prompts = PromptBuilder(folder, manifest, tokenizer)
         self.listener = Listener(folder, manifest, backend, tokenizer)
-        self._graphs = (step_graph, codec_graph)
-        self.step = FrameStep(step_graph, manifest, positions)
+        self._graphs: tuple[FrameGraph, Graph] = (step_graph, codec_graph)
+        self.step = FrameStep(step_graph, manifest)
         self.codec = CodecDecoder(codec_graph, manifest)
         self._request = 0
 
@@ -81,7 +80,8 @@ class Synthesizer:
             backend: One of `backends.BACKENDS`.
             threads: CPU threads a launch may use; None is one per physical core.
             max_seconds: The longest utterance; decides how large the KV cache is. None is 160,
-                or less where the checkpoint knows fewer positions.
+                or less where the checkpoint knows fewer positions; with TensorRT it is what the
+                engines were built for.
             verify: Compare every file with its hash first.
 
         Raises:
@@ -98,10 +98,14 @@ class Synthesizer:
             manifest.verify(folder)
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
         sizes = {"batch": 1, "capacity": positions}
-        step, codec = (
-            opener.open(folder, manifest.graphs[name], sizes) for name in (FRAME, CODEC_DECODER)
-        )
-        return cls(folder, manifest, opener, step, codec, positions)
+        step = opener.open_frame(folder, manifest.graphs, sizes)
+        if max_seconds is not None and step.capacity < positions:
+            raise CapacityError(
+                f"max_seconds {max_seconds} needs {positions} positions, the engines were built "
+                f"for {step.capacity}; build them again, for a --max-seconds of {max_seconds}"
+            )
+        codec = opener.open(folder, manifest.graphs[CODEC_DECODER], {"batch": 1})
+        return cls(folder, manifest, opener, step, codec)
 
     @property
     def speakers(self) -> list[str]:

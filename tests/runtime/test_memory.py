@@ -60,7 +60,7 @@ def test_what_is_allocated_is_what_was_planned(
     assert synthesizer.step.capacity == plan.capacity
     allocated = sum(
         value.tensor_size_in_bytes()
-        for graph in synthesizer._graphs
+        for graph in (synthesizer.step._graph._graph, synthesizer.codec._graph)
         for value in graph._past.values()
     )
     assert allocated == plan.kv_cache + sum(plan.states.values())

@@ -1,6 +1,7 @@
 """What runs graphs. A backend is one file here; no other room knows which one it has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -11,7 +12,12 @@ from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.manifest import GraphSpec
 
 Array = npt.NDArray[np.generic]
-FLAVOURS: Mapping[str, tuple[str, ...]] = {"ort-cuda": ("cuda",), "ort-cpu": ("ort", "cuda")}
+FLAVOURS: Mapping[str, tuple[str, ...]] = {
+    "ort-cuda": ("cuda",),
+    "ort-cpu": ("ort", "cuda"),
+    "tensorrt": ("trt", "compat"),
+    "tensorrt-rtx": ("trt", "compat"),
+}
 """The bundles that each backend runs, first those it is best at; the best backends first."""
 BACKENDS = ("auto", *sorted(FLAVOURS))
 
@@ -21,9 +27,11 @@ class Graph(Protocol):
 
     Attributes:
         seconds: Time spent inside launches since the graph was opened.
+        most: The largest sizes of axes that have a limit.
     """
 
     seconds: float
+    most: Mapping[str, int]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Launch once: inputs by name in, outputs by name out, state moved on by one launch.
@@ -41,6 +49,40 @@ class Graph(Protocol):
         ...
 
 
+class FrameGraph(Protocol):
+    """What makes a frame, as one graph or several, with its state.
+
+    Attributes:
+        ahead: Frames that may be launched before the codes of one are read.
+        capacity: Positions of the KV cache.
+    """
+
+    ahead: int
+    capacity: int
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in launching and waiting since the graph was opened."""
+        ...
+
+    def launch(self, inputs: Mapping[str, Array]) -> Callable[[], Array]:
+        """Launch a frame: inputs by name in, state moved on by one frame.
+
+        Returns:
+            What waits for its codes and returns them, int64 (batch, codebooks), the caller's to
+            keep. It is to be called before more than `ahead` other frames are launched, or never.
+        """
+        ...
+
+    def begin(self) -> None:
+        """Start an utterance in every slot."""
+        ...
+
+    def resized(self, slots: int) -> Self:
+        """The same weights with a state of its own, of another batch size."""
+        ...
+
+
 class Backend(Protocol):
     """Opens graphs of a bundle."""
 
@@ -53,6 +95,18 @@ class Backend(Protocol):
             folder: The bundle.
             spec: The graph, from the manifest.
             sizes: The axes of the states: batch, and capacity where there is one.
+        """
+        ...
+
+    def open_frame(
+        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+    ) -> FrameGraph:
+        """Load what makes a frame.
+
+        Args:
+            folder: The bundle.
+            graphs: Its graphs, from the manifest.
+            sizes: Batch, and the capacity that is wanted; what it is stands in the result.
         """
         ...
 
@@ -79,7 +133,7 @@ def open_backend(
             "export the checkpoint again"
         )
     if name == "auto":
-        name = fitting[0]
+        name = next(filter(_may_be_there, fitting), fitting[0])
     elif name not in fitting:
         raise BackendError(
             f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}; use "
@@ -90,6 +144,15 @@ def open_backend(
         from qwen3_tts_edge.backends.ort_cuda import OrtCudaBackend
 
         return OrtCudaBackend(threads=threads)
+    if name in ("tensorrt", "tensorrt-rtx"):
+        from qwen3_tts_edge.backends.tensorrt import TensorRTBackend
+
+        return TensorRTBackend(name, threads=threads)
     from qwen3_tts_edge.backends.ort import OrtBackend
 
     return OrtBackend(threads=threads)
+
+
+def _may_be_there(backend: str) -> bool:
+    """Of two libraries that run the same bundles, usually one is installed."""
+    return not backend.startswith("tensorrt") or find_spec(backend.replace("-", "_")) is not None

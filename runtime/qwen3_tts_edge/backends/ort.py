@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.manifest import GraphSpec
+from qwen3_tts_edge.manifest import FRAME, GraphSpec
 
 try:
     import onnxruntime  # noqa: F401
@@ -13,6 +13,7 @@ except ImportError as error:
         "ONNX Runtime is not installed; run: pip install 'qwen3-tts-edge[cpu]'"
     ) from error
 
+from qwen3_tts_edge.backends.fused_frame import FusedFrame
 from qwen3_tts_edge.backends.ort_graph import OrtGraph, load, session_options
 
 
@@ -33,3 +34,9 @@ class OrtBackend:
         """
         session = load(folder / spec.file, session_options(self._threads), "CPUExecutionProvider")
         return OrtGraph(session, spec, sizes)
+
+    def open_frame(
+        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+    ) -> FusedFrame:
+        """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s."""
+        return FusedFrame(self.open(folder, graphs[FRAME], sizes), sizes["capacity"])

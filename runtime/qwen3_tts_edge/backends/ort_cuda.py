@@ -9,13 +9,14 @@ from typing import Any
 
 from qwen3_tts_edge.backends.ort_install import CUDA, INSTALL, cuda_lack
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import GraphSpec
+from qwen3_tts_edge.manifest import FRAME, GraphSpec
 
 try:
     import onnxruntime as ort
 except ImportError as error:
     raise BackendError(f"ONNX Runtime is not installed; run: {INSTALL}") from error
 
+from qwen3_tts_edge.backends.fused_frame import FusedFrame
 from qwen3_tts_edge.backends.ort_graph import (
     UNCAPTURED,
     Binding,
@@ -79,6 +80,12 @@ class OrtCudaBackend:
                 "checkpoint with --flavour cuda"
             ) from error
         return CapturedGraph(session, spec, sizes, "cuda")
+
+    def open_frame(
+        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+    ) -> FusedFrame:
+        """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s."""
+        return FusedFrame(self.open(folder, graphs[FRAME], sizes), sizes["capacity"])
 
 
 class CapturedGraph(OrtGraph):

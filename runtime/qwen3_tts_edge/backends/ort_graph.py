@@ -94,6 +94,7 @@ class OrtGraph:
         device: str = "cpu",
     ) -> None:
         self.seconds = 0.0
+        self.most: Mapping[str, int] = {}
         self._session = session
         self._spec = spec
         self._sizes = dict(sizes)
