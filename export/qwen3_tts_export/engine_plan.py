@@ -117,6 +117,11 @@ def read_graph(
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         told = [f"node {e.node_name()} ({e.node_operator()}): {reasons(e.desc())}" for e in errors]
         raise BackendError(f"{library.__name__} cannot read {path}: {'; '.join(told)}")
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        if layer.type.name == "ATTENTION_INPUT":
+            layer.__class__ = library.IAttentionInputLayer  # what it is, but not given out as
+            layer.attention.decomposable = True  # where there is no kernel of its own for it
     return network, parser
 
 
