@@ -27,10 +27,10 @@ class FakeCuda:
     Attributes:
         launches: (graph file, number of the CUDA graph or None, launched, captured or replayed).
         allocations: Shapes of the device buffers, in order.
-        sessions: (graph file, provider options, is fallback to the CPU disabled).
+        sessions: (graph file, provider options).
         released: Numbers of the graphs that were given back.
         starts: Whether the provider does.
-        on_the_cpu: Nodes that CUDA does not run, as (type, name).
+        on_the_cpu: Nodes that CUDA does not run, with copies to and fro, as (type, name).
     """
 
     __version__ = "1.31.1"
@@ -41,7 +41,7 @@ class FakeCuda:
     def __init__(self) -> None:
         self.launches: list[tuple[str, int | None, str]] = []
         self.allocations: list[tuple[int, ...]] = []
-        self.sessions: list[tuple[str, dict[str, str], bool]] = []
+        self.sessions: list[tuple[str, dict[str, str]]] = []
         self.released: list[int] = []
         self.starts = True
         self.on_the_cpu: list[tuple[str, str]] = []
@@ -113,13 +113,13 @@ class Session:
         assert not enable_fallback
         ((provider, settings),) = providers
         assert provider == CUDA
-        strict = _entry(options, "session.disable_cpu_ep_fallback") == "1"
-        module.sessions.append((Path(path).name, settings, strict))
-        if strict and (module.on_the_cpu or not module.starts):
-            raise RuntimeError("This session contains graph nodes that are assigned to the CPU")
+        del options
+        module.sessions.append((Path(path).name, settings))
         self._module = module
         self._name = Path(path).name
         self._captures = settings.get("enable_cuda_graph") == "1"
+        if self._captures and module.starts and module.on_the_cpu:
+            raise RuntimeError("This session cannot use the graph capture feature")
         self._captured = threading.local()
         own = real.SessionOptions()
         own.intra_op_num_threads = 1
@@ -176,11 +176,3 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
         patch.setattr(ort_install, "onnxruntime", lambda: module)
         patch.setattr(ort_install, "_loads", lambda _: True)
         yield module
-
-
-def _entry(options: real.SessionOptions, name: str) -> str | None:
-    try:
-        found: str = options.get_session_config_entry(name)
-    except RuntimeError:
-        return None
-    return found

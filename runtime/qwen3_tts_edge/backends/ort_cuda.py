@@ -31,7 +31,7 @@ _SETTINGS = {
     # Each chunk size is a shape of its own; trying all algorithms on each would be heard.
     "cudnn_conv_algo_search": "HEURISTIC",
 }
-_NAMED = 3
+_NAMED = 8
 _numbers = itertools.count(1)
 """Of captured graphs. 0 is what ONNX Runtime takes where none is given."""
 
@@ -55,29 +55,29 @@ class OrtCudaBackend:
     def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> OrtGraph:
         """Load a graph and allocate its state on the GPU, as `backends.Backend.open` says.
 
-        A graph with a KV cache, which is launched once a frame, must run on the GPU node by node.
-        Of the others ONNX Runtime may compute shapes on the CPU.
+        A graph with a KV cache, which is launched once a frame, is captured. ONNX Runtime refuses
+        that if anything is copied between GPU and CPU inside; what it may compute on the CPU are
+        shapes, and of those a replay has the results of the capture.
 
         Raises:
             BundleError: ONNX Runtime cannot read the graph.
-            BackendError: CUDA does not start, or does not run every node of the frame.
+            BackendError: CUDA does not start, or does not run all of the frame.
         """
         path = folder / spec.file
         if not any("capacity" in state.past.shape for state in spec.states):
             session = load(path, session_options(self._threads), (CUDA, _SETTINGS))
             return OrtGraph(session, spec, sizes, "cuda")
-        options = session_options(self._threads)
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        options, settings = session_options(self._threads), {**_SETTINGS, "enable_cuda_graph": "1"}
         try:
-            session = load(path, options, (CUDA, {**_SETTINGS, "enable_cuda_graph": "1"}))
+            session = load(path, options, (CUDA, settings))
         except BundleError as error:
             nodes = _on_the_cpu(path)
             if not nodes:
                 raise
             raise BackendError(
-                f"{path} has {len(nodes)} nodes that would run on the CPU, such as "
-                f"{', '.join(nodes[:_NAMED])}; a frame must stay on the GPU: export the "
-                "checkpoint with --flavour cuda"
+                f"{path} has {len(nodes)} nodes that CUDA does not run: "
+                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)}; a frame must stay "
+                f"on the GPU, so export the checkpoint with --flavour cuda ({error})"
             ) from error
         return CapturedGraph(session, spec, sizes, "cuda")
 

@@ -13,7 +13,8 @@ from typing import Any
 CUDA = "CUDAExecutionProvider"
 INSTALL = "pip install 'qwen3-tts-edge[gpu]'"
 DRIVER = "libcuda.so.1"
-_TEGRA = Path("/etc/nv_tegra_release")
+TEGRA = Path("/etc/nv_tegra_release")
+"""Where a Jetson says which system it has."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def cuda_lack() -> Lack | None:
 
 def is_jetson() -> bool:
     """Whether this is one of NVIDIA's boards with the GPU on the chip."""
-    return _TEGRA.exists()
+    return TEGRA.exists()
 
 
 def _for_the_cpu() -> Lack:
@@ -90,7 +91,7 @@ def _hidden() -> Lack:
     """The package is there, its provider is not: another package of the same module won."""
     named = " and ".join(f"{name} {number}" for name, number in packages().items())
     return Lack(
-        f"{named} offers no CUDA; the module onnxruntime can be of one package only",
+        f"{named} offers no CUDA: the module onnxruntime can be of one package only",
         f"run: pip uninstall -y onnxruntime onnxruntime-gpu && {INSTALL}",
     )
 
