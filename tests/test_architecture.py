@@ -20,12 +20,12 @@ FLOORS = (
     {"profile", "engine_key"},
     {"voice", "library"},
     {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
-    {"embeddings", "casting", "codec", "codec_encoder", "sound"},
-    {"reference"},
-    {"prompt", "listener", "code_file"},
+    {"embeddings", "casting", "codec", "codec_encoder", "sound", "machine", "graph_reads"},
+    {"reference", "bandwidth"},
+    {"prompt", "listener", "code_file", "roofline"},
     {"frame_loop", "speech", "request"},
     {"synthesizer"},
-    {"bench", "compat"},
+    {"bench", "compat", "doctor"},
     {"cli"},
 )
 # Not safetensors: voice profiles and code files are such files, read with numpy alone.
@@ -37,6 +37,7 @@ OPEN_TO_EXPORT = {
     "memory",
     "engine_key",
     "backends.cuda_driver",
+    "backends.tensorrt_library",
     "cli.program",
 }
 # These listen to a bundle as a user would.

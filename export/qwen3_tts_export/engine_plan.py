@@ -12,19 +12,11 @@ from typing import Any
 
 import onnx
 
+from qwen3_tts_edge.backends.tensorrt_library import DTYPES, make_logger
 from qwen3_tts_edge.engine_key import FOLDER, AxisRange, EngineKey
 from qwen3_tts_edge.errors import BackendError, BundleError
 from qwen3_tts_edge.manifest import GraphSpec
-from qwen3_tts_export.tensorrt_library import make_logger, make_progress, reasons
-
-_DTYPES = {
-    "FLOAT": "float32",
-    "HALF": "float16",
-    "BF16": "bfloat16",
-    "INT64": "int64",
-    "INT32": "int32",
-    "BOOL": "bool",
-}
+from qwen3_tts_export.tensorrt_library import make_progress, reasons
 
 
 def build_plan(
@@ -52,7 +44,8 @@ def build_plan(
         BackendError: The library refuses the graph.
         BundleError: The graph is not what the manifest says.
     """
-    logger = make_logger(library)
+    errors: list[str] = []
+    logger = make_logger(library, errors)
     builder = library.Builder(logger)
     network, parser = read_graph(library, builder, logger, bundle / spec.file, axes)
     check_tensors(network, spec)
@@ -79,8 +72,7 @@ def build_plan(
     del parser  # the network reads its weights to the end
     if plan is None:
         raise BackendError(
-            f"{key.library} {key.version} cannot build {bundle / spec.file}: "
-            f"{reasons(chr(10).join(logger.errors))}"
+            f"{key.library} {key.version} cannot build {bundle / spec.file}: {reasons(errors)}"
         )
     return plan
 
@@ -115,7 +107,9 @@ def read_graph(
     parser = library.OnnxParser(network, logger)
     if not parser.parse(model.SerializeToString(), str(path.resolve())):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        told = [f"node {e.node_name()} ({e.node_operator()}): {reasons(e.desc())}" for e in errors]
+        told = [
+            f"node {e.node_name()} ({e.node_operator()}): {reasons([e.desc()])}" for e in errors
+        ]
         raise BackendError(f"{library.__name__} cannot read {path}: {'; '.join(told)}")
     for index in range(network.num_layers):
         layer = network.get_layer(index)
@@ -142,7 +136,7 @@ def check_tensors(network: Any, spec: GraphSpec) -> None:
         "output": [network.get_output(index) for index in range(network.num_outputs)],
     }
     for kind, expected in declared.items():
-        found = {tensor.name: _DTYPES[tensor.dtype.name] for tensor in tensors[kind]}
+        found = {tensor.name: DTYPES[tensor.dtype.name] for tensor in tensors[kind]}
         for name in sorted(found.keys() | expected.keys()):
             if found.get(name) != expected.get(name):
                 raise BundleError(

@@ -1,11 +1,11 @@
-"""TensorRT and TensorRT-RTX: one interface under two names, and what each of them builds for."""
+"""What TensorRT and TensorRT-RTX build for, from which version on, and how a build is watched."""
 
-import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from qwen3_tts_edge.backends.tensorrt_library import INSTALL, import_library
 from qwen3_tts_edge.engine_key import TENSORRT, TENSORRT_RTX
 from qwen3_tts_edge.errors import BackendError, BundleError, InputError
 
@@ -19,12 +19,6 @@ LEAST_VERSIONS = {
     TENSORRT_RTX: {"trt": (1, 4), "compat": (1, 4)},
 }
 """By library and flavour: 10.15 is the first to read RotaryEmbedding and TensorScatter."""
-
-_INSTALL = {
-    TENSORRT: "pip install 'qwen3-tts-edge[tensorrt]'; on a Jetson it comes with JetPack: make the "
-    "environment with --system-site-packages",
-    TENSORRT_RTX: "pip install 'qwen3-tts-edge[rtx]'",
-}
 
 
 @dataclass(frozen=True)
@@ -77,41 +71,23 @@ def open_library(name: str, flavour: str) -> Any:
             f"the bundle has flavour {flavour!r}, {name} reads flavour trt, or compat where it is "
             "old; export the checkpoint again with --flavour trt"
         )
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        raise BackendError(f"{name} cannot be imported ({error}); run: {_INSTALL[name]}") from error
+    module = import_library(name)
     least = LEAST_VERSIONS[name][flavour]
     found = tuple(int(number) for number in re.findall(r"\d+", module.__version__)[:2])
     if found < least:
         older = LEAST_VERSIONS[name]["compat"] < least
         raise BackendError(
             f"{name} {module.__version__} is too old for flavour {flavour}, which needs "
-            f"{'.'.join(map(str, least))}; run: {_INSTALL[name]}"
+            f"{'.'.join(map(str, least))}; run: {INSTALL[name]}"
             + (", or export the checkpoint again with --flavour compat" if older else "")
         )
     return module
 
 
-def make_logger(library: Any) -> Any:
-    """A logger of that library which only collects, in `errors`."""
-
-    class Logger(library.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            library.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= library.ILogger.ERROR:
-                self.errors.append(message)
-
-    return Logger()
-
-
-def reasons(text: str) -> str:
+def reasons(messages: Iterable[str]) -> str:
     """What went wrong, on one line: without the complaints that there is no GPU to build on."""
-    lines = [line for line in text.splitlines() if "catchCudaError" not in line]
-    return "; ".join(line.strip() for line in lines if line.strip())
+    lines = [line.strip() for message in messages for line in message.splitlines()]
+    return "; ".join(line for line in lines if line and "catchCudaError" not in line)
 
 
 def make_progress(library: Any, report: Callable[[str, float], None]) -> Any:

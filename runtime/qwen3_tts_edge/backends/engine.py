@@ -4,22 +4,14 @@ Both have one interface under two names. A launch is given every tensor's addres
 the axes, and is asynchronous; who owns the memory and what order there is, is said elsewhere.
 """
 
-import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qwen3_tts_edge.engine_key import TENSORRT, TENSORRT_RTX, AxisRange
+from qwen3_tts_edge.backends.tensorrt_library import DTYPES, import_library, make_logger
+from qwen3_tts_edge.engine_key import AxisRange
 from qwen3_tts_edge.errors import BackendError, BundleError
 from qwen3_tts_edge.manifest import GraphSpec, TensorSpec
-
-_INSTALL = {
-    TENSORRT: "pip install 'qwen3-tts-edge[tensorrt]'; on a Jetson it comes with JetPack: make the "
-    "environment with --system-site-packages",
-    TENSORRT_RTX: "pip install 'qwen3-tts-edge[rtx]'",
-}
-_DTYPES = {"FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16"}
-_DTYPES |= {"INT32": "int32", "INT64": "int64", "BOOL": "bool"}
 
 
 class Library:
@@ -38,17 +30,12 @@ class Library:
         Raises:
             BackendError: It is not installed.
         """
-        try:
-            module: Any = importlib.import_module(name)
-        except ImportError as error:
-            raise BackendError(
-                f"{name} cannot be imported ({error}); run: {_INSTALL[name]}"
-            ) from error
+        module = import_library(name)
         self.name = name
         self.version: str = module.__version__
         self.module = module
         self.errors: list[str] = []
-        self._logger = _logger(module, self.errors)
+        self._logger = make_logger(module, self.errors)
         self._runtime = module.Runtime(self._logger)
 
     def load(self, plan: Path, spec: GraphSpec, axes: Mapping[str, AxisRange]) -> "Engine":
@@ -75,18 +62,6 @@ class Library:
         said = "; ".join(self.errors)
         self.errors.clear()
         return said and f": {said}"
-
-
-def _logger(module: Any, errors: list[str]) -> Any:
-    class Logger(module.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            module.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= module.ILogger.ERROR:
-                errors.append(message)
-
-    return Logger()
 
 
 class Engine:
@@ -118,7 +93,7 @@ class Engine:
         self._plan = plan
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         dtypes = {name: engine.get_tensor_dtype(name).name for name in names}
-        found = {name: _DTYPES.get(dtype, dtype) for name, dtype in dtypes.items()}
+        found = {name: DTYPES.get(dtype, dtype) for name, dtype in dtypes.items()}
         expected = {name: tensor.dtype for name, tensor in _tensors(spec)}
         if found != expected:
             differing = sorted(dict(found.items() ^ expected.items()))
