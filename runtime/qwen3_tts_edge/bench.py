@@ -7,15 +7,19 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
+from qwen3_tts_edge.bandwidth import cpu_bandwidth, gpu_bandwidth
 from qwen3_tts_edge.codec import RAMP
+from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.frame_loop import FrameStep, Utterance, frames
+from qwen3_tts_edge.machine import cpu_name, installed
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import Prompt
+from qwen3_tts_edge.roofline import roofline
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voice import Clone, Voice
@@ -39,6 +43,8 @@ class Bench:
         host_ms: All else a frame costs: Python, draws, copies.
         context_ms: A frame launch by how many positions the KV cache holds.
         batch_ms: A frame launch by how many slots it makes a frame for.
+        floor_ms: The least time that a launch can take here for one slot, see `roofline.py`; None
+            where the memory of the GPU cannot be measured.
         rtf: Seconds of work for a second of sound, with the usual ramp of chunks.
         peak_rss_mb: The most memory this process ever had.
     """
@@ -55,6 +61,7 @@ class Bench:
     host_ms: float
     context_ms: dict[int, float]
     batch_ms: dict[int, float]
+    floor_ms: float | None
     rtf: float
     peak_rss_mb: float
     machine: str
@@ -79,7 +86,7 @@ def measure(
         tts: The opened bundle.
         runs: Utterances to measure.
         seconds: Length at which each is cut.
-        threads: Only noted in the result.
+        threads: What the bundle was opened with.
         report: Called with what is being measured.
     """
     report("utterances")
@@ -100,6 +107,8 @@ def measure(
             contexts[positions] = _at_context(tts, positions)
     report("batches")
     batches = {slots: _in_batch(tts, slots) for slots in BATCHES}
+    report("memory")
+    floor = _floor(tts, threads)
     return Bench(
         checkpoint=tts.manifest.checkpoint.name,
         precision=tts.manifest.precision,
@@ -113,10 +122,11 @@ def measure(
         host_ms=_ms(statistics.median(m.host / len(m.frames) for m in spoken)),
         context_ms={size: _ms(took) for size, took in contexts.items()},
         batch_ms={slots: _ms(took) for slots, took in batches.items()},
+        floor_ms=None if floor is None else round(floor, 2),
         rtf=round(statistics.median(m.rtf for m in spoken), 3),
         peak_rss_mb=round(peak_rss / 1e6, 1),
         machine=f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
-        versions={name: version(name) for name in ("qwen3-tts-edge", "onnxruntime", "numpy")},
+        versions={name: version(name) for name in ("qwen3-tts-edge", "numpy")} | installed(),
     )
 
 
@@ -160,14 +170,13 @@ def _launch(tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt]) -> flo
     return statistics.median(took[1:])
 
 
-def cpu_name() -> str:
-    """What the processor calls itself, as far as this system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown processor"
+def _floor(tts: Synthesizer, threads: int | None) -> float | None:
+    on_the_cpu = tts.backend == "ort-cpu"
+    bandwidth = partial(cpu_bandwidth, threads=threads) if on_the_cpu else gpu_bandwidth
+    try:
+        return roofline(tts.folder, tts.manifest, bandwidth).floor_ms
+    except BackendError:
+        return None
 
 
 def _ms(seconds: float) -> float:

@@ -11,6 +11,8 @@ from qwen3_tts_edge.manifest import (
     CODEC_ROWS,
     FRAME,
     PREDICTOR_ROWS,
+    PREDICTOR_STEP,
+    TALKER_STEP,
     TEXT_ROWS,
     GraphSpec,
     Manifest,
@@ -22,6 +24,7 @@ PROMPT_POSITIONS = 512
 """Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
 
 TABLES = (TEXT_ROWS, CODEC_ROWS, PREDICTOR_ROWS)
+_MAKE_A_FRAME = (FRAME, TALKER_STEP, PREDICTOR_STEP)
 _CAPACITY = "capacity"
 
 
@@ -37,7 +40,7 @@ class MemoryPlan:
         capacity: Positions of the KV cache.
         kv_cache: Of `capacity` positions, allocated when the bundle is opened.
         kv_cache_per_second: What one second of speech takes of it.
-        states: Everything else a graph carries from launch to launch.
+        states: Everything else that frame and codec carry from launch to launch.
     """
 
     graphs: Mapping[str, int]
@@ -65,8 +68,8 @@ def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
         InputError: `max_seconds` is not above 0.
     """
     positions = capacity(manifest, max_seconds)
-    frame = manifest.graphs[FRAME]
-    position = _states(frame, growing=True)
+    frame = [graph for name, graph in manifest.graphs.items() if name in _MAKE_A_FRAME]
+    position = sum(_states(graph, growing=True) for graph in frame)
     return MemoryPlan(
         graphs={name: _weights(manifest, graph) for name, graph in manifest.graphs.items()},
         tables=sum(manifest.files[name].size for name in TABLES if name in manifest.files),
@@ -74,7 +77,8 @@ def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
         kv_cache=position * positions,
         kv_cache_per_second=math.ceil(position * manifest.frames_per_second),
         states={
-            name: _states(manifest.graphs[name], growing=False) for name in (FRAME, CODEC_DECODER)
+            FRAME: sum(_states(graph, growing=False) for graph in frame),
+            CODEC_DECODER: _states(manifest.graphs[CODEC_DECODER], growing=False),
         },
     )
 

@@ -193,8 +193,8 @@ def test_states_of_bfloat16(
 def test_a_node_that_would_run_on_the_cpu(cuda_bundle: Path, gpu: FakeCuda) -> None:
     gpu.on_the_cpu = [("Shape", "node_Shape_1"), ("NonZero", "seen"), ("Loop", "l"), ("If", "i")]
     message = (
-        r"frame\.onnx has 4 nodes that CUDA does not run: Shape node_Shape_1, NonZero seen, Loop l, "
-        r"If i; a frame must stay on the GPU, so export the checkpoint with --flavour cuda"
+        r"frame\.onnx has 4 nodes that CUDA does not run: Shape node_Shape_1, NonZero seen, "
+        r"Loop l, If i; a frame must stay on the GPU, so export the checkpoint with --flavour cuda"
     )
     with pytest.raises(BackendError, match=message):
         Synthesizer.open(cuda_bundle, verify=False)

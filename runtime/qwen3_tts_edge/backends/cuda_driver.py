@@ -52,6 +52,15 @@ class Cuda:
         found = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
         return Device(found.name.decode(), f"sm_{found.major}{found.minor}")
 
+    def driver(self) -> str:
+        """The newest CUDA version that the installed driver runs, as 13.2."""
+        version = int(self._call("cudaDriverGetVersion"))
+        return f"{version // 1000}.{version % 1000 // 10}"
+
+    def free_memory(self) -> int:
+        """Bytes of the GPU's memory that nobody uses."""
+        return int(self._call("cudaMemGetInfo"))
+
     def allocate(self, nbytes: int) -> int:
         """Take device memory; its content is undefined."""
         return int(self._call("cudaMalloc", nbytes))

@@ -4,6 +4,7 @@ import click
 
 from qwen3_tts_edge.cli.bench import bench
 from qwen3_tts_edge.cli.codec import codec
+from qwen3_tts_edge.cli.doctor import doctor
 from qwen3_tts_edge.cli.info import info
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.cli.speak import speak
@@ -13,6 +14,7 @@ _EXAMPLES = """\b
 Examples:
   qwen3-tts-edge speak "The kettle is on."
   qwen3-tts-edge info
+  qwen3-tts-edge doctor
 """
 
 
@@ -29,6 +31,7 @@ commands.add_command(voice)
 commands.add_command(codec)
 commands.add_command(info)
 commands.add_command(bench)
+commands.add_command(doctor)
 
 
 def main() -> None:

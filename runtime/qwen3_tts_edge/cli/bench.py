@@ -44,6 +44,7 @@ def _rows(result: Bench) -> list[tuple[str, object, str]]:
         ("time to first audio, p50", result.ttfa_p50_ms, "ms"),
         ("time to first audio, p95", result.ttfa_p95_ms, "ms"),
         ("talker + code predictor", result.frame_ms, "ms/frame"),
+        *_floor(result),
         *(
             (f"codec, {size} frame{'s' * (size > 1)} a chunk", took, "ms/frame")
             for size, took in result.codec_ms.items()
@@ -60,3 +61,10 @@ def _rows(result: Bench) -> list[tuple[str, object, str]]:
         ("real-time factor", result.rtf, ""),
         ("peak memory", result.peak_rss_mb, "MB"),
     ]
+
+
+def _floor(result: Bench) -> list[tuple[str, object, str]]:
+    if result.floor_ms is None:
+        return []
+    times = round(result.frame_ms / result.floor_ms, 2)
+    return [("", times, f"times the bandwidth floor of {result.floor_ms} ms")]
