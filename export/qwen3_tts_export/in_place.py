@@ -7,7 +7,7 @@ from onnxscript import ir
 from qwen3_tts_edge.manifest import StateSpec
 
 # These read and write one position at a time, or are made to run on one shared buffer.
-_SAFE_ONTO_ITSELF = {"GroupQueryAttention", "Or"}
+_SAFE_ONTO_ITSELF = {"GroupQueryAttention", "Or", "ScatterElements", "TensorScatter", "Where"}
 # A runtime may let their output share their input's buffer: whoever reads one reads the other.
 _VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 
@@ -37,6 +37,8 @@ def _is_safe(past: ir.Value, present: ir.Value) -> bool:
 
 def _readers(value: ir.Value) -> Iterator[ir.Node]:
     for reader, _ in value.uses():
+        if reader.op_type == "Shape":  # it does not look inside
+            continue
         yield reader
         if reader.op_type in _VIEWS:
             yield from _readers(reader.outputs[0])

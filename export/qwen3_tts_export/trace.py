@@ -14,6 +14,7 @@ from onnxscript import ir
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from qwen3_tts_edge.manifest import TensorSpec
+from qwen3_tts_export.axes import write_down_shapes
 from qwen3_tts_export.flavours import FLAVOURS
 from qwen3_tts_export.graphs import Graph
 
@@ -65,7 +66,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
         exported = torch.onnx.export(
             program,
             dynamo=True,
-            opset_version=wanted.opset,
+            opset_version=wanted.opset_of(graph.name),
             custom_translation_table=dict(wanted.lowerings),
             optimize=False,
             verbose=False,
@@ -77,6 +78,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
                 exported.model.graph.initializers[name].const_value = None
         exported.optimize()
     model = exported.model
+    write_down_shapes(model)
     common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
     _name(model, graph)

@@ -18,9 +18,12 @@ from typing import Any
 import torch
 
 import qwen3_tts_export.modules.sampling  # noqa: F401  (it registers the operation)
-from qwen3_tts_export.flavours import choosing, group_query, opset24
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
+from qwen3_tts_export.flavours import choosing, cuda, group_query, opset24
 from qwen3_tts_export.modules import attention
 
+_SOUND = (CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER)
 _ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
 
 
@@ -29,7 +32,8 @@ class Flavour:
     """How graphs are written for a family of runtimes.
 
     Attributes:
-        opset: Of ONNX.
+        opset: Of ONNX, in the graphs that make a frame.
+        sound_opset: In the codec's and the speaker encoder's.
         lowerings: What a custom operation becomes.
         definitions: Operations that become what this function does, in plain torch.
         fused: A frame is one graph, not `talker_step` and `predictor_step`.
@@ -37,33 +41,57 @@ class Flavour:
     """
 
     opset: int
+    sound_opset: int
     lowerings: Mapping[Any, Callable[..., Any]]
     definitions: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
     fused: bool = False
     contrib: bool = False
 
+    def opset_of(self, graph: str) -> int:
+        """The opset of the graph of that name."""
+        return self.sound_opset if graph in _SOUND else self.opset
+
 
 FLAVOURS = {
     "ort": Flavour(
         opset=23,  # the first with RMSNormalization, which the exporter finds by itself
+        sound_opset=23,
         lowerings={_ATTENTION: group_query.attention_cpu, _SAMPLE: choosing.from_the_widest},
         fused=True,
         contrib=True,
     ),
     "cuda": Flavour(
         opset=23,
-        lowerings={_ATTENTION: group_query.attention_cuda, _SAMPLE: choosing.from_all},
+        sound_opset=18,  # there are CUDA kernels for its Sin, Cos and ConvTranspose, none for 22's
+        lowerings={
+            _ATTENTION: group_query.attention_cuda,
+            _SAMPLE: choosing.from_all,
+            torch.ops.aten.eq.Tensor: cuda.equal,
+        },
         fused=True,
         contrib=True,
     ),
     "trt": Flavour(
         opset=24,  # the first with TensorScatter
+        sound_opset=24,
         lowerings={_SAMPLE: choosing.from_all},
         definitions={_ATTENTION: opset24.attention},
     ),
     "compat": Flavour(
         opset=18,
+        sound_opset=18,
         lowerings={_SAMPLE: choosing.from_all},
         definitions={_ATTENTION: attention.in_full},
     ),
 }
+
+
+def find_flavour(name: str) -> Flavour:
+    """The flavour of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in FLAVOURS:
+        raise InputError(f"flavour {name!r} is unknown; choose one of {', '.join(FLAVOURS)}")
+    return FLAVOURS[name]

@@ -49,7 +49,7 @@ def _chosen(
     kept = op.And(op.Less(before, op.Unsqueeze(top_p, column)), op.Greater(probability, zero))
     probability = op.Where(kept, probability, zero)
     cumulative = op.CumSum(probability, last)
-    target = op.Mul(op.Unsqueeze(draw, column), op.ReduceMax(cumulative, last, keepdims=1))
+    target = op.Mul(op.Unsqueeze(draw, column), op.Gather(cumulative, last, axis=1))
     index = op.ReduceSum(op.Cast(op.LessOrEqual(cumulative, target), to=_INT64), last, keepdims=1)
     count = op.ReduceSum(op.Cast(kept, to=_INT64), last, keepdims=1)
     index = op.Min(index, op.Sub(count, op.Constant(value_int=1)))
