@@ -1,11 +1,13 @@
 """Checkpoint → bundle: the folder that the runtime opens."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from onnxscript import ir
@@ -14,30 +16,39 @@ from qwen3_tts_edge import manifest as door
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import Manifest
 from qwen3_tts_export.checkpoint import Checkpoint, CodecCheckpoint
+from qwen3_tts_export.flavours import FLAVOURS, find_flavour
 from qwen3_tts_export.graphs import (
     Graph,
     codec_decoder_graph,
     codec_encoder_graph,
     frame_graph,
+    predictor_step_graph,
     speaker_encoder_graph,
+    talker_step_graph,
 )
 from qwen3_tts_export.in_place import may_run_in_place
 from qwen3_tts_export.modules.talker import text_rows
-from qwen3_tts_export.quantize import table_dtype
+from qwen3_tts_export.precision import FP32, Precision, find_precision
+from qwen3_tts_export.rounding import Rounding
 from qwen3_tts_export.tensor_file import TensorEntry
 from qwen3_tts_export.text_tokenizer import read_text_tokenizer
 from qwen3_tts_export.trace import trace
+from qwen3_tts_export.typed_graph import typed
 from qwen3_tts_export.weight_file import write_graph
 
 Report = Callable[[str, float], None]
 """What is being done, and how much of the whole is done, 0 to 1."""
 
-_FLAVOUR = "ort"
 _ROWS_AT_ONCE = 4096
 
 
 def write_bundle(
-    checkpoint: Checkpoint, folder: Path, *, precision: str, report: Report = lambda *_: None
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    precision: str,
+    flavour: str = "ort",
+    report: Report = lambda *_: None,
 ) -> Path:
     """Write a bundle.
 
@@ -47,29 +58,40 @@ def write_bundle(
     Args:
         checkpoint: What to export.
         folder: Where the bundle goes; must not exist.
-        precision: `fp32` or `int8`.
+        precision: One of `precision.PRECISIONS`.
+        flavour: One of `flavours.FLAVOURS`: which runtimes it is for.
         report: Called as the work proceeds.
 
     Returns:
         `folder`.
 
     Raises:
-        CheckpointError: `folder` exists, the disk is too small, or the checkpoint cannot be read.
+        CheckpointError: `folder` exists, the disk is too small, the checkpoint cannot be read, or
+            one of its weights does not fit into the precision's type.
+        InputError: There is no such flavour or precision, or this one is not for that one.
     """
-    _refuse_head_dim(checkpoint)
+    family = find_flavour(flavour)
+    wanted = find_precision(precision, flavour)
+    if family.contrib:
+        _refuse_head_dim(checkpoint)
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
-    with _aside(folder, tensors, precision) as part:
-        _fill(checkpoint, part, precision, report)
+    with _aside(folder, tensors, wanted) as part:
+        _fill(checkpoint, part, wanted, flavour, report)
     return folder
 
 
 def write_codec_bundle(
-    checkpoint: CodecCheckpoint, folder: Path, *, report: Report = lambda *_: None
+    checkpoint: CodecCheckpoint,
+    folder: Path,
+    *,
+    flavour: str = "ort",
+    report: Report = lambda *_: None,
 ) -> Path:
     """Write a bundle of the codec alone, encoder and decoder, always in fp32.
 
     Arguments, errors and the way it is written are those of `write_bundle`.
     """
+    find_flavour(flavour)
     config = checkpoint.config
     if config.encoder is None:
         raise CheckpointError(
@@ -79,8 +101,8 @@ def write_codec_bundle(
         codec_encoder_graph(config.encoder, checkpoint.codec),
         codec_decoder_graph(config.decoder, checkpoint.codec),
     ]
-    with _aside(folder, [*checkpoint.codec.entries.values()], "fp32") as part:
-        specs = _write_graphs(graphs, checkpoint.codec.entries, part, "fp32", report)
+    with _aside(folder, [*checkpoint.codec.entries.values()], FP32) as part:
+        specs = _write_graphs(graphs, checkpoint.codec.entries, part, FP32, flavour, report)
         origin = door.Origin(
             name=checkpoint.name,
             revision=checkpoint.revision,
@@ -93,7 +115,7 @@ def write_codec_bundle(
             format=door.FORMAT,
             checkpoint=origin,
             precision="fp32",
-            flavour=_FLAVOUR,
+            flavour=flavour,
             made_with=_made_with(),
             sample_rate=config.sample_rate,
             samples_per_frame=config.decoder.samples_per_frame,
@@ -107,7 +129,7 @@ def write_codec_bundle(
 
 
 @contextmanager
-def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: str) -> Iterator[Path]:
+def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: Precision) -> Iterator[Path]:
     """A folder to write in that becomes `folder` when all went well, and nothing when not."""
     if folder.exists():
         raise CheckpointError(f"{folder} already exists; remove it or choose another place")
@@ -123,22 +145,25 @@ def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: str) -> Iter
         raise
 
 
-def _fill(checkpoint: Checkpoint, part: Path, precision: str, report: Report) -> None:
+def _fill(
+    checkpoint: Checkpoint, part: Path, precision: Precision, flavour: str, report: Report
+) -> None:
     report("text tokenizer", 0.0)
     tokenizer = read_text_tokenizer(checkpoint.folder)
     tokenizer.save(str(part / door.TOKENIZER))
-    graphs = list(_graphs(checkpoint))
+    graphs = list(_graphs(checkpoint, flavour))
     tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
-    specs = _write_graphs(graphs, tensors, part, precision, report)
+    specs = _write_graphs(graphs, tensors, part, precision, flavour, report)
     report("embedding tables", 0.95)
-    dtype = table_dtype(precision)
+    dtype = precision.tables
     _write_text_rows(checkpoint, part / door.TEXT_ROWS, tokenizer.get_vocab_size(), dtype)
-    codec_rows = checkpoint.talker["talker.model.codec_embedding.weight"].float().numpy()
-    np.save(part / door.CODEC_ROWS, codec_rows.astype(dtype))
+    name = "talker.model.codec_embedding.weight"
+    codec_rows = checkpoint.talker[name].float().numpy()
+    np.save(part / door.CODEC_ROWS, Rounding().convert(name, codec_rows, dtype))
     if checkpoint.config.tts_model_type == "base":
         _write_predictor_rows(checkpoint, part / door.PREDICTOR_ROWS, dtype)
     report("manifest", 0.98)
-    describe(checkpoint, part, precision, _FLAVOUR, specs).save(part)
+    describe(checkpoint, part, precision.name, flavour, specs).save(part)
     report("done", 1.0)
 
 
@@ -146,26 +171,32 @@ def _write_graphs(
     graphs: Sequence[Graph],
     tensors: Mapping[str, TensorEntry],
     part: Path,
-    precision: str,
+    precision: Precision,
+    flavour: str,
     report: Report,
 ) -> dict[str, door.GraphSpec]:
     total, done = sum(_size(tensors, graph) for graph in graphs), 0
     specs = {}
-    for graph in graphs:
+    for graph in (typed(each, precision) for each in graphs):
         report(f"{graph.name}: tracing", 0.05 + 0.9 * done / total)
-        model = trace(graph, _FLAVOUR)
+        model = trace(graph, flavour)
 
         def on_weight(size: int, name: str = graph.name) -> None:
             nonlocal done
             done += size
             report(f"{name}: weights", min(0.95, 0.05 + 0.9 * done / total))
 
-        specs[graph.name] = _spec(graph, model)
-        write_graph(model, graph.weights, precision, part / f"{graph.name}.onnx", on_weight)
+        spec, path = _spec(graph, model), part / f"{graph.name}.onnx"
+        rounding = write_graph(model, graph.weights, precision, path, on_weight)
+        if rounding.numbers:
+            dtype = precision.activations(graph.name)
+            counts = door.RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding))
+            spec = msgspec.structs.replace(spec, rounding=counts)
+        specs[graph.name] = spec
     return specs
 
 
-def _graphs(checkpoint: Checkpoint) -> Iterator[Graph]:
+def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
     """The graphs of a checkpoint; only a base one hears, although each codec has an encoder."""
     config = checkpoint.config
     if config.tts_model_type == "base":
@@ -174,7 +205,12 @@ def _graphs(checkpoint: Checkpoint) -> Iterator[Graph]:
         yield speaker_encoder_graph(config.speaker_encoder, checkpoint.talker)
         yield codec_encoder_graph(config.codec_encoder, checkpoint.codec)
     yield codec_decoder_graph(config.codec, checkpoint.codec)
-    yield frame_graph(config, checkpoint.talker, config.talker.max_positions)
+    positions = config.talker.max_positions
+    if FLAVOURS[flavour].fused:
+        yield frame_graph(config, checkpoint.talker, positions)
+    else:
+        yield talker_step_graph(config, checkpoint.talker, positions)
+        yield predictor_step_graph(config, checkpoint.talker)
 
 
 def describe(
@@ -273,19 +309,18 @@ def _spec(graph: Graph, model: ir.Model) -> door.GraphSpec:
     )
 
 
-def _write_text_rows(
-    checkpoint: Checkpoint, path: Path, count: int, dtype: np.typing.DTypeLike
-) -> None:
+def _write_text_rows(checkpoint: Checkpoint, path: Path, count: int, dtype: str) -> None:
     """One row for every id the tokenizer can make; the checkpoint's table goes on with padding."""
     shape = (count, checkpoint.config.talker.hidden_size)
     table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     for start in range(0, count, _ROWS_AT_ONCE):
         ids = torch.arange(start, min(count, start + _ROWS_AT_ONCE))
-        table[start : start + len(ids)] = text_rows(checkpoint.talker, ids).numpy()
+        rows = text_rows(checkpoint.talker, ids).numpy()
+        table[start : start + len(ids)] = Rounding().convert("the text table", rows, dtype)
     table.flush()
 
 
-def _write_predictor_rows(checkpoint: Checkpoint, path: Path, dtype: np.typing.DTypeLike) -> None:
+def _write_predictor_rows(checkpoint: Checkpoint, path: Path, dtype: str) -> None:
     """The tables of all codebooks but the first, as wide as the talker's rows they are added to."""
     config = checkpoint.config
     shape = (
@@ -296,12 +331,14 @@ def _write_predictor_rows(checkpoint: Checkpoint, path: Path, dtype: np.typing.D
     table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     for book in range(len(table)):
         name = f"talker.code_predictor.model.codec_embedding.{book}.weight"
-        table[book] = checkpoint.talker[name].float().numpy()
+        table[book] = Rounding().convert(name, checkpoint.talker[name].float().numpy(), dtype)
     table.flush()
 
 
 _PREFIXES = {
     door.FRAME: "talker.",
+    door.TALKER_STEP: "talker.model.",
+    door.PREDICTOR_STEP: "talker.code_predictor.",
     door.SPEAKER_ENCODER: "speaker_encoder.",
     door.CODEC_DECODER: "decoder.",
     door.CODEC_ENCODER: "encoder.",
@@ -317,11 +354,11 @@ def _size(tensors: Mapping[str, TensorEntry], graph: Graph) -> int:
     )
 
 
-def _check_space(tensors: Iterable[TensorEntry], parent: Path, precision: str) -> None:
+def _check_space(tensors: Iterable[TensorEntry], parent: Path, precision: Precision) -> None:
     while not parent.exists():
         parent = parent.parent
     numbers = sum(int(np.prod(entry.shape)) for entry in tensors)
-    need = numbers * (4 if precision == "fp32" else 2)
+    need = numbers * (4 if precision.name == "fp32" else 2)
     free = shutil.disk_usage(parent).free
     if free < need:
         raise CheckpointError(

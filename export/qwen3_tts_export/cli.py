@@ -12,9 +12,10 @@ import click
 
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export.precision import PRECISIONS
 
-PRECISIONS = ("int8", "fp32")
-"""Those of `quantize`, named here so that help needs no PyTorch."""
+FLAVOURS = ("ort", "cuda", "trt", "compat")
+"""Those of `flavours`, named here so that help needs no PyTorch."""
 
 _EXTRA = dict.fromkeys(
     ("torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"), "export"
@@ -76,10 +77,20 @@ def commands() -> None:
     type=click.Choice(PRECISIONS),
     default="int8",
     show_default=True,
-    help="int8 is small and fast, fp32 the reference.",
+    help="int8 is small and fast, fp32 the reference; fp16 and bf16 are for GPUs.",
+)
+@click.option(
+    "--flavour",
+    type=click.Choice(FLAVOURS),
+    default="ort",
+    show_default=True,
+    help="What runs it: ort ONNX Runtime on the CPU, cuda the same on CUDA, trt TensorRT from "
+    "10.15, compat TensorRT from 10.3.",
 )
 @click.option("--revision", metavar="REV", help="Of a hub id: a branch, tag or commit.")
-def bundle(checkpoint: str, output: str, precision: str, revision: str | None) -> None:
+def bundle(
+    checkpoint: str, output: str, precision: str, flavour: str, revision: str | None
+) -> None:
     """Export a CHECKPOINT, a folder or a Hugging Face id.
 
     Of the codec alone, such as Qwen3-TTS-Tokenizer-12Hz, it makes a bundle for encoding and
@@ -97,11 +108,13 @@ def bundle(checkpoint: str, output: str, precision: str, revision: str | None) -
         with _progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
                 precision = "fp32"
-                write_codec_bundle(opened, folder, report=report)
+                write_codec_bundle(opened, folder, flavour=flavour, report=report)
             else:
-                write_bundle(opened, folder, precision=precision, report=report)
+                write_bundle(opened, folder, precision=precision, flavour=flavour, report=report)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    click.echo(f"{folder}: {opened.name} in {precision}, {size / 1e6:.1f} MB", err=True)
+    click.echo(
+        f"{folder}: {opened.name} in {precision} for {flavour}, {size / 1e6:.1f} MB", err=True
+    )
 
 
 @commands.command(epilog=_PARITY_EXAMPLES)

@@ -1,101 +1,123 @@
-"""Which weights a precision changes, and how. The runtime is told; it never decides."""
+"""Int8 matrices: how weights are rounded, and what computes with them in a graph."""
 
 import math
+from collections.abc import Callable
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from onnxscript import ir
 
-PRECISIONS = ("fp32", "int8")
-HALF = np.dtype(ml_dtypes.bfloat16)
+Array = npt.NDArray[np.generic]
+Add = Callable[[str, Array], ir.Value]
 
 # Inputs that are rounded together in MatMulNBits. Up to 64 a row's result is the same to the last
 # bit whatever the batch; from 128 on it is not, and one flipped rounding is another utterance.
 _BLOCK, _SMALLEST_BLOCK = 64, 16
 _ACCURACY_LEVEL = 4  # int8 products on the CPU; without it the same node is 60 times slower
+_TYPED_SCALES = 21  # the first opset whose DequantizeLinear gives any type, that of its scales
 
 
-def table_dtype(precision: str) -> npt.DTypeLike:
-    """The type of the embedding rows that prompts are built from, on disk."""
-    return np.float32 if precision == "fp32" else np.float16
+def has_blocks(shape: tuple[int, ...]) -> bool:
+    """Whether the inputs of a matrix (in, out) can be cut into blocks, as MatMulNBits needs it."""
+    return math.gcd(shape[0], _BLOCK) >= _SMALLEST_BLOCK
 
 
-def is_quantized(name: str, shape: tuple[int, ...], precision: str) -> bool:
-    """Whether a weight becomes int8: the matrices of talker and predictor layers, and no other.
+def scale_type(value: ir.Value, *, contrib: bool) -> ir.DataType:
+    """The type that the scales of a weight have: its own, if the graph's operation can have it."""
+    assert value.dtype is not None
+    if contrib or _graph(value).opset_imports[""] >= _TYPED_SCALES:
+        return value.dtype
+    return ir.DataType.FLOAT
 
-    Heads, embeddings, norms and the codec stay as they are: together they are few bytes and
-    most of the damage. So does a matrix whose inputs cannot be cut into blocks.
+
+def scales_of(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """One symmetric scale for each output column of a matrix (in, out), float32 (out,)."""
+    scales = np.abs(weight).max(axis=0) / 127.0
+    return np.where(scales == 0, 1.0, scales).astype(np.float32)
+
+
+def to_int8(weight: npt.NDArray[np.float32], scales: Array) -> npt.NDArray[np.int8]:
+    """Round a matrix (in, out) to int8 in -127..127: weight ≈ int8 * scales (out,).
+
+    The scales are those that are stored: what was lost of them is then made up for. One of which
+    nothing was left belongs to a column of which nothing would be left.
     """
-    return (
-        precision == "int8"
-        and math.gcd(shape[0], _BLOCK) >= _SMALLEST_BLOCK
-        and ".trunk.layers." in name
-        and name.endswith((".qkv.weight", ".output.weight", ".gate_up.weight", ".down.weight"))
+    wide = scales.astype(np.float32)
+    numbers: npt.NDArray[np.int8] = (
+        np.rint(weight / np.where(wide == 0, 1.0, wide)).clip(-127, 127).astype(np.int8)
     )
+    return numbers
 
 
-def is_halved(weight: npt.NDArray[np.float32], precision: str) -> bool:
-    """Whether a weight is stored in bfloat16: in an int8 bundle, where that loses nothing.
+def dequantize_linear(
+    value: ir.Value, numbers: npt.NDArray[np.int8], scales: Array, add: Add
+) -> None:
+    """Let DequantizeLinear stand for a weight: what TensorRT keeps in int8 before a MatMul.
 
-    Checkpoints are bfloat16, so most weights that stay float are halved on disk. In an fp32
-    bundle they are not: there the float32 file is mapped into memory as it is.
+    Args:
+        value: The weight in the graph, of shape (in, out).
+        numbers: From `to_int8`.
+        scales: (out,), of `scale_type`. If that is not the weight's type, a Cast comes after it.
+        add: Adds an initializer to the graph.
     """
-    return precision == "int8" and bool((weight == weight.astype(HALF).astype(np.float32)).all())
+    stored = [add(f"{value.name}.int8", numbers), add(f"{value.name}.scales", scales)]
+    whole = ir.Value(name=f"{value.name}.whole", shape=value.shape, type=stored[1].type)
+    nodes = [ir.node("DequantizeLinear", stored, {"axis": 1}, outputs=[whole])]
+    if whole.dtype != value.dtype:
+        cast = ir.Value(name=f"{value.name}.cast", shape=value.shape, type=value.type)
+        nodes.append(ir.node("Cast", [whole], {"to": value.dtype}, outputs=[cast]))
+    graph = _graph(value)
+    value.replace_all_uses_with(nodes[-1].outputs[0])
+    graph.insert_before(graph[0], nodes)
 
 
-def to_int8(
-    weight: npt.NDArray[np.float32],
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Round a matrix (in, out) to int8, one symmetric scale an output column.
-
-    Returns:
-        int8 (in, out) in -127..127 and float32 (out,): weight ≈ int8 * scale.
-    """
-    scale = np.abs(weight).max(axis=0) / 127.0
-    scale = np.where(scale == 0, 1.0, scale).astype(np.float32)
-    return np.rint(weight / scale).astype(np.int8), scale
-
-
-def matmul_nbits(matmul: ir.Node, packed: ir.Value, scales: ir.Value) -> None:
-    """Turn a MatMul by a constant into ONNX Runtime's MatMulNBits, in place.
+def matmul_nbits(value: ir.Value, numbers: npt.NDArray[np.int8], scales: Array, add: Add) -> None:
+    """Turn each MatMul by a weight into ONNX Runtime's MatMulNBits.
 
     The portable form, DequantizeLinear before MatMul, is fused to this very node when a weight
     has one use. The code predictor uses each weight fifteen times; then nothing is fused, and
     the frame unpacks 15 x 79 M weights to float32 on every launch.
+
+    Arguments are those of `dequantize_linear`.
     """
-    assert matmul.op_type == "MatMul"
-    assert packed.shape is not None
-    outputs, blocks, block = packed.shape.numpy()
-    matmul.op_type, matmul.domain = "MatMulNBits", "com.microsoft"
-    matmul.resize_inputs(3)
-    matmul.replace_input_with(1, packed)
-    matmul.replace_input_with(2, scales)
-    numbers = {
+    packed, scales = pack(numbers, scales)
+    stored = [add(f"{value.name}.int8", packed), add(f"{value.name}.scales", scales)]
+    outputs, blocks, block = packed.shape
+    attributes = {
         "K": blocks * block,
         "N": outputs,
         "bits": 8,
         "block_size": block,
         "accuracy_level": _ACCURACY_LEVEL,
     }
-    for name, number in numbers.items():
-        matmul.attributes[name] = ir.AttrInt64(name, int(number))
+    for matmul, _ in list(value.uses()):
+        assert matmul.op_type == "MatMul"
+        matmul.op_type, matmul.domain = "MatMulNBits", "com.microsoft"
+        matmul.resize_inputs(3)
+        for place, new in enumerate(stored, start=1):
+            matmul.replace_input_with(place, new)
+        for name, number in attributes.items():
+            matmul.attributes[name] = ir.AttrInt64(name, number)
 
 
-def pack(
-    weight: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def pack(weight: npt.NDArray[np.int8], scales: Array) -> tuple[npt.NDArray[np.uint8], Array]:
     """Lay an int8 matrix out as MatMulNBits reads it, its numbers unchanged.
 
     Args:
         weight: int8 (in, out), from `to_int8`.
-        scale: float32 (out,).
+        scales: (out,), in the type of the products.
 
     Returns:
-        uint8 (out, blocks, block), offset by 128, and float32 (out, blocks).
+        uint8 (out, blocks, block), offset by 128, and scales (out, blocks).
     """
     inputs, outputs = weight.shape
     block = math.gcd(inputs, _BLOCK)
     packed = (weight.T.astype(np.int16) + 128).astype(np.uint8)
     packed = packed.reshape(outputs, inputs // block, block)
-    return packed, np.repeat(scale[:, None], inputs // block, axis=1)
+    return packed, np.repeat(scales[:, None], inputs // block, axis=1)
+
+
+def _graph(value: ir.Value) -> ir.Graph:
+    graph = next(node for node, _ in value.uses()).graph
+    assert isinstance(graph, ir.Graph)
+    return graph

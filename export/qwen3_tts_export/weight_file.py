@@ -11,7 +11,10 @@ from onnxscript import ir
 
 from qwen3_tts_export import quantize
 from qwen3_tts_export.modules.layers import Weights
+from qwen3_tts_export.precision import Precision
+from qwen3_tts_export.rounding import Rounding, numpy_type
 
+HALF = numpy_type("bfloat16")
 _INLINE = 16 * 1024  # bytes; smaller weights stay in the .onnx file
 _ALIGNMENT = 4096  # so that the runtime can map the file into memory
 
@@ -19,47 +22,65 @@ _ALIGNMENT = 4096  # so that the runtime can map the file into memory
 def write_graph(
     model: ir.Model,
     weights: Weights,
-    precision: str,
+    precision: Precision,
     path: Path,
     on_weight: Callable[[int], None],
-) -> list[Path]:
+) -> Rounding:
     """Write a graph as `path` and its weights beside it, `.onnx` replaced by `.data`.
 
     Args:
-        model: From `trace`; filled in place.
+        model: From `trace`; filled in place. Its initializers have the types to convert to.
         weights: Makers of every initializer that has no value yet.
-        precision: One of `quantize.PRECISIONS`.
+        precision: What it was traced in.
         path: Where the `.onnx` file goes; its folder exists.
         on_weight: Called after each weight with the bytes read of it in float32.
 
     Returns:
-        The files written.
+        What was rounded to narrower types than float32.
+
+    Raises:
+        CheckpointError: A weight does not fit into its type.
     """
-    data = path.with_suffix(".data")
+    data, rounding = path.with_suffix(".data"), Rounding()
     with data.open("wb") as file:
+
+        def add(name: str, array: npt.NDArray[np.generic]) -> ir.Value:
+            return _initializer(model, name, array, file, data)
+
         for name, make in weights.items():
             array = make().numpy()
-            value = model.graph.initializers[name]
-            if quantize.is_quantized(name, array.shape, precision):
-                packed, scales = quantize.pack(*quantize.to_int8(array))
-                new = [
-                    _initializer(model, f"{name}.int8", packed, file, data),
-                    _initializer(model, f"{name}.scales", scales, file, data),
-                ]
-                for matmul, _ in list(value.uses()):
-                    quantize.matmul_nbits(matmul, *new)
+            size, value = array.nbytes, model.graph.initializers[name]
+            value.shape = ir.Shape(array.shape)
+            if _becomes_int8(name, array, precision):
+                kind = quantize.scale_type(value, contrib=precision.contrib)
+                scales = rounding.convert(name, quantize.scales_of(array), _name(kind))
+                numbers = quantize.to_int8(array, scales)
+                write = quantize.matmul_nbits if precision.contrib else quantize.dequantize_linear
+                write(value, numbers, scales, add)
                 model.graph.initializers.pop(name)
-            elif quantize.is_halved(array, precision):
+            elif precision.lossless_halves and _is_lossless(array):
                 model.graph.initializers.pop(name)
-                half = array.astype(quantize.HALF)
-                _widen(model, value, _initializer(model, f"{name}.bf16", half, file, data))
+                _widen(model, value, add(f"{name}.bf16", array.astype(HALF)))
             else:
-                value.const_value = _stored(name, array, file, data)
-                value.shape = ir.Shape(array.shape)
-            on_weight(array.nbytes)
-    model.graph.opset_imports["com.microsoft"] = 1
+                kept = rounding.convert(name, array, _name(value.dtype))
+                value.const_value = _stored(name, kept, file, data)
+            on_weight(size)
     onnx.save(ir.to_proto(model), path)
-    return [path, data]
+    return rounding
+
+
+def _becomes_int8(name: str, weight: npt.NDArray[np.float32], precision: Precision) -> bool:
+    return precision.is_int8(name) and (not precision.contrib or quantize.has_blocks(weight.shape))
+
+
+def _is_lossless(weight: npt.NDArray[np.float32]) -> bool:
+    """Whether bfloat16 holds all its numbers, as it does those of the released checkpoints."""
+    return bool((weight == weight.astype(HALF).astype(np.float32)).all())
+
+
+def _name(dtype: ir.DataType | None) -> str:
+    assert dtype is not None
+    return str(dtype.numpy().name)
 
 
 def _widen(model: ir.Model, value: ir.Value, stored: ir.Value) -> None:

@@ -77,14 +77,38 @@ class StateSpec(Part, frozen=True):
     present: str
 
 
-class GraphSpec(Part, frozen=True):
-    """An ONNX graph. `in_place`: past and present may be one buffer, proved at export."""
+class RoundingSpec(Part, frozen=True):
+    """What became of weights that were rounded to a narrower float.
+
+    Attributes:
+        dtype: The type: what the graph computes in, but for what must be float32.
+        numbers: How many were rounded to it.
+        large: Of them, beyond its largest number, to which they were rounded.
+        subnormal: So small that digits were lost.
+        zero: So small that nothing was left.
+    """
+
+    dtype: str
+    numbers: int
+    large: int
+    subnormal: int
+    zero: int
+
+
+class GraphSpec(Part, frozen=True, omit_defaults=True):
+    """An ONNX graph.
+
+    Attributes:
+        in_place: Past and present may be one buffer, proved at export.
+        rounding: None where the graph computes in float32.
+    """
 
     file: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     states: tuple[StateSpec, ...]
     in_place: bool
+    rounding: RoundingSpec | None = None
 
 
 class FileSpec(Part, frozen=True):

@@ -32,6 +32,7 @@ from qwen3_tts_export.checkpoint import Checkpoint
 from qwen3_tts_export.graphs import codec_encoder_graph, speaker_encoder_graph
 from qwen3_tts_export.modules.codec_encoder import CodecEncoder
 from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder, least_frames
+from qwen3_tts_export.precision import find_precision
 from qwen3_tts_export.random_checkpoint import write_random
 from qwen3_tts_export.trace import trace
 from qwen3_tts_export.weight_file import write_graph
@@ -150,13 +151,14 @@ def graphs(
     @functools.cache
     def write(name: str) -> dict[str, Path]:
         checkpoint, into = Checkpoint.open(folder(name)), tmp_path_factory.mktemp(name)
+        int8 = find_precision("int8", "ort")
         config = checkpoint.config
         found = [codec_encoder_graph(config.codec_encoder, checkpoint.codec)]
         if config.speaker_encoder is not None:
             found.append(speaker_encoder_graph(config.speaker_encoder, checkpoint.talker))
         for graph in found:
             path = into / f"{graph.name}.onnx"
-            write_graph(trace(graph, "ort"), graph.weights, "int8", path, lambda _: None)
+            write_graph(trace(graph, "ort"), graph.weights, int8, path, lambda _: None)
         return {graph.name: into / f"{graph.name}.onnx" for graph in found}
 
     return write

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from qwen3_tts_export.modules.casting import cast, wide
+
 
 def in_full(
     query: Tensor,
@@ -22,10 +24,12 @@ def in_full(
     """Rotate query and key, write key and value into the cache, attend causally over it.
 
     Args:
-        query: (batch, rows, heads * head_dim), per-head normalised, not yet rotated.
+        query: (batch, rows, heads * head_dim), per-head normalised, not yet rotated. Its type, and
+            that of the key, is the one they are rotated in.
         key: (batch, rows, kv_heads * head_dim), likewise.
         value: (batch, rows, kv_heads * head_dim).
-        past_key: (batch, kv_heads, capacity, head_dim), rotated keys.
+        past_key: (batch, kv_heads, capacity, head_dim), rotated keys, in the type that all but
+            the rotation and the softmax is computed in. The softmax is in float32.
         past_value: (batch, kv_heads, capacity, head_dim).
         last: int64 (batch,), the position of each batch row's last row here.
         cos: (max_positions, head_dim / 2).
@@ -49,7 +53,7 @@ def in_full(
         low, high = x.chunk(2, dim=-1)
         return torch.cat((low * c - high * s, high * c + low * s), dim=-1)
 
-    q, k = rotated(query), rotated(key)
+    q, k = cast(rotated(query), past_key), cast(rotated(key), past_key)
     v = value.reshape(batch, rows, kv_heads, head_dim).transpose(1, 2)
     slot = at[:, None, :, None].expand(batch, kv_heads, rows, head_dim)
     present_key = past_key.scatter(2, slot, k)
@@ -60,7 +64,7 @@ def in_full(
     scores = (grouped @ present_key.transpose(2, 3)) * head_dim**-0.5
     scores = scores.reshape(batch, -1, rows, capacity)
     visible = torch.arange(capacity, device=at.device) <= at[:, None, :, None]
-    weights = scores.masked_fill(~visible, float("-inf")).float().softmax(dim=-1).to(q.dtype)
+    weights = cast(wide(scores).masked_fill(~visible, float("-inf")).softmax(dim=-1), q)
     attended = weights.reshape(batch, kv_heads, -1, capacity) @ present_value
     attended = attended.reshape(batch, -1, rows, head_dim).transpose(1, 2)
     return attended.reshape(batch, rows, -1), present_key, present_value
@@ -80,7 +84,8 @@ def _shapes(
     cos: Tensor,
     sin: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.empty_like(query), torch.empty_like(past_key), torch.empty_like(past_value)
+    attended = torch.empty_like(query, dtype=past_key.dtype)
+    return attended, torch.empty_like(past_key), torch.empty_like(past_value)
 
 
 def rotary_angles(position: Tensor, theta: float, head_dim: int) -> Tensor:

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qwen3_tts_export.config import TalkerConfig, TransformerConfig
+from qwen3_tts_export.modules.casting import wide
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,
+    Table,
     Trunk,
     Weights,
     copied,
@@ -41,22 +43,21 @@ class CodePredictor(nn.Module):
             Linear(config.hidden_size, config.vocab_size) for _ in range(self.codebooks - 1)
         )
         self.embeddings = nn.ModuleList(
-            nn.Embedding(config.vocab_size, talker.hidden_size) for _ in range(self.codebooks - 1)
+            Table(config.vocab_size, talker.hidden_size) for _ in range(self.codebooks - 1)
         )
         self.project: Linear | None = None
         if is_projected(config, talker):
             self.project = Linear(talker.hidden_size, config.hidden_size, bias=True)
-            self.first_input = nn.Embedding(talker.vocab_size, config.hidden_size)
+            self.first_input = Table(talker.vocab_size, config.hidden_size)
             self.inputs = nn.ModuleList(
-                nn.Embedding(config.vocab_size, config.hidden_size)
-                for _ in range(self.codebooks - 2)
+                Table(config.vocab_size, config.hidden_size) for _ in range(self.codebooks - 2)
             )
 
     def forward(
         self,
         hidden: Tensor,
         code: Tensor,
-        embedding: nn.Embedding,
+        embedding: Table,
         choose: Callable[[Tensor, int], Tensor],
     ) -> tuple[Tensor, Tensor]:
         """Complete a frame.
@@ -74,11 +75,11 @@ class CodePredictor(nn.Module):
         codes, total = [code], embedding(code)
         rows = torch.cat((self._projected(hidden), self._first(embedding, code)[:, None]), dim=1)
         position = torch.zeros_like(code)
-        zeros = hidden.new_zeros(hidden.shape[0], *self.cache_shape)
+        zeros = position[:, None, None, None].to(self.trunk.dtype).expand(-1, *self.cache_shape)
         cache: Cache = [(zeros, zeros) for _ in self.trunk.layers]
         for g, (head, table) in enumerate(zip(self.heads, self.embeddings, strict=True)):
-            out, cache = self.trunk(rows, position, cache)
             position = position + rows.shape[1]
+            out, cache = self.trunk(rows, position - 1, cache)
             code = choose(head(out[:, -1]), g + 1)
             codes.append(code)
             total = total + table(code)
@@ -87,9 +88,9 @@ class CodePredictor(nn.Module):
         return torch.stack(codes, dim=1), total[:, None]
 
     def _projected(self, hidden: Tensor) -> Tensor:
-        return hidden if self.project is None else self.project(hidden)
+        return hidden if self.project is None else wide(self.project(hidden))
 
-    def _first(self, embedding: nn.Embedding, code: Tensor) -> Tensor:
+    def _first(self, embedding: Table, code: Tensor) -> Tensor:
         row: Tensor = embedding(code) if self.project is None else self.first_input(code)
         return row
 

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from qwen3_tts_export.config import CodecDecoderConfig
 from qwen3_tts_export.modules.attention import rotary_angles, rotated
-from qwen3_tts_export.modules.layers import Linear, RMSNorm
+from qwen3_tts_export.modules.casting import cast, wide
+from qwen3_tts_export.modules.layers import Linear, RMSNorm, Table
 
 
 class State:
@@ -42,6 +43,7 @@ class CausalConv(nn.Conv1d):
 
     def forward(self, x: Tensor, state: State) -> Tensor:  # type: ignore[override]
         """(batch, in, time) -> (batch, out, time)."""
+        x = cast(x, self.weight)
         if self.kernel_size[0] > 1:
             x = state.extend(x, axis=2)
         return super().forward(x)
@@ -55,7 +57,7 @@ class CausalUpsample(nn.ConvTranspose1d):
 
     def forward(self, x: Tensor, state: State) -> Tensor:  # type: ignore[override]
         """(batch, in, time) -> (batch, out, stride * time)."""
-        stride, time = self.stride[0], x.shape[2]
+        x, stride, time = cast(x, self.weight), self.stride[0], x.shape[2]
         if self.kernel_size[0] == stride:
             return super().forward(x)
         return super().forward(state.extend(x, axis=2)).narrow(2, stride, stride * time)
@@ -74,6 +76,7 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, time), shape kept."""
+        x = cast(x, self.a)
         return x + (x * self.a).sin().square() * self.b
 
 
@@ -100,14 +103,14 @@ class WindowedLayer(nn.Module):
         """X (batch, time, hidden), angles (batch, time, head_dim / 2), hidden from `_hidden`."""
         qkv = self.qkv(self.input_norm(x)).unflatten(-1, (3, self.heads, self.head_dim))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key = rotated(query, angles), rotated(key, angles)
+        query, key = (cast(rotated(wide(part), angles), value) for part in (query, key))
         keys, values = state.extend(key, axis=2), state.extend(value, axis=2)
-        scores = (query @ keys.transpose(2, 3)) * self.head_dim**-0.5
-        weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
+        scores = wide(query @ keys.transpose(2, 3)) * self.head_dim**-0.5
+        weights = cast(scores.masked_fill(hidden, float("-inf")).softmax(dim=-1), values)
         attended = (weights @ values).transpose(1, 2).flatten(2)
-        x = x + self.output(attended) * self.attention_scale
+        x = x + wide(self.output(attended) * self.attention_scale)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up) * self.mlp_scale
+        return x + wide(self.down(F.silu(gate) * up) * self.mlp_scale)
 
 
 class ConvNeXt(nn.Module):
@@ -126,7 +129,7 @@ class ConvNeXt(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         """(batch, channels, time), shape kept."""
-        y = self.norm(self.depthwise(x, state).transpose(1, 2))
+        y = self.norm(wide(self.depthwise(x, state).transpose(1, 2)))
         y = self.narrow(F.gelu(self.widen(y))) * self.scale
         return x + y.transpose(1, 2)
 
@@ -179,7 +182,7 @@ class CodecDecoder(nn.Module):
         super().__init__()
         self.config = config
         book_dim = config.codebook_dim // 2
-        self.books = nn.Embedding(config.num_codebooks * config.codebook_size, book_dim)
+        self.books = Table(config.num_codebooks * config.codebook_size, book_dim)
         self.semantic = Linear(book_dim, config.codebook_dim)
         self.acoustic = Linear(book_dim, config.codebook_dim)
         self.pre_conv = CausalConv(config.codebook_dim, config.latent_dim, 3)
@@ -211,7 +214,7 @@ class CodecDecoder(nn.Module):
             past: the carried state, as `state_shapes` lists it.
 
         Returns:
-            Samples (batch, samples_per_frame * frames) in [-1, 1], and the next state.
+            Samples float32 (batch, samples_per_frame * frames) in [-1, 1], and the next state.
         """
         state = State(past)
         first = torch.arange(self.config.num_codebooks) * self.config.codebook_size
@@ -225,7 +228,7 @@ class CodecDecoder(nn.Module):
         for block in self.blocks:
             x = block(x, state)
         x = self.last(self.snake(x), state)
-        return x.squeeze(1).clamp(-1, 1), state.present
+        return wide(x.squeeze(1)).clamp(-1, 1), state.present
 
     def _transformer(self, x: Tensor, position: Tensor, state: State) -> Tensor:
         frames, before = x.shape[1], self.config.sliding_window - 1
@@ -234,7 +237,7 @@ class CodecDecoder(nn.Module):
         key_at = position[:, None] + torch.arange(-before, frames)
         distance = at[:, :, None] - key_at[:, None, :]
         hidden = (distance < 0) | (distance > before) | (key_at < 0)[:, None, :]
-        x = self.input(x)
+        x = wide(self.input(x))
         for layer in self.layers:
             x = layer(x, angles, hidden[:, None], state)
         return self.output(self.norm(x))

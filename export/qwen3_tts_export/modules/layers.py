@@ -2,6 +2,10 @@
 
 Weights lie as the graphs want them, (in, out), with query, key and value fused in one matrix and
 gate and up in another. `layer_weights` says which official tensors each is made of.
+
+What has weights computes in their type: it casts what comes in and hands out what it made. So the
+types of the weights, which `precision.py` gives, are the types of a graph; the residual stream and
+whatever else is a row to be added to is float32.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +16,7 @@ from torch.nn import functional as F
 
 from qwen3_tts_export.config import TransformerConfig
 from qwen3_tts_export.modules.attention import attention, rotary_angles
+from qwen3_tts_export.modules.casting import cast, wide
 
 # (key, value) of one layer, each (batch, kv_heads, capacity, head_dim)
 Cache = list[tuple[Tensor, Tensor]]
@@ -29,12 +34,12 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        y = x @ self.weight
+        y = cast(x, self.weight) @ self.weight
         return y if self.bias is None else y + self.bias
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square norm over the last axis, variance in float32.
+    """Root-mean-square norm over the last axis.
 
     Source: Qwen3TTSRMSNorm in qwen_tts/core/models/modeling_qwen3_tts.py.
     """
@@ -46,7 +51,15 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., size) -> (..., size)."""
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return F.rms_norm(cast(x, self.weight), self.weight.shape, self.weight, self.eps)
+
+
+class Table(nn.Embedding):
+    """Rows by number."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Integers (...) -> float32 (..., width), whatever the table is stored in."""
+        return wide(super().forward(codes))
 
 
 class Layer(nn.Module):
@@ -76,16 +89,16 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, past: tuple[Tensor, Tensor], last: Tensor, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Rows (batch, rows, hidden) that end at position `last` -> the same shape, new cache."""
+        """Rows float32 (batch, rows, hidden) that end at position `last` -> the same, new cache."""
         query, key, value = self.qkv(self.input_norm(x)).split(self.widths, dim=-1)
         query = self.q_norm(query.unflatten(-1, (-1, self.head_dim))).flatten(-2)
         key = self.k_norm(key.unflatten(-1, (-1, self.head_dim))).flatten(-2)
         attended, present_key, present_value = attention(
             query, key, value, past[0], past[1], last, cos, sin
         )
-        x = x + self.output(attended)
-        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up), (present_key, present_value)
+        x = x + wide(self.output(attended))
+        gate, up = cast(self.gate_up(self.mlp_norm(x)), self.down.weight).chunk(2, dim=-1)
+        return x + wide(self.down(F.silu(gate) * up)), (present_key, present_value)
 
 
 class Trunk(nn.Module):
@@ -98,10 +111,19 @@ class Trunk(nn.Module):
         self.cos = nn.Parameter(torch.empty(max_positions, config.head_dim // 2))
         self.sin = nn.Parameter(torch.empty(max_positions, config.head_dim // 2))
 
-    def forward(self, x: Tensor, position: Tensor, past: Cache) -> tuple[Tensor, Cache]:
-        """Rows (batch, rows, hidden) -> normalised hidden states of the same shape, new caches."""
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the KV cache."""
+        first = self.layers[0]
+        assert isinstance(first, Layer)
+        return first.qkv.weight.dtype
+
+    def forward(self, x: Tensor, last: Tensor, past: Cache) -> tuple[Tensor, Cache]:
+        """Rows float32 (batch, rows, hidden) that end at position `last` -> the same, new caches.
+
+        The hidden states that come out are normalised.
+        """
         present: Cache = []
-        last = position + x.shape[1] - 1
         for layer, layer_past in zip(self.layers, past, strict=True):
             x, layer_present = layer(x, layer_past, last, self.cos, self.sin)
             present.append(layer_present)

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from qwen3_tts_export.config import CheckpointConfig, TalkerConfig, TransformerConfig
+from qwen3_tts_export.modules.casting import wide
 from qwen3_tts_export.modules.code_predictor import PROJECTION, is_projected
 from qwen3_tts_export.modules.layers import (
     Linear,
+    Table,
     Trunk,
     Weights,
     copied,
@@ -34,9 +36,7 @@ class StackedPredictor(nn.Module):
         others = talker.num_codebooks - 1
         self.trunk = Trunk(config, talker.num_codebooks)
         self.heads = nn.Parameter(torch.empty(others, config.hidden_size, config.vocab_size))
-        self.embedding = nn.Embedding(
-            talker.vocab_size + others * config.vocab_size, talker.hidden_size
-        )
+        self.embedding = Table(talker.vocab_size + others * config.vocab_size, talker.hidden_size)
         self.project: Linear | None = None
         if is_projected(config, talker):
             self.project = Linear(talker.hidden_size, config.hidden_size, bias=True)
@@ -92,7 +92,7 @@ class PredictorStep(nn.Module):
         begins, before = step == 0, (step - 1).clamp(min=0)
         row = torch.where(begins, hidden, self._embedded(codes.index_select(1, before), before))
         if self.predictor.project is not None:
-            row = self.predictor.project(row)
+            row = wide(self.predictor.project(row))
         out, present = self.predictor.trunk(row, step.expand_as(code), cache)
         scores = (out @ self.predictor.heads.index_select(0, before).squeeze(0)).squeeze(1)
         draw = draws.index_select(1, step).squeeze(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -9,6 +10,7 @@ from qwen3_tts_export.config import TalkerConfig
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,
+    Table,
     Trunk,
     Weights,
     copied,
@@ -27,7 +29,7 @@ class Talker(nn.Module):
     def __init__(self, config: TalkerConfig, max_positions: int) -> None:
         super().__init__()
         self.trunk = Trunk(config, max_positions)
-        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embedding = Table(config.vocab_size, config.hidden_size)
         self.head = Linear(config.hidden_size, config.vocab_size)
 
     def forward(
@@ -46,9 +48,11 @@ class Talker(nn.Module):
             Logits (batch, vocab) and normalised hidden state (batch, 1, hidden) of the last valid
             row, and the caches.
         """
-        hidden, present = self.trunk(rows, position, past)
-        last = (length - 1)[:, None, None].expand(-1, 1, hidden.shape[-1])
-        hidden = hidden.gather(1, last)
+        # Counted: the size of an axis is a number on the host, and would draw positions there.
+        count = torch.ones_like(rows[..., 0], dtype=torch.int64).sum(dim=1)
+        hidden, present = self.trunk(rows, position + count - 1, past)
+        valid = (length - 1)[:, None, None].expand(-1, 1, hidden.shape[-1])
+        hidden = hidden.gather(1, valid)
         return self.head(hidden).squeeze(1), hidden, present
 
 
