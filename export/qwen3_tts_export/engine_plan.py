@@ -136,7 +136,7 @@ def check_tensors(network: Any, spec: GraphSpec) -> None:
         "output": [network.get_output(index) for index in range(network.num_outputs)],
     }
     for kind, expected in declared.items():
-        found = {tensor.name: DTYPES[tensor.dtype.name] for tensor in tensors[kind]}
+        found = {tensor.name: DTYPES.get(tensor.dtype.name) for tensor in tensors[kind]}
         for name in sorted(found.keys() | expected.keys()):
             if found.get(name) != expected.get(name):
                 raise BundleError(

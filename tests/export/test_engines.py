@@ -1,4 +1,4 @@
-"""Engines, built by the real TensorRT-RTX: it builds for GPUs that are not there."""
+"""Building engines, by the real TensorRT-RTX: it builds for GPUs that are not there."""
 
 import os
 import signal

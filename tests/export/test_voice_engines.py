@@ -1,0 +1,101 @@
+"""Every graph that speaks is built, on every run: what TensorRT refuses in one shows here."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qwen3_tts_edge.backends.tensorrt_library import make_logger
+from qwen3_tts_edge.engine_key import FOLDER, Engines
+from qwen3_tts_edge.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
+from qwen3_tts_export.bundle import write_bundle
+from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.engine_plan import read_graph
+from qwen3_tts_export.engines import build_engines
+from qwen3_tts_export.random_checkpoint import random_from_spec
+
+trt = pytest.importorskip("tensorrt_rtx")
+
+GRAPHS = {TALKER_STEP, PREDICTOR_STEP, CODEC_DECODER}
+KERNELS = 30e6
+"""Of a plan for four capabilities, what is not weights: less than this many bytes."""
+Built = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def built(made_once: Callable[..., Path], bundle_in: Callable[..., Path]) -> Built:
+    """Return a function that gives the bundled voice in a precision, with engines for RTX."""
+
+    def make(precision: str) -> Path:
+        exported = bundle_in("edge-voice", "trt", precision)
+
+        def build(folder: Path) -> None:
+            part = folder.with_name(f"{folder.name}.part")
+            shutil.copytree(exported, part)
+            build_engines(part, "rtx")
+            part.rename(folder)
+
+        return made_once(f"edge-voice-{precision}-trt-engines", build)
+
+    return make
+
+
+def read_engines(bundle: Path) -> Engines:
+    [folder] = (bundle / FOLDER).iterdir()
+    engines = Engines.load(folder)
+    engines.check(folder)
+    return engines
+
+
+def weights(bundle: Path, graph: str) -> int:
+    return (bundle / f"{graph}.data").stat().st_size
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_every_graph_that_speaks_is_built(built: Built, precision: str) -> None:
+    bundle = built(precision)
+    plans = read_engines(bundle).plans
+    assert plans.keys() == GRAPHS
+    for name, plan in plans.items():
+        assert 0.9 * weights(bundle, name) < plan.size < weights(bundle, name) + KERNELS, name
+
+
+@pytest.mark.parametrize("name", [TALKER_STEP, PREDICTOR_STEP])
+def test_int8_stays_int8(built: Built, name: str) -> None:
+    """A plan is smaller by about as much as the weights are."""
+    bundles = built("fp16"), built("int8")
+    half, rounded = (weights(bundle, name) for bundle in bundles)
+    half_plan, rounded_plan = (read_engines(bundle).plans[name].size for bundle in bundles)
+    assert half_plan - rounded_plan > 0.7 * (half - rounded) > 0
+
+
+@pytest.mark.parametrize("name", [TALKER_STEP, PREDICTOR_STEP])
+def test_the_kv_cache_is_updated_in_place(built: Built, name: str) -> None:
+    bundle = built("int8")
+    spec = Manifest.load(bundle).graphs[name]
+    logger = make_logger(trt, [])
+    builder = trt.Builder(logger)
+    axes = read_engines(bundle).axes
+    network, _parser = read_graph(trt, builder, logger, bundle / spec.file, axes)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    updates = {
+        layer.get_output(0).name: layer.get_input(0).name
+        for layer in layers
+        if layer.type == trt.LayerType.KV_CACHE_UPDATE
+    }
+    caches = {s.present: s.past.name for s in spec.states if "key_values" in s.past.name}
+    assert updates == caches != {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_the_06b_is_built(tmp_path: Path, precision: str) -> None:
+    """In full size weights are nearly all of a plan, and it holds them once."""
+    checkpoint = random_from_spec("0.6b-customvoice", tmp_path / "checkpoint", 0)
+    bundle = tmp_path / "bundle"
+    write_bundle(Checkpoint.open(checkpoint), bundle, precision=precision, flavour="trt")
+    build_engines(bundle, "rtx")
+    for name, plan in read_engines(bundle).plans.items():
+        there = weights(bundle, name)
+        assert 0.9 * there < plan.size < 1.1 * there + KERNELS, name
