@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from qwen3_tts_edge.backends import FLAVOURS, open_backend
+from qwen3_tts_edge.backends import FLAVOURS, automatic, open_backend
 from qwen3_tts_edge.backends.cuda_driver import Cuda
 from qwen3_tts_edge.backends.ort_install import TEGRA, Lack, is_jetson, onnxruntime
 from qwen3_tts_edge.bandwidth import cpu_bandwidth, gpu_bandwidth
@@ -78,7 +78,7 @@ def examine(
         for check in backends
         if manifest.flavour in FLAVOURS[check.name]
     ]
-    checks.append(_speaks(fitting))
+    checks.append(_speaks(manifest.flavour, fitting))
     working = {check.name for check in fitting if check.ok}
     devices: dict[str, Callable[[int], float]] = {}
     if _ON_THE_CPU in working:
@@ -158,14 +158,16 @@ def _with_engines(check: Check, folder: Path, manifest: Manifest) -> Check:
     return check
 
 
-def _speaks(fitting: list[Check]) -> Check:
+def _speaks(flavour: str, fitting: list[Check]) -> Check:
     """Whether one of the backends for the bundle's flavour works; if not, the way to the best."""
     working = [check.name for check in fitting if check.ok]
-    if working:
+    if not working:
+        reasons = "; ".join(f"{check.name}: {check.found}" for check in fitting)
+        fix = next((check.fix for check in fitting if check.fix), _EXPORT)
+        return Check(_SPEAKS, False, reasons or f"no backend runs the flavour {flavour}", fix)
+    if automatic(flavour) in working:
         return Check(_SPEAKS, True, f"with {' and '.join(working)}")
-    reasons = "; ".join(f"{check.name}: {check.found}" for check in fitting)
-    fix = next((check.fix for check in fitting if check.fix), _EXPORT)
-    return Check(_SPEAKS, False, reasons or "no backend of this version knows its flavour", fix)
+    return Check(_SPEAKS, True, f"only with --backend {working[0]}")
 
 
 def _failed(name: str, error: Exception) -> Check:

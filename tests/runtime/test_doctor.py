@@ -118,7 +118,7 @@ def test_a_gpu_without_cudnn(
         "loaded",
         "run: pip install 'qwen3-tts-edge[gpu]'",
     )
-    assert named(found, "speaks").found == "with ort-cpu"
+    assert named(found, "speaks") == Check("speaks", True, "only with --backend ort-cpu")
     assert set(found.rooflines) == {"CPU"}
 
 
@@ -148,6 +148,12 @@ def test_an_engine_bundle_without_a_gpu(voice_bundle: Path, tmp_path: Path, flav
         "tensorrt: needs an NVIDIA GPU; tensorrt-rtx: needs an NVIDIA GPU",
         "export the checkpoint for this machine: qwen3-tts-export bundle CHECKPOINT -o DIR",
     )
+
+
+def test_a_flavour_of_the_future(voice_bundle: Path, tmp_path: Path) -> None:
+    found = examine(of_flavour(voice_bundle, tmp_path / "bundle", "future"))
+    assert not found.speaks
+    assert named(found, "speaks").found == "no backend runs the flavour future"
 
 
 def test_engines_for_another_gpu(

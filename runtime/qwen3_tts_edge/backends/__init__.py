@@ -126,19 +126,13 @@ def open_backend(
     """
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
-    fitting = [backend for backend, flavours in FLAVOURS.items() if flavour in flavours]
-    if not fitting:
-        raise BackendError(
-            f"no backend of this version runs bundles of the flavour {flavour!r}; update, or "
-            "export the checkpoint again"
-        )
+    best = automatic(flavour)
     if name == "auto":
-        name = next(filter(_may_be_there, fitting), fitting[0])
-    elif name not in fitting:
+        name = best
+    elif flavour not in FLAVOURS[name]:
         raise BackendError(
             f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}; use "
-            f"the backend {' or '.join(fitting)}, or export the checkpoint with --flavour "
-            f"{FLAVOURS[name][0]}"
+            f"the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}"
         )
     if name == "ort-cuda":
         from qwen3_tts_edge.backends.ort_cuda import OrtCudaBackend
@@ -151,6 +145,21 @@ def open_backend(
     from qwen3_tts_edge.backends.ort import OrtBackend
 
     return OrtBackend(threads=threads)
+
+
+def automatic(flavour: str) -> str:
+    """The backend that `auto` is for bundles of a flavour.
+
+    Raises:
+        BackendError: None runs them.
+    """
+    fitting = [backend for backend, flavours in FLAVOURS.items() if flavour in flavours]
+    if not fitting:
+        raise BackendError(
+            f"no backend of this version runs bundles of the flavour {flavour!r}; update, or "
+            "export the checkpoint again"
+        )
+    return next(filter(_may_be_there, fitting), fitting[0])
 
 
 def _may_be_there(backend: str) -> bool:
