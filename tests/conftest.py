@@ -162,6 +162,36 @@ def exact_voice_bundle(made_once: MadeOnce, one_thread: None) -> Path:
 
 
 @pytest.fixture(scope="session")
+def bundle_in(
+    request: pytest.FixtureRequest, tiny_checkpoint: TinyCheckpoint, made_once: MadeOnce
+) -> Callable[..., Path]:
+    """Return a function that gives a bundle by checkpoint, flavour and precision.
+
+    `bundle_in("edge-voice", "trt")`, `bundle_in("same", "compat", "int8")`: the bundled voice, or
+    the tiny custom_voice checkpoint with that predictor.
+    """
+    request.getfixturevalue("one_thread")
+    from qwen3_tts_export.bundle import write_bundle
+    from qwen3_tts_export.checkpoint import Checkpoint
+
+    def make(name: str, flavour: str, precision: str = "fp32") -> Path:
+        voiced = name == "edge-voice"
+        if (flavour, precision) == ("ort", "fp32"):
+            if voiced:
+                return request.getfixturevalue("exact_voice_bundle")
+            return request.getfixturevalue("tiny_bundle")("custom_voice", name)
+        checkpoint = Checkpoint.open(
+            EDGE_VOICE if voiced else tiny_checkpoint("custom_voice", name)
+        )
+        return made_once(
+            f"{name}-{precision}-{flavour}",
+            lambda folder: write_bundle(checkpoint, folder, precision=precision, flavour=flavour),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def judge(one_thread: None) -> Callable[[Path], Any]:
     """Return a function that opens a checkpoint folder in the official package, once a session."""
     from oracle import load_official

@@ -123,19 +123,18 @@ class _Sample(nn.Module):
         return sample(scores, draw, temperature, top_k, top_p), [past[0] + draw]
 
 
-@pytest.fixture(scope="module")
-def lowered() -> Sampler:
-    """The operation alone, traced as it is in the frame graph, for any vocabulary."""
+def sampling_graph(vocabulary: int | str) -> Graph:
+    """The operation alone; a vocabulary with a name may be of any size."""
 
-    def spec(name: str, dtype: str, *shape: str) -> TensorSpec:
+    def spec(name: str, dtype: str, *shape: int | str) -> TensorSpec:
         return TensorSpec(name=name, dtype=dtype, shape=shape)
 
-    graph = Graph(
+    return Graph(
         name="sample",
         network=_Sample,
         weights={},
         inputs=(
-            spec("scores", "float32", "batch", "frames"),
+            spec("scores", "float32", "batch", vocabulary),
             spec("draw", "float32", "batch"),
             spec("temperature", "float32", "batch"),
             spec("top_k", "int64", "batch"),
@@ -145,7 +144,12 @@ def lowered() -> Sampler:
         # `trace` cannot do without a state.
         states=(StateSpec(past=spec("past", "float32", "batch"), present="present"),),
     )
-    model = ir.to_proto(trace(graph, "ort"))
+
+
+@pytest.fixture(scope="module")
+def lowered() -> Sampler:
+    """The operation alone, traced as it is in the frame graph, for any vocabulary."""
+    model = ir.to_proto(trace(sampling_graph("frames"), "ort"))
     onnx.checker.check_model(model, full_check=True)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
