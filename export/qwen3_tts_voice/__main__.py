@@ -246,7 +246,9 @@ def curves(work: Path) -> None:
     """Draw the losses: `talker.png`, `decoder.png` and `encoder.png`."""
     from qwen3_tts_voice import curves as stage
 
-    stage.draw(work / "talker.csv", work / "talker.png", ["code0", "rest", "sound", "look"])
+    stage.draw(
+        work / "talker.csv", work / "talker.png", ["code0", "said", "rest", "next", "look", "right"]
+    )
     stage.draw(work / "decoder.csv", work / "decoder.png", ["spectrum", "mel"])
     stage.draw(work / "encoder.csv", work / "encoder.png", ["loss", "right"])
 

@@ -52,7 +52,7 @@ class Recipe:
     crops: int = 3
     frames: int = 16
     starts: float = 0.25
-    guessed: float = 0.15
+    guessed: float = 0.4
     shards: int = 12
     rate: float = 5e-4
     seed: int = 0

@@ -18,12 +18,12 @@ import torch
 import torch.nn.functional as F
 
 from qwen3_tts_voice import talker_data as data
-from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
-from qwen3_tts_voice.talker_model import END, Talker
+from qwen3_tts_voice.codes import Quantiser
+from qwen3_tts_voice.talker_model import END, FOLLOWING, Talker
 
 HELD = 192
 WATCHED_LAYER, WATCHED_HEADS = 1, 2
-LOSSES = ("code0", "said", "rest", "sound", "look", "right")
+LOSSES = ("code0", "said", "rest", "next", "look", "right")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +60,10 @@ class Recipe:
 class Losses(torch.nn.Module):
     """All losses of one batch. What is said weighs more than how it sounds."""
 
-    def __init__(self, quantiser: Quantiser, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        acoustic = quantiser.acoustic
-        scale = acoustic.var(1).sum(0).sqrt().clamp(min=0.5)
-        self.sounds = (acoustic / scale).reshape(-1, ACOUSTIC)
-        self.importance = (scale / scale.max()).sqrt()
-        self.weight = torch.tensor([2, 2, 2, 2, 1.5, *[1.0] * 4, *[0.6] * 4, 0.3, 0.3])
-        self.offsets = torch.arange(BOOKS) * CODES
+        self.weight = torch.tensor([2, 2, 2, 4, 1.5, *[1.0] * 4, *[0.6] * 4, 0.3, 0.3])
 
     def forward(self, talker: Talker, rows: data.Batch) -> dict[str, torch.Tensor]:
         """The losses, by name: `said` is of codebooks 1 to 5, `right` how often 0 was guessed."""
@@ -93,12 +88,11 @@ class Losses(torch.nn.Module):
         code0 = F.cross_entropy(logits, label)
         speaks = label != END
         spoken, following = hidden[asked][speaks], rows.codes.roll(-1, 1)[asked][speaks]
-        target = F.embedding_bag(following + self.offsets, self.sounds, mode="sum")
         few = torch.arange(len(spoken))
         if training:
             few = torch.randperm(len(spoken))[: int(len(spoken) * recipe.predicted)]
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            sound = (talker.sound(spoken).float() - target) ** 2
+            guessed = talker.next_phone(spoken).float()
             rest = talker.predict(spoken[few], following[few])
         known = rows.look.sum(-1) > 0
         mass = (attention[:, :WATCHED_HEADS].float() * rows.look[:, None]).sum(-1)
@@ -107,7 +101,7 @@ class Losses(torch.nn.Module):
             "code0": code0,
             "said": rest[:5].mean(),
             "rest": (rest.mean(1) * self.weight).sum() / self.weight.sum(),
-            "sound": (sound * self.importance).mean(),
+            "next": F.cross_entropy(guessed, following[:, FOLLOWING]),
             "look": look,
             "right": (logits.argmax(-1) == label).float().mean(),
         }
@@ -121,7 +115,7 @@ class Training:
         quantiser = Quantiser.load(work / "codebooks.npz")
         self.talker = Talker(quantiser, recipe.seed)
         self.average = {k: v.detach().clone() for k, v in self.talker.state_dict().items()}
-        self.losses = Losses(quantiser, recipe)
+        self.losses = Losses(recipe)
         self.text_ids = data.TextIds(tokenizer)
         self.shards: dict[str, list[data.Utterance]] = {}
         matrices = [
@@ -216,7 +210,7 @@ class Training:
             for group in optimiser.param_groups:
                 group["lr"] = rate * scale
         losses = self.losses(self.talker, rows)
-        total = losses["code0"] + 2.5 * losses["rest"] + losses["sound"] + 0.2 * losses["look"]
+        total = losses["code0"] + 2.5 * losses["rest"] + losses["next"] + 0.2 * losses["look"]
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         total.backward()

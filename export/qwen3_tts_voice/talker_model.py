@@ -18,6 +18,9 @@ from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
 _NAMES = ("pad", "bos", "eos", "think", "nothink", "think_bos", "think_eos", "english")
 CONTROL = {name: CODES + number for number, name in enumerate(_NAMES)}
 SPEAKER_CODES = {"heart": CODES + 16, "low": CODES + 17}
+PHONES = 64
+FOLLOWING = 4
+"""The codebook that names the phoneme after a frame, and more than the phonemes there are."""
 END = CODES
 """End of speech among the trained outputs: the codes, then this."""
 
@@ -195,8 +198,8 @@ class Talker(nn.Module):
         self.predictor = Transformer(PREDICTOR)
         self.heads = nn.Parameter(torch.empty(BOOKS - 1, CODES, inner))
         self.narrow = nn.Linear(hidden, inner)
-        self.sound = nn.Linear(hidden, ACOUSTIC)
-        """Training only: guess the frame's acoustic vector."""
+        self.next_phone = nn.Linear(hidden, PHONES)
+        """Training only: guess the phoneme after the frame, which has to be read from the text."""
         self._start(quantiser, torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
