@@ -8,6 +8,7 @@ addresses that the host cannot read.
 
 import enum
 import sys
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,6 +82,7 @@ class FakeGpu:
         self.order: list[str] = []
         self.fails: dict[str, CudaError] = {}
         self._memory: dict[int, np.ndarray] = {}
+        self._starts: list[int] = []
         self._device_end = _DEVICE
         self._streams: dict[int, Stream] = {}
         self._events: dict[int, tuple[int, int] | None] = {}
@@ -91,10 +93,13 @@ class FakeGpu:
 
     def view(self, address: int, nbytes: int) -> np.ndarray:
         """The bytes at an address, which must lie in one allocation."""
-        for start, content in self._memory.items():
-            if start <= address and address + nbytes <= start + content.size:
-                return content[address - start : address - start + nbytes]
-        raise AssertionError(f"{nbytes} bytes at {address:#x} are nobody's")
+        starts = self._starts
+        start = starts[bisect_right(starts, address) - 1] if starts else 0
+        content = self._memory.get(start)
+        found = None if content is None else content[address - start : address - start + nbytes]
+        assert found is not None, f"nothing is at {address:#x}"
+        assert found.size == nbytes, f"{nbytes} bytes at {address:#x} are not one's own"
+        return found
 
     def is_device(self, address: int) -> bool:
         return address >= _DEVICE
@@ -150,7 +155,7 @@ class FakeGpu:
         assert size > 0
         address = self._device_end
         self._device_end += -(-size // _GAP) * _GAP + _GAP
-        self._memory[address] = np.full(size, GARBAGE, np.uint8)
+        self._take(address, np.full(size, GARBAGE, np.uint8))
         return OK, address
 
     def cudaFree(self, devPtr):
@@ -162,7 +167,7 @@ class FakeGpu:
         if failed:
             return failed
         content = np.full(size, GARBAGE, np.uint8)
-        self._memory[content.ctypes.data] = content
+        self._take(content.ctypes.data, content)
         return OK, content.ctypes.data
 
     def cudaFreeHost(self, ptr):
@@ -259,10 +264,15 @@ class FakeGpu:
         del handles[handle]
         return self._called(name) or (OK,)
 
+    def _take(self, address: int, content: np.ndarray) -> None:
+        self._memory[address] = content
+        insort(self._starts, address)
+
     def _freed(self, name: str, address: int):
         for stream in self._streams:
             self.finish(stream)
         del self._memory[address]
+        self._starts.remove(address)
         return self._called(name, capturable=False) or (OK,)
 
 

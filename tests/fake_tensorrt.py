@@ -6,6 +6,7 @@ insist on what TensorRT insists on, and on what it only documents.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -53,6 +54,7 @@ class FakeTensorRT(ModuleType):
 
     def __init__(self, name: str, gpu: FakeGpu, computes: Mapping[str, Compute]) -> None:
         super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
         self.__version__ = VERSION
         self.gpu = gpu
         self.computes = computes

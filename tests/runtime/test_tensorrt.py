@@ -20,6 +20,8 @@ import fake_tensorrt
 import toy_frame as toy
 from fake_gpu import CudaError, FakeGpu
 from fake_tensorrt import FakeTensorRT, Plan, kv_cache, write_plan
+from qwen3_tts_edge import backends
+from qwen3_tts_edge.backends import tensorrt
 from qwen3_tts_edge.backends.cuda_driver import Cuda
 from qwen3_tts_edge.backends.engine import Engine, Library
 from qwen3_tts_edge.backends.tensorrt_frame import TensorRTFrame
@@ -344,6 +346,35 @@ def test_a_plan_of_other_tensors(world: World) -> None:
         world.loader.load(path, toy.TALKER, AXES)
     with pytest.raises(BundleError, match="the manifest differ in code; build the engines again"):
         world.engine(toy.PREDICTOR, dtypes={"code": "int32"})
+
+
+@pytest.mark.parametrize(
+    ("installed", "chosen"),
+    [
+        ({"tensorrt"}, "tensorrt"),
+        ({"tensorrt_rtx"}, "tensorrt-rtx"),
+        ({"tensorrt", "tensorrt_rtx"}, "tensorrt"),
+        (set(), "tensorrt"),
+    ],
+)
+@pytest.mark.parametrize("flavour", ["trt", "compat"])
+def test_auto_is_the_library_that_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], chosen: str, flavour: str
+) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda name: name if name in installed else None)
+    opened: list[str] = []
+    monkeypatch.setattr(tensorrt, "TensorRTBackend", lambda name, **_: opened.append(name))
+    backends.open_backend(flavour=flavour)
+    assert opened == [chosen]
+
+
+@pytest.mark.parametrize("flavour", ["trt", "compat"])
+def test_a_backend_that_does_not_run_the_bundle(flavour: str) -> None:
+    message = f"the bundle's flavour is {flavour}, ort-cpu runs .*; use the backend tensorrt or"
+    with pytest.raises(BackendError, match=message):
+        backends.open_backend("ort-cpu", flavour=flavour)
+    with pytest.raises(BackendError, match="flavour is ort, tensorrt runs trt and compat; use the"):
+        backends.open_backend("tensorrt", flavour="ort")
 
 
 @pytest.mark.parametrize(
