@@ -195,7 +195,7 @@ def test_the_steps_are_the_frame(
     slots = (SLOTS, predictor.num_kv_heads, talker.num_codebooks, predictor.head_dim)
     own = [torch.zeros(slots) for _ in range(2 * predictor.num_layers)]
     fused, spoken = [feedback, seen, *cache], [seen, *cache]
-    frame = [torch.full((SLOTS, talker.num_codebooks), -1), feedback, *own]
+    frame = [torch.full((SLOTS, talker.num_codebooks), 7), feedback, *own]
     for inputs in launches(ours):
         rows, *rest = inputs.values()
         settings = [inputs[name] for name in SETTINGS]

@@ -73,7 +73,7 @@ class PredictorStep(nn.Module):
             hidden: (batch, 1, talker hidden), the state that code 0 was sampled from.
             code: int64 (batch,), code 0.
             step: int64 (1,), 0 to codebooks - 1: the codebook whose code is written. Step 0
-                writes `code`; what state there was is not read.
+                writes `code`, and what the last frame left behind changes nothing.
             draws: (batch, codebooks) in [0, 1), one per code.
             temperature: (batch, 2), the talker's and the predictor's; likewise the next two.
             top_k: int64 (batch, 2).
