@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import numpy_helper
 
 from export import cuda_rules, tensorrt_rules
@@ -17,7 +18,7 @@ from qwen3_tts_edge.manifest import (
     TALKER_STEP,
     Manifest,
 )
-from qwen3_tts_export import cli, quantize
+from qwen3_tts_export import bundle, cli, quantize
 from qwen3_tts_export.bundle import write_bundle
 from qwen3_tts_export.checkpoint import Checkpoint
 from qwen3_tts_export.flavours import FLAVOURS
@@ -35,6 +36,25 @@ def load(folder: Path, name: str) -> onnx.ModelProto:
 
 def test_the_flavours_of_the_command_line_are_those_there_are() -> None:
     assert list(cli.FLAVOURS) == list(FLAVOURS)
+
+
+def test_the_command_line_hands_the_flavour_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {}
+
+    def write(_: Checkpoint, folder: Path, **options: object) -> Path:
+        asked.update(options)
+        folder.mkdir()
+        return folder
+
+    monkeypatch.setattr(bundle, "write_bundle", write)
+    arguments = ["bundle", str(EDGE_VOICE), "-o", str(tmp_path / "out")]
+    for options, flavour in (([], "ort"), (["--flavour", "compat"], "compat")):
+        done = CliRunner().invoke(cli.commands, [*arguments, *options])
+        assert done.exit_code == 0
+        assert asked["flavour"] == flavour
+        (tmp_path / "out").rmdir()
 
 
 def test_an_unknown_flavour(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from oracle import Official
+from parity.tolerances import assert_close
 from qwen3_tts_edge import BundleError, Synthesizer
 from qwen3_tts_edge.compat import Qwen3TTSTokenizer
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, load_codec
 from qwen3_tts_export.bundle import write_codec_bundle
 from qwen3_tts_export.checkpoint import CodecCheckpoint, open_checkpoint
 
@@ -48,3 +51,28 @@ def test_it_does_not_speak_and_says_so(bundle: Path) -> None:
 def test_a_bundle_that_is_there_is_not_overwritten(checkpoint: Path, bundle: Path) -> None:
     with pytest.raises(CheckpointError, match="already exists"):
         write_codec_bundle(CodecCheckpoint.open(checkpoint / "speech_tokenizer"), bundle)
+
+
+@pytest.mark.parametrize("flavour", ["trt", "compat"])
+def test_every_flavour_hears_and_makes_the_same(
+    checkpoint: Path, bundle: Path, tmp_path: Path, flavour: str
+) -> None:
+    opened = CodecCheckpoint.open(checkpoint / "speech_tokenizer")
+    folder = write_codec_bundle(opened, tmp_path / "bundle", flavour=flavour)
+    assert (load_codec(folder).flavour, load_codec(bundle).flavour) == (flavour, "ort")
+    sound = np.random.default_rng(8).uniform(-0.5, 0.5, (1, 31_111)).astype(np.float32)
+    heard = [run(each, CODEC_ENCODER, {"samples": sound})[0] for each in (bundle, folder)]
+    assert np.array_equal(heard[0], heard[1])
+    inputs = {"codes": heard[0], "position": np.array([0])}
+    expected, found = (run(each, CODEC_DECODER, inputs) for each in (bundle, folder))
+    assert len(found) == len(expected) > 1
+    for reference, value in zip(expected, found, strict=True):
+        assert_close("graphs.samples", value, reference, flavour)
+
+
+def run(folder: Path, graph: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Launch a graph of a bundle once, from an empty state."""
+    spec = load_codec(folder).graphs[graph]
+    session = ort.InferenceSession(folder / spec.file, providers=["CPUExecutionProvider"])
+    past = {s.past.name: np.zeros((1, *s.past.shape[1:]), s.past.stored) for s in spec.states}
+    return session.run(None, inputs | past)
