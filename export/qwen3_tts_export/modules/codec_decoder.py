@@ -129,7 +129,7 @@ class ConvNeXt(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> Tensor:
         """(batch, channels, time), shape kept."""
-        y = self.norm(wide(self.depthwise(x, state).transpose(1, 2)))
+        y = self.norm(cast(self.depthwise(x, state).transpose(1, 2), self.norm.weight))
         y = self.narrow(F.gelu(self.widen(y))) * self.scale
         return x + y.transpose(1, 2)
 
