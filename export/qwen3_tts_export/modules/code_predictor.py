@@ -114,10 +114,10 @@ def predictor_weights(
 
         def folded(name: str) -> Callable[[], Tensor]:
             return lambda: F.linear(
-                tensors[name].float(),
-                tensors[f"{PROJECTION}.weight"].float(),
-                tensors[f"{PROJECTION}.bias"].float(),
-            )
+                tensors[name].double(),
+                tensors[f"{PROJECTION}.weight"].double(),
+                tensors[f"{PROJECTION}.bias"].double(),
+            ).float()
 
         weights["project.weight"] = transposed(tensors, f"{PROJECTION}.weight")
         weights["project.bias"] = copied(tensors, f"{PROJECTION}.bias")

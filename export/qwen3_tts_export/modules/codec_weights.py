@@ -28,8 +28,8 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
 
     def snake(ours: str, theirs: str) -> None:
         alpha, beta = (copied(tensors, f"decoder.{theirs}.{x}") for x in ("alpha", "beta"))
-        weights[f"{ours}.a"] = lambda: alpha().exp()[:, None]
-        weights[f"{ours}.b"] = lambda: (1.0 / (beta().exp() + 1e-9))[:, None]
+        weights[f"{ours}.a"] = lambda: alpha().double().exp().float()[:, None]
+        weights[f"{ours}.b"] = lambda: (1.0 / (beta().double().exp() + 1e-9)).float()[:, None]
 
     for ours, theirs in (("semantic", "rvq_first"), ("acoustic", "rvq_rest")):
         name = f"decoder.quantizer.{theirs}.output_proj.weight"

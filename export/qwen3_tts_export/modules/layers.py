@@ -172,8 +172,8 @@ def trunk_weights(
 
     weights: Weights = {
         "trunk.norm.weight": copied(tensors, f"{theirs}.norm.weight"),
-        "trunk.cos": lambda: angles().cos(),
-        "trunk.sin": lambda: angles().sin(),
+        "trunk.cos": lambda: angles().double().cos().float(),
+        "trunk.sin": lambda: angles().double().sin().float(),
     }
     for i in range(config.num_layers):
         weights |= layer_weights(tensors, f"{theirs}.layers.{i}", f"trunk.layers.{i}")

@@ -81,7 +81,10 @@ def text_rows(tensors: Mapping[str, Tensor], ids: Tensor) -> Tensor:
         each id alone, so the whole table can be folded ahead of time.
     """
     prefix = "talker.text_projection.linear_fc"
-    x = tensors["talker.model.text_embedding.weight"][ids].float()
-    x = F.linear(x, tensors[f"{prefix}1.weight"].float(), tensors[f"{prefix}1.bias"].float())
-    x = F.silu(x)
-    return F.linear(x, tensors[f"{prefix}2.weight"].float(), tensors[f"{prefix}2.bias"].float())
+    # In float64, so that every processor rounds to the same float32: bundles are compared by hash.
+    x = tensors["talker.model.text_embedding.weight"][ids].double()
+    x = F.linear(x, tensors[f"{prefix}1.weight"].double(), tensors[f"{prefix}1.bias"].double())
+    x = F.linear(
+        F.silu(x), tensors[f"{prefix}2.weight"].double(), tensors[f"{prefix}2.bias"].double()
+    )
+    return x.float()
