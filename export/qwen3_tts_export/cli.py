@@ -12,6 +12,7 @@ import click
 
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.manifest import load_codec
 from qwen3_tts_export.precision import PRECISIONS
 
 FLAVOURS = ("ort", "cuda", "trt", "compat")
@@ -115,6 +116,13 @@ def bundle(
     click.echo(
         f"{folder}: {opened.name} in {precision} for {flavour}, {size / 1e6:.1f} MB", err=True
     )
+    for name, graph in load_codec(folder).graphs.items():
+        if (made := graph.rounding) is not None:
+            click.echo(
+                f"  {name}: {made.numbers:,} numbers rounded to {made.dtype}; {made.large:,} were "
+                f"too large, {made.subnormal:,} lost digits, {made.zero:,} became zero",
+                err=True,
+            )
 
 
 @commands.command(epilog=_PARITY_EXAMPLES)

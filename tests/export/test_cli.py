@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export import bundle, cli, quantize, random_checkpoint
+from qwen3_tts_edge.manifest import FRAME, GraphSpec, RoundingSpec
+from qwen3_tts_export import bundle, cli, random_checkpoint
+from qwen3_tts_export.checkpoint import Checkpoint
 from qwen3_tts_export.spec import spec_names
 from qwen3_tts_export.tensorrt_library import TARGETS
 from tiny import EDGE_VOICE
@@ -25,13 +27,23 @@ def run(*args: object) -> Result:
     return CliRunner().invoke(cli.commands, [str(arg) for arg in args])
 
 
-def pretend(checkpoint: object, folder: Path, *, precision: str, report: Callable) -> Path:
+ROUNDED = RoundingSpec(dtype="float16", numbers=12_000, large=0, subnormal=34, zero=5)
+
+
+def pretend(
+    checkpoint: Checkpoint, folder: Path, *, precision: str, flavour: str, report: Callable
+) -> Path:
     """Write a bundle of one file, in place of the real thing."""
     assert checkpoint.name == "edge-voice"
     for share in (0.0, 0.5, 1.0):
         report("frame: weights", share)
     folder.mkdir()
     (folder / precision).write_bytes(b"x" * 100_000)
+    rounding = None if flavour == "ort" else ROUNDED
+    graph = GraphSpec(
+        file=precision, inputs=(), outputs=(), states=(), in_place=True, rounding=rounding
+    )
+    bundle.describe(checkpoint, folder, precision, flavour, {FRAME: graph}).save(folder)
     return folder
 
 
@@ -49,7 +61,18 @@ def test_bundle(tmp_path: Path, options: list[str], precision: str) -> None:
     assert done.exit_code == 0, done.output
     assert (tmp_path / "out" / precision).is_file()
     assert done.stdout == ""
-    assert done.stderr == f"{tmp_path / 'out'}: edge-voice in {precision}, 0.1 MB\n"
+    assert done.stderr == f"{tmp_path / 'out'}: edge-voice in {precision} for ort, 0.1 MB\n"
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_rounding_cost_is_told(tmp_path: Path) -> None:
+    options = ["--precision", "fp16", "--flavour", "cuda"]
+    done = run("bundle", EDGE_VOICE, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines()[1] == (
+        "  frame: 12,000 numbers rounded to float16; "
+        "0 were too large, 34 lost digits, 5 became zero"
+    )
 
 
 def test_a_bar_on_a_terminal() -> None:
@@ -63,10 +86,6 @@ with _progress_bar() as report:
     shown = os.read(mine, 65536).decode()
     assert "42%" in shown
     assert "frame: weights" in shown
-
-
-def test_the_precisions_are_those_of_quantize() -> None:
-    assert sorted(cli.PRECISIONS) == sorted(quantize.PRECISIONS)
 
 
 def test_the_names_in_the_help_are_the_specs() -> None:
@@ -94,6 +113,7 @@ def test_help_has_examples(command: str) -> None:
         (["bundle", EDGE_VOICE], 2, "Missing option '-o'"),
         (["bundle", EDGE_VOICE, "-o", "."], 1, ". already exists"),
         (["bundle", EDGE_VOICE, "-o", "out", "--precision", "int3"], 2, "'int8', 'fp32'"),
+        (["bundle", EDGE_VOICE, "-o", "out", "--precision", "fp16"], 2, "not for the flavour ort"),
         (["bundle", EDGE_VOICE, "-o", "out", "--revision", "main"], 1, "belongs to a hub id"),
         (["random", "7b-opera", "-o", "out"], 2, "no spec is called '7b-opera'; choose one of"),
         (["random", "1.7b-base", "-o", "."], 2, "exists already"),
@@ -162,4 +182,4 @@ def test_help_needs_no_torch() -> None:
     code = f"import sys; sys.modules['torch'] = None\n{PROGRAM[2]}"
     args = [sys.executable, "-c", code, "bundle", "--help"]
     done = subprocess.run(args, capture_output=True, text=True, check=True)
-    assert "--precision [int8|fp32]" in done.stdout
+    assert "--precision [int8|fp32|" in done.stdout

@@ -3,63 +3,76 @@
 The official side of this is `Official.teacher_forced`, the graph's is `ForcedGraph`.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME
 from qwen3_tts_edge.prompt import Prompt
+from qwen3_tts_export import quantize
 from qwen3_tts_export.checkpoint import Checkpoint
 from qwen3_tts_export.forced_graph import Codes, Heard
-from qwen3_tts_export.modules.code_predictor import CodePredictor, predictor_weights
+from qwen3_tts_export.modules.code_predictor import CodePredictor
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder, state_shapes
 from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
 from qwen3_tts_export.modules.frame import Frame, frame_weights
 from qwen3_tts_export.modules.layers import Weights
-from qwen3_tts_export.modules.talker import Talker, talker_weights
+from qwen3_tts_export.modules.talker import Talker
+from qwen3_tts_export.precision import FP32, Precision
+from qwen3_tts_export.rounding import Rounding
+from qwen3_tts_export.typed_graph import with_types
 
 
-def filled(network: nn.Module, weights: Weights) -> Any:
+def filled(
+    network: nn.Module, weights: Weights, graph: str = "", precision: Precision = FP32
+) -> Any:
     """Give a network its weights: exactly those it declares, no more and no fewer."""
-    network.load_state_dict({name: make() for name, make in weights.items()}, strict=True)
+    with_types(network, graph, precision)
+    types = {name: weight.dtype for name, weight in network.named_parameters()}
+    made = {name: make() for name, make in weights.items()}
+    for name, weight in made.items():
+        if precision.is_int8(name):
+            kind = str(types[name]).removeprefix("torch.")
+            scales = Rounding().convert(name, quantize.scales_of(weight.numpy()), kind)
+            numbers = quantize.to_int8(weight.numpy(), scales)
+            made[name] = torch.from_numpy(numbers * scales.astype(np.float32))
+    network.load_state_dict(made, strict=True)
     return network.eval().requires_grad_(requires_grad=False)
 
 
 class Modules:
-    """Our torch modules of one checkpoint."""
+    """Our torch modules of one checkpoint, computing in the types of a precision."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, precision: Precision = FP32) -> None:
         self.checkpoint = Checkpoint.open(folder)
         self.config = self.checkpoint.config
-        talker, predictor = self.config.talker, self.config.predictor
-        tensors: Mapping[str, Tensor] = self.checkpoint.talker
-        positions = talker.max_positions
-        self.talker: Talker = filled(
-            Talker(talker, positions), talker_weights(tensors, talker, positions)
-        )
-        self.predictor: CodePredictor = filled(
-            CodePredictor(predictor, talker), predictor_weights(tensors, predictor, talker)
-        )
+        self.precision = precision
+        whole = self.frame()
+        self.talker: Talker = whole.talker
+        self.predictor: CodePredictor = whole.predictor
 
     def frame(self) -> Frame:
         """The two networks and the sampling between them, as one."""
         positions = self.config.talker.max_positions
         weights = frame_weights(self.checkpoint.talker, self.config, positions)
-        frame: Frame = filled(Frame(self.config, positions), weights)
+        frame: Frame = filled(Frame(self.config, positions), weights, FRAME, self.precision)
         return frame
 
     def codec(self) -> CodecDecoder:
         """The codec decoder."""
         weights = codec_decoder_weights(self.checkpoint.codec, self.config.codec)
-        codec: CodecDecoder = filled(CodecDecoder(self.config.codec), weights)
+        network = CodecDecoder(self.config.codec)
+        codec: CodecDecoder = filled(network, weights, CODEC_DECODER, self.precision)
         return codec
 
     def cache(self, capacity: int, batch: int = 1) -> list[tuple[Tensor, Tensor]]:
         """An empty KV cache of the talker."""
         talker = self.config.talker
-        zeros = torch.zeros(batch, talker.num_kv_heads, capacity, talker.head_dim)
+        shape = (batch, talker.num_kv_heads, capacity, talker.head_dim)
+        zeros = torch.zeros(shape, dtype=getattr(torch, self.precision.language))
         return [(zeros, zeros) for _ in range(talker.num_layers)]
 
     @torch.inference_mode()
@@ -83,10 +96,12 @@ class Modules:
             position = position + length
             rows = total + torch.from_numpy(prompt.text_row(t))
         stacked = [torch.stack(column).numpy() for column in zip(*said, strict=True)]
-        caches = [part.numpy()[:, :, : int(position)] for pair in cache for part in pair]
+        caches = [part.float().numpy()[:, :, : int(position)] for pair in cache for part in pair]
         return Heard(*stacked, cache=caches)
 
 
-def empty_codec_state(config: Any, batch: int = 1) -> list[Tensor]:
+def empty_codec_state(
+    config: Any, batch: int = 1, dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
     """The state of an utterance that has not begun."""
-    return [torch.zeros(batch, *shape) for shape in state_shapes(config).values()]
+    return [torch.zeros(batch, *shape, dtype=dtype) for shape in state_shapes(config).values()]
