@@ -267,7 +267,7 @@ def test_more_than_the_engines_were_built_for(world: World) -> None:
     [
         ("cudaMalloc", CudaError.cudaErrorMemoryAllocation, "GPU's memory is full; close what"),
         ("cudaHostAlloc", CudaError.cudaErrorMemoryAllocation, "GPU's memory is full; close what"),
-        ("cudaMalloc", CudaError.cudaErrorInsufficientDriver, "update the NVIDIA driver"),
+        ("cudaMalloc", CudaError.cudaErrorInsufficientDriver, "install or update the NVIDIA"),
         ("cudaStreamCreateWithFlags", CudaError.cudaErrorNoDevice, "no NVIDIA GPU; choose"),
         ("cudaGraphInstantiate", CudaError.cudaErrorInvalidValue, "start the program again"),
         ("cudaStreamEndCapture", CudaError.cudaErrorInvalidValue, "start the program again"),
@@ -390,6 +390,13 @@ def test_the_library_is_not_installed(
     ) as raised:
         Library(name)
     assert f"pip install '{install}'" in str(raised.value)
+
+
+def test_no_gpu_is_found_before_tensorrt_is_asked(world: World) -> None:
+    world.gpu.fails["cudaGetDevice"] = CudaError.cudaErrorNoDevice
+    world.library.Runtime = lambda _: pytest.fail("it may crash")
+    with pytest.raises(BackendError, match=r"cudaGetDevice failed: .* no NVIDIA GPU; choose"):
+        tensorrt.TensorRTBackend("tensorrt")
 
 
 def test_cuda_python_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from qwen3_tts_edge.errors import BackendError
 
 _REMEDIES = {
-    "cudaErrorInsufficientDriver": "update the NVIDIA driver, or install the cuda-python of the "
-    "CUDA version that `nvidia-smi` shows",
+    "cudaErrorInsufficientDriver": "install or update the NVIDIA driver, or take the cuda-python "
+    "of the CUDA version that `nvidia-smi` shows",
     "cudaErrorNoDevice": "this machine has no NVIDIA GPU; choose another backend",
     "cudaErrorMemoryAllocation": "the GPU's memory is full; close what else uses it, or build "
     "engines for shorter speech",

@@ -26,19 +26,20 @@ class TensorRTBackend:
     """Opens engines of one of the two libraries."""
 
     def __init__(self, name: str, *, threads: int | None = None) -> None:
-        """Load the library and CUDA.
+        """Load CUDA and the library.
 
         Args:
             name: `tensorrt` or `tensorrt-rtx`.
             threads: CPU threads for the encoders.
 
         Raises:
-            BackendError: One of the two is not installed.
+            BackendError: One of the two is not installed, or there is no GPU.
         """
         self.name = name
         self._threads = threads
-        self._library = Library(name.replace("-", "_"))
         self._cuda = Cuda()
+        self._device = self._cuda.device()  # TensorRT itself may crash where there is none
+        self._library = Library(name.replace("-", "_"))
 
     def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> Graph:
         """Load an engine and allocate its state, as `backends.Backend.open` says.
@@ -72,12 +73,11 @@ class TensorRTBackend:
         return TensorRTFrame(self._cuda, talker, predictor, sizes["batch"])
 
     def _load(self, folder: Path, *specs: GraphSpec) -> list[Engine]:
-        device = self._cuda.device()
         here = EngineKey(
             library=self._library.name,
             version=self._library.version,
-            capabilities=(device.capability,),
-            gpu=device.name,
+            capabilities=(self._device.capability,),
+            gpu=self._device.name,
             graphs=graphs_hash(load_codec(folder)),
         )
         found, engines = find_engines(folder, here)
