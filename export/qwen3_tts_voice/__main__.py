@@ -194,6 +194,18 @@ def adopt(work: Path, voice: Path, bundle: Path, sentences: int, steps: int, sha
 
 @main.command()
 @work_folder
+@click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--shards", default=12, help="Of how many shards.")
+def guess(work: Path, tokenizer: Path, shards: int) -> None:
+    """Let the talker guess the residual codebooks, for the decoder to learn from."""
+    from qwen3_tts_voice import guess as stage
+
+    for line in stage.guess(work, tokenizer, shards):
+        click.echo(line)
+
+
+@main.command()
+@work_folder
 @click.option("--steps", default=12_000)
 @click.option("--fall", default=9000, help="Last steps, over which the learning rate falls.")
 @click.option("--shards", default=12, help="How many shards are read.")

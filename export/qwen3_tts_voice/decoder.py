@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from qwen3_tts_voice.codes import BOOKS, CODES, DESCRIBED, Quantiser, load_shard
+from qwen3_tts_voice.codes import DESCRIBED, Quantiser, load_shard
 from qwen3_tts_voice.decoder_model import build, decode
 from qwen3_tts_voice.features import log_mel
 from qwen3_tts_voice.speech import FRAME
@@ -41,7 +41,8 @@ class Recipe:
         crops: A step.
         frames: A crop.
         starts: Share of crops that begin where an utterance begins.
-        guessed: Share of crops whose residual codebooks are random, as a talker's may well be.
+        guessed: Share of crops whose residual codebooks are as the talker guesses them, if that
+            is known: see `guess`.
         shards: How many shards are read.
         rate: Learning rate of AdamW.
         seed: Of everything.
@@ -52,7 +53,7 @@ class Recipe:
     crops: int = 3
     frames: int = 16
     starts: float = 0.25
-    guessed: float = 0.4
+    guessed: float = 0.7
     shards: int = 12
     rate: float = 5e-4
     seed: int = 0
@@ -86,14 +87,17 @@ class Crops:
         self._shards = []
         for path in sorted((work / "codes").glob("????.npz"))[: recipe.shards]:
             codes, speech = load_shard(path), load_shard(work / "speech" / path.name)
-            self._shards.append((codes["codes"], codes["offset"], speech["samples"]))
+            known = work / "guessed" / f"{path.stem}.npy"
+            guessed = np.load(known) if known.exists() else codes["codes"][:, DESCRIBED:]
+            self._shards.append((codes["codes"], guessed, codes["offset"], speech["samples"]))
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Codes (crops, 16, frames), samples (crops, time), and which crops start an utterance."""
         frames = self.recipe.frames
         codes, samples, starts = [], [], []
         for _ in range(self.recipe.crops):
-            all_codes, offsets, all_samples = self._shards[self._random.integers(len(self._shards))]
+            shard = self._shards[self._random.integers(len(self._shards))]
+            all_codes, guessed, offsets, all_samples = shard
             first = self._random.random() < self.recipe.starts
             if first:
                 at = int(self._random.choice(offsets[offsets <= len(all_codes) - frames]))
@@ -101,7 +105,7 @@ class Crops:
                 at = int(self._random.integers(len(all_codes) - frames))
             books = all_codes[at : at + frames].astype(np.int64).T
             if self._random.random() < self.recipe.guessed:
-                books[DESCRIBED:] = self._random.integers(CODES, size=(BOOKS - DESCRIBED, frames))
+                books[DESCRIBED:] = guessed[at : at + frames].T
             codes.append(books)
             piece = all_samples[at * FRAME : (at + frames) * FRAME]
             samples.append(piece.astype(np.float32) / 32768)

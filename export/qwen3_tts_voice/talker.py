@@ -73,14 +73,7 @@ class Losses(torch.nn.Module):
             codes = data.corrupted(codes, recipe.corrupted)
             keep = keep & (torch.rand(keep.shape) >= recipe.dropped)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            # One bag per frame row; other rows have none.
-            embedded = torch.zeros(*keep.shape, talker.codes.shape[-1])
-            embedded[keep] = talker.frames(codes[keep])
-            beside = rows.control >= 0
-            controls = F.embedding(
-                (rows.control - len(talker.codes[0])).clamp(min=0), talker.control
-            )
-            x = talker.text(rows.text) + embedded + controls * beside[..., None]
+            x = talker.rows(rows, codes, keep)
             hidden, attention = talker.talker(x, recipe.dropout, WATCHED_LAYER)
             asked = rows.label != data.IGNORE
             logits = talker.codec_head(hidden[asked]).float()

@@ -61,13 +61,18 @@ class TextIds:
 
 def load(work: Path, text_ids: TextIds, known: dict[str, list[Utterance]]) -> None:
     """Read the code shards not yet in `known`, by name."""
-    sentences = (work / "text.txt").read_text("utf-8").splitlines()
     for path in sorted((work / "codes").glob("????.npz")):
         if path.name not in known:
-            known[path.name] = list(_read(path, sentences, text_ids))
+            known[path.name] = list(read(path, sentences(work), text_ids))
 
 
-def _read(path: Path, sentences: list[str], text_ids: TextIds) -> Iterator[Utterance]:
+def sentences(work: Path) -> list[str]:
+    """What the teacher has read."""
+    return (work / "text.txt").read_text("utf-8").splitlines()
+
+
+def read(path: Path, sentences: list[str], text_ids: TextIds) -> Iterator[Utterance]:
+    """The utterances of a code shard."""
     shard = load_shard(path)
     for number, index in enumerate(shard["index"]):
         frames = slice(shard["offset"][number], shard["offset"][number + 1])

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
+
+if TYPE_CHECKING:
+    from qwen3_tts_voice.talker_data import Batch
 
 _NAMES = ("pad", "bos", "eos", "think", "nothink", "think_bos", "think_eos", "english")
 CONTROL = {name: CODES + number for number, name in enumerate(_NAMES)}
@@ -230,12 +234,29 @@ class Talker(nn.Module):
         flat = codes + torch.arange(BOOKS) * CODES
         return F.embedding_bag(flat, self.codes.view(-1, TALKER.hidden), mode="sum")
 
-    def predict(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of codebooks 1 to 15 given what went before: (15, n)."""
+    def rows(self, batch: Batch, codes: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        """What the talker reads (batch, time, hidden): codes (batch, time, 16) where `keep`."""
+        # One bag per frame row; other rows have none.
+        embedded = torch.zeros(*keep.shape, TALKER.hidden)
+        embedded[keep] = self.frames(codes[keep]).float()
+        controls = F.embedding((batch.control - CODES).clamp(min=0), self.control)
+        beside = (batch.control >= 0)[..., None]
+        return self.text(batch.text) + embedded + controls * beside
+
+    def _passes(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """The code predictor's hidden states (n, 16, inner) over a frame's first 15 codes."""
         flat = codes[:, :-1] + torch.arange(BOOKS - 1) * CODES
         rows = F.embedding(flat, self.codes.view(-1, TALKER.hidden))
-        x = self.narrow(torch.cat([hidden[:, None], rows], 1))
-        y, _ = self.predictor(x)
+        y, _ = self.predictor(self.narrow(torch.cat([hidden[:, None], rows], 1)))
+        return y
+
+    def likeliest(self, hidden: torch.Tensor, codes: torch.Tensor, book: int) -> torch.Tensor:
+        """The likeliest code (n,) of a codebook from 1 on, given those before it."""
+        return (self._passes(hidden, codes)[:, book] @ self.heads[book - 1].T).argmax(-1)
+
+    def predict(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of codebooks 1 to 15 given what went before: (15, n)."""
+        y = self._passes(hidden, codes)
         logits = torch.bmm(y[:, 1:].transpose(0, 1), self.heads.to(y.dtype).transpose(1, 2))
         losses = F.cross_entropy(
             logits.float().reshape(-1, CODES), codes[:, 1:].T.reshape(-1), reduction="none"

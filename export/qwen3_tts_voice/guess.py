@@ -1,0 +1,58 @@
+"""What the talker takes the residual codebooks for, where all that came before is true.
+
+The decoder then learns from the codes it will really be given: a guess is another sound than noise.
+In: `codes/`, `text.txt`, `talker.pt`, the tokenizer. Out: `guessed/0000.npy` …, (frames, 2) uint8.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qwen3_tts_voice import talker_data as data
+from qwen3_tts_voice.codes import BOOKS, DESCRIBED, Quantiser
+from qwen3_tts_voice.talker_model import Talker
+
+AT_ONCE = 32
+
+
+@torch.no_grad()
+def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
+    """Write the guesses for the first shards; yields progress."""
+    talker = Talker(Quantiser.load(work / "codebooks.npz"), seed=0)
+    talker.load_state_dict(torch.load(work / "talker.pt")["average"])
+    talker.eval()
+    text_ids, sentences = data.TextIds(tokenizer), data.sentences(work)
+    folder = work / "guessed"
+    folder.mkdir(exist_ok=True)
+    for path in sorted((work / "codes").glob("????.npz"))[:shards]:
+        spoken = list(data.read(path, sentences, text_ids))
+        guessed: list[np.ndarray] = [np.empty(0)] * len(spoken)
+        right = 0.0
+        by_length = sorted(range(len(spoken)), key=lambda i: len(spoken[i].codes))
+        for start in range(0, len(by_length), AT_ONCE):
+            some = by_length[start : start + AT_ONCE]
+            made = _residual(talker, [spoken[i] for i in some], text_ids)
+            for i, codes in zip(some, made, strict=True):
+                guessed[i] = codes.numpy().astype(np.uint8)
+                right += (codes[:, 0] == spoken[i].codes[:, DESCRIBED]).float().mean().item()
+        np.save(folder / f"{path.stem}.npy", np.concatenate(guessed))
+        yield f"{path.stem}: codebook {DESCRIBED} right in {right / len(spoken):.1%} of the frames"
+
+
+def _residual(
+    talker: Talker, spoken: list[data.Utterance], text_ids: data.TextIds
+) -> list[torch.Tensor]:
+    """The likeliest codes (frames, 2) of each utterance."""
+    rows = data.batch(spoken, text_ids, streamed=True, draw=random.Random(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden, _ = talker.talker(talker.rows(rows, rows.codes, rows.is_frame))
+        asked = rows.is_frame.roll(-1, 1)  # the row before a frame is the one that predicts it
+        codes = rows.codes.roll(-1, 1)[asked]
+        for book in range(DESCRIBED, BOOKS):
+            codes[:, book] = talker.likeliest(hidden[asked], codes, book)
+    return list(codes[:, DESCRIBED:].split([len(u.codes) for u in spoken]))
