@@ -14,13 +14,11 @@ PRECISIONS = ("int8", "fp32", "fp16", "bf16", "int8-bf16")
 """`int8` is int8 weights over float16, or over float32 in bundles for the CPU."""
 
 _TYPES = {
-    "fp32": "float32",
     "fp16": "float16",
     "bf16": "bfloat16",
     "int8": "float16",
     "int8-bf16": "bfloat16",
 }
-_FOR_THE_CPU = ("fp32", "int8")
 
 _ISLANDS = re.compile(
     r"norm\.(weight|bias)$"  # sums of squares
@@ -109,7 +107,7 @@ def find_precision(name: str, flavour: str) -> Precision:
     if flavour != "ort":
         contrib, int8 = flavour == "cuda", name.startswith("int8")
         return Precision(name, language=_TYPES[name], codec="float16", int8=int8, contrib=contrib)
-    if name not in _FOR_THE_CPU:
+    if name != "int8":
         raise InputError(
             f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs "
             "only; take --precision fp32 or int8, or --flavour cuda, trt or compat"
