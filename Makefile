@@ -3,15 +3,14 @@ PYTHON ?= python3
 TEXT   ?= Good morning. Your timer is set for twenty minutes.
 
 BIN   := .venv/bin
-VOICE := models/edge-voice/int8
 # A stamp says which extras are installed; installing again is cheap but not free.
 RUN   := $(BIN)/.run
 EXPORT := $(BIN)/.export
 DEV   := $(BIN)/.dev
 
-.PHONY: speak test check parity-slow bench clean
+.PHONY: speak test check slow bench voice clean
 
-speak: $(RUN) $(VOICE)/manifest.json  ## say TEXT="…" into speech.wav
+speak: $(RUN)  ## say TEXT="…" into speech.wav
 	$(BIN)/qwen3-tts-edge speak "$(TEXT)" -o speech.wav
 
 test: check  ## everything that CI runs
@@ -31,9 +30,18 @@ bench: $(DEV)  ## a full-size random 0.6B beside the official package
 	$(BIN)/qwen3-tts-edge bench build/0.6b-int8
 	PYTHONPATH=tests $(BIN)/python tests/against_official.py build/0.6b-int8 build/0.6b
 
-$(VOICE)/manifest.json: $(EXPORT)
-	rm -rf $(VOICE)
-	$(BIN)/qwen3-tts-export bundle models/edge-voice --precision int8 -o $(VOICE)
+# The bundled voice from the beginning, in build/voice: hours on two cores, resumed where it stopped.
+# WORDNET is the folder with WordNet 3.0's data.* files, of the Debian package wordnet-base for one.
+WORDNET ?= /usr/share/wordnet
+STAGE   := $(BIN)/python -m qwen3_tts_voice
+voice: $(DEV)  ## train the bundled voice again
+	$(BIN)/pip install --quiet -e '.[cpu,export,dev,oracle,voice,judge]'
+	test -f build/voice/text.txt || $(STAGE) text --work build/voice --wordnet $(WORDNET)
+	for stage in speech teacher codebooks codes decoder encoder; do \
+	    $(STAGE) $$stage --work build/voice || exit 1; done
+	$(STAGE) talker --work build/voice --tokenizer models/edge-voice
+	$(STAGE) checkpoint --work build/voice --tokenizer models/edge-voice -o build/voice/edge-voice
+	$(STAGE) curves --work build/voice
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -54,4 +62,4 @@ $(DEV): $(EXPORT)
 	touch $@
 
 clean:
-	rm -rf .venv build $(VOICE) speech.wav
+	rm -rf .venv build speech.wav

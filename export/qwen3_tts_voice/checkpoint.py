@@ -58,12 +58,12 @@ def generation_config(settings: dict[str, Any]) -> dict[str, Any]:
     """Sampling defaults, with `settings` over them."""
     return {
         "do_sample": True,
-        "repetition_penalty": 1.05,
-        "temperature": 0.6,
+        "repetition_penalty": 1.0,
+        "temperature": 0.5,
         "top_k": 50,
         "top_p": 1.0,
         "subtalker_dosample": True,
-        "subtalker_temperature": 0.5,
+        "subtalker_temperature": 0.4,
         "subtalker_top_k": 50,
         "subtalker_top_p": 1.0,
         "max_new_tokens": 512,

@@ -14,11 +14,11 @@ def bundled_voice() -> Path:
         BundleError: Neither is there; says how to make it.
     """
     package = Path(__file__).parent
-    checkout = package.parent.parent / "models" / NAME
-    for folder in (package / NAME, checkout / "int8"):
+    checkpoint = package.parent.parent / "models" / NAME
+    for folder in (package / NAME, checkpoint / "int8"):
         if folder.is_dir():
             return folder
     raise BundleError(
-        "the bundled voice has not been exported yet; run: "
-        f"qwen3-tts-export bundle models/{NAME} --precision int8 -o models/{NAME}/int8"
+        f"the bundled voice is neither in {package} nor in {checkpoint}; install the package "
+        f"again, or in a checkout run: qwen3-tts-export bundle models/{NAME} -o models/{NAME}/int8"
     )

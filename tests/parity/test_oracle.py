@@ -311,14 +311,14 @@ def described(processor: Any) -> tuple[str, dict[str, Any]]:
 
 
 def test_the_defaults_of_a_checkpoint_reach_the_processors() -> None:
-    """The bundled voice asks for 0.6 and 0.5; the suppressed ids are the last 1024 but one."""
+    """The bundled voice asks for 0.5 and 0.4; the suppressed ids are the last 1024 but one."""
     case = Case("custom_voice", "same", "Hello.", "heart", "english")
     live = load_official(EDGE_VOICE).live_processors(case, do_sample=True, subtalker_dosample=True)
-    suppress = [code for code in range(512, 1536) if code != 514]
+    suppress = [code for code in range(256, 1280) if code != 258]
     talker = official_processors(
-        temperature=0.6, repetition_penalty=1.05, suppress=suppress, eos=514
+        temperature=0.5, repetition_penalty=1.0, suppress=suppress, eos=258
     )
-    predictor = official_processors(temperature=0.5)
+    predictor = official_processors(temperature=0.4)
     assert [described(each) for each in live[0]] == [described(each) for each in talker]
     assert [described(each) for each in live[1]] == [described(each) for each in predictor]
 

@@ -86,7 +86,7 @@ def test_the_stream_is_the_official_full_decode(
     sizes: tuple[int, ...],
 ) -> None:
     """160 random frames: past the attention window of 72, twice."""
-    size = 512 if name == "edge-voice" else 2048
+    size = 256 if name == "edge-voice" else 2048
     codes = np.random.default_rng(7).integers(0, size, (160, 16))
     expected = judge(checkpoint(name)).decode(codes)
     found = decoded(decoders[name], codes, sizes)
@@ -114,7 +114,7 @@ def test_speech_is_the_official_decode_of_its_codes(judge: Judge, bundle: Callab
 def test_any_chunking_of_any_codes_gives_the_same_samples(
     decoders: dict[str, CodecDecoder], name: str, sizes: list[int], seed: int
 ) -> None:
-    size = 512 if name == "edge-voice" else 2048
+    size = 256 if name == "edge-voice" else 2048
     codes = np.random.default_rng(seed).integers(0, size, (sum(sizes), 16))
     whole = decoded(decoders[name], codes, [len(codes)])
     assert_close("streaming.samples", decoded(decoders[name], codes, sizes), whole, f"{sizes}")
