@@ -224,9 +224,8 @@ def test_without_the_bundled_voice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundled, "__file__", str(Path("site/qwen3_tts_edge/bundled.py").absolute()))
     done = run("speak", TEXT)
     assert done.exit_code == 1
-    assert (
-        "error: the bundled voice has not been exported yet; run: qwen3-tts-export" in done.stderr
-    )
+    assert "error: the bundled voice is neither in" in done.stderr
+    assert "in a checkout run: qwen3-tts-export bundle models/edge-voice" in done.stderr
 
 
 # Information
@@ -242,9 +241,9 @@ def test_info(voice_bundle: Path) -> None:
         r"speakers +heart, low",
         r"languages +english",
         r"text layout +streamed",
-        r"sampling +temperature 0\.6, top_k 50, top_p 1\.0, repetition_penalty 1\.05",
+        r"sampling +temperature 0\.5, top_k 50, top_p 1\.0, repetition_penalty 1\.0",
         r"KV cache +4\.2 MB for 1024 positions, 82 s of prompt and speech; 51\.2 kB a second",
-        r"tables +1\.1 MB on disk, mapped",
+        r"tables +921\.3 kB on disk, mapped",
         r"7 files are what was exported",
     ):
         assert re.search(expected, done.stdout), expected

@@ -107,7 +107,8 @@ def bundle_files() -> list[str]:
 
 def test_every_file_is_in_the_manifest(copy: Path) -> None:
     assert sorted(Manifest.load(copy).files) == sorted(bundle_files())
-    assert sorted(path.name for path in copy.iterdir()) == sorted([*bundle_files(), FILE])
+    beside = {FILE, "PARITY.md"}  # the second is written later, by who compares it with fp32
+    assert {path.name for path in copy.iterdir()} == {*bundle_files(), *beside}
 
 
 @pytest.mark.parametrize("name", bundle_files())

@@ -370,7 +370,7 @@ def test_auto_is_the_library_that_is_installed(
 
 @pytest.mark.parametrize("flavour", ["trt", "compat"])
 def test_a_backend_that_does_not_run_the_bundle(flavour: str) -> None:
-    message = f"the bundle's flavour is {flavour}, ort-cpu runs .*; use the backend tensorrt or"
+    message = f"the bundle's flavour is {flavour}, ort-cpu runs .*; use the backend tensorrt"
     with pytest.raises(BackendError, match=message):
         backends.open_backend("ort-cpu", flavour=flavour)
     with pytest.raises(BackendError, match="flavour is ort, tensorrt runs trt and compat; use the"):
