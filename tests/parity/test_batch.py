@@ -113,7 +113,7 @@ class Bundle:
         """Keys and values of all layers up to a position, flat."""
         names = [name for name in graph._past if name.startswith("past_key_values")]
         assert len(names) == len(self.manifest.graphs[FRAME].states) - 2
-        return np.concatenate([graph._past[name][row, :, :end].ravel() for name in names])
+        return np.concatenate([graph._past[name].numpy()[row, :, :end].ravel() for name in names])
 
 
 @pytest.fixture(scope="module")
