@@ -313,7 +313,9 @@ def described(processor: Any) -> tuple[str, dict[str, Any]]:
 def test_the_defaults_of_a_checkpoint_reach_the_processors() -> None:
     """The bundled voice asks for 0.5 and 0.4; the suppressed ids are the last 1024 but one."""
     case = Case("custom_voice", "same", "Hello.", "heart", "english")
-    live = load_official(EDGE_VOICE).live_processors(case, do_sample=True, subtalker_dosample=True)
+    live = load_official(EDGE_VOICE).live_processors(
+        case, do_sample=True, subtalker_dosample=True, repetition_penalty=None
+    )
     suppress = [code for code in range(256, 1280) if code != 258]
     talker = official_processors(
         temperature=0.5, repetition_penalty=1.0, suppress=suppress, eos=258
