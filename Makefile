@@ -40,6 +40,8 @@ voice: $(DEV)  ## train the bundled voice again
 	for stage in speech teacher codebooks codes decoder encoder; do \
 	    $(STAGE) $$stage --work build/voice || exit 1; done
 	$(STAGE) talker --work build/voice --tokenizer models/edge-voice
+	$(STAGE) guess --work build/voice --tokenizer models/edge-voice
+	$(STAGE) decoder --work build/voice --steps 17000
 	$(STAGE) checkpoint --work build/voice --tokenizer models/edge-voice -o build/voice/edge-voice
 	$(STAGE) curves --work build/voice
 
