@@ -15,7 +15,7 @@ EXPORT = ROOT / "export" / "qwen3_tts_export"
 
 # A room imports from lower floors, and inside itself. A new room gets its floor here.
 FLOORS = (
-    {"errors"},
+    {"errors", "version"},
     {"manifest", "tensor_file"},
     {"profile", "engine_key"},
     {"voice", "library"},
@@ -34,6 +34,7 @@ FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "qwen3_tts_export"}
 OPEN_TO_EXPORT = {
     "manifest",
     "errors",
+    "version",
     "memory",
     "engine_key",
     "backends.cuda_driver",

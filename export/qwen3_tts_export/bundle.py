@@ -15,6 +15,7 @@ from onnxscript import ir
 from qwen3_tts_edge import manifest as door
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint import Checkpoint, CodecCheckpoint
 from qwen3_tts_export.flavours import FLAVOURS, find_flavour
 from qwen3_tts_export.graphs import (
@@ -271,7 +272,7 @@ def describe(
 
 
 def _made_with() -> dict[str, str]:
-    return {name: version(name) for name in ("qwen3-tts-edge", "torch", "onnx")}
+    return {"qwen3-tts-edge": VERSION} | {name: version(name) for name in ("torch", "onnx")}
 
 
 def _files(folder: Path) -> dict[str, door.FileSpec]:

@@ -13,6 +13,7 @@ import click
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import load_codec
+from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.precision import PRECISIONS
 
 FLAVOURS = ("ort", "cuda", "trt", "compat")
@@ -65,7 +66,7 @@ NAME is one of:
 @click.group(
     cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
 )
-@click.version_option(package_name="qwen3-tts-edge", message="%(prog)s %(version)s")
+@click.version_option(VERSION, message="%(prog)s %(version)s")
 def commands() -> None:
     """Turn Qwen3-TTS checkpoints into bundles that qwen3-tts-edge speaks from."""
 

@@ -4,7 +4,6 @@ import importlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from qwen3_tts_edge.backends import FLAVOURS, automatic, open_backend
@@ -17,6 +16,7 @@ from qwen3_tts_edge.errors import BackendError, BundleError, Qwen3TTSError
 from qwen3_tts_edge.machine import PACKAGES, Gpu, cpu_name, find_gpu, installed, processors
 from qwen3_tts_edge.manifest import Manifest
 from qwen3_tts_edge.roofline import Roofline, roofline
+from qwen3_tts_edge.version import VERSION
 
 _ON_THE_CPU = "ort-cpu"
 _SPEAKS = "speaks"
@@ -99,9 +99,8 @@ def _machine(gpu: Gpu | Lack) -> Iterator[Check]:
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     if is_jetson():
         system += f", Jetson {TEGRA.read_text().strip()}"
-    ours = version("qwen3-tts-edge")
     yield Check(
-        "system", None, f"{system}, Python {platform.python_version()}, qwen3-tts-edge {ours}"
+        "system", None, f"{system}, Python {platform.python_version()}, qwen3-tts-edge {VERSION}"
     )
     yield Check("CPU", None, f"{cpu_name()}, {processors()} processors to use")
     if isinstance(gpu, Lack):

@@ -6,7 +6,6 @@ they belong to. It speaks nothing, so a voice can be created without loading the
 
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +20,7 @@ from qwen3_tts_edge.mel import log_mel
 from qwen3_tts_edge.profile import Family, Provenance
 from qwen3_tts_edge.reference import Reference, Source, read_reference
 from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voice import Clone, Voice
 
 Samples = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ class Listener:
             seconds=round(reference.seconds, 3),
             clipped=round(reference.clipped, 6),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            made_with=f"qwen3-tts-edge {version('qwen3-tts-edge')}",
+            made_with=f"qwen3-tts-edge {VERSION}",
             checkpoint=self._manifest.checkpoint.name,
             **notes,
         )

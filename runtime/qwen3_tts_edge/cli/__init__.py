@@ -9,6 +9,7 @@ from qwen3_tts_edge.cli.info import info
 from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.cli.speak import speak
 from qwen3_tts_edge.cli.voice import voice
+from qwen3_tts_edge.version import VERSION
 
 _EXAMPLES = """\b
 Examples:
@@ -21,7 +22,7 @@ Examples:
 @click.group(
     cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
 )
-@click.version_option(package_name="qwen3-tts-edge", message="%(prog)s %(version)s")
+@click.version_option(VERSION, message="%(prog)s %(version)s")
 def commands() -> None:
     """Speak with Qwen3-TTS from ONNX graphs, without PyTorch."""
 
