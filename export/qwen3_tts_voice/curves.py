@@ -1,4 +1,4 @@
-"""The losses of both trainings as pictures: `talker.csv` and `decoder.csv` to PNG."""
+"""The losses of the trainings as pictures: `talker.csv` and the like to PNG."""
 
 from __future__ import annotations
 

@@ -7,10 +7,8 @@ In: `speech/`, `codes/`. Out: `encoder.pt` and `encoder.csv`.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from qwen3_tts_voice import crops, training
 from qwen3_tts_voice.codes import BOOKS, CODES
-from qwen3_tts_voice.decoder import Crops
-from qwen3_tts_voice.decoder import Recipe as CropRecipe
+from qwen3_tts_voice.crops import Batch, Crops
 from qwen3_tts_voice.decoder_model import WIDTH, official
 
 CONFIG: dict[str, Any] = {
@@ -59,27 +57,20 @@ UNJUDGED = 4
 """Frames of a crop from the middle of an utterance that lack what came before."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How it is trained.
-
-    Attributes:
-        steps: In all; the learning rate falls from `rate` over the last `fall` of them.
-        fall: See `steps`.
-        crops: A step.
-        frames: A crop.
-        shards: How many shards are read.
-        rate: Learning rate of AdamW.
-        seed: Of everything.
-    """
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(crops.Recipe):
+    """How the encoder is trained."""
 
     steps: int = 5000
     fall: int = 3000
+    lowest: float = 0.03
+    rate: float = 1.5e-3
+    clip: float = 1.0
+    kept: float = 0.998
+    save_every: int = 200
     crops: int = 8
     frames: int = 32
     shards: int = 16
-    rate: float = 1.5e-3
-    seed: int = 0
 
 
 class Encoder(nn.Module):
@@ -134,78 +125,30 @@ def _nearness(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     return 2 * x @ rows.T - (rows**2).sum(1)
 
 
-class Training:
-    """The encoder, its optimiser and where they are."""
+class Training(training.Training):
+    """The encoder, judged by which codes it finds in crops."""
+
+    name = "encoder"
+    recipe: Recipe
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
-        self.work, self.recipe = work, recipe
         self.encoder = Encoder(recipe.seed)
-        self.average = {k: v.detach().clone() for k, v in self.encoder.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
+        optimiser = torch.optim.AdamW(
             self.encoder.parameters(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.01
         )
-        self.step, self.seconds = 0, 0.0
-        if self.path.exists():
-            stored = torch.load(self.path)
-            self.encoder.load_state_dict(stored["encoder"])
-            self.optimiser.load_state_dict(stored["optimiser"])
-            self.average = stored["average"]
-            self.step, self.seconds = stored["step"], stored["seconds"]
+        super().__init__(work, recipe, self.encoder, [optimiser])
 
-    @property
-    def path(self) -> Path:
-        """The file it is stored in."""
-        return self.work / "encoder.pt"
-
-    def save(self) -> None:
-        """Store it; the file is replaced whole."""
-        aside = self.path.with_suffix(".part")
-        stored: dict[str, Any] = {
-            "encoder": self.encoder.state_dict(),
-            "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        torch.save(stored, aside)
-        aside.rename(self.path)
-
-    def run(self, report: Callable[[str], None], every: int = 50, save_every: int = 200) -> None:
-        """Train to the recipe's last step."""
-        recipe = self.recipe
-        crops = Crops(
-            self.work,
-            CropRecipe(
-                crops=recipe.crops,
-                frames=recipe.frames,
-                shards=recipe.shards,
-                guessed=0.0,
-                seed=recipe.seed + self.step,
-            ),
+    def batches(self) -> Iterator[Batch]:
+        """Crops."""
+        drawn = Crops(
+            self.work, dataclasses.replace(self.recipe, seed=self.recipe.seed + self.step)
         )
-        sums, began = torch.zeros(2), time.process_time()
-        while self.step < recipe.steps:
-            sums += self._one(*crops.draw())
-            if self.step % every == 0:
-                self.seconds += time.process_time() - began
-                loss, right = (sums / every).tolist()
-                report(
-                    f"step {self.step}, {self.seconds / 60:.1f} min: loss {loss:.3f}, "
-                    f"codebook 0 right {right:.3f}"
-                )
-                self._log(loss, right)
-                sums, began = torch.zeros(2), time.process_time()
-            if self.step % save_every == 0 or self.step == recipe.steps:
-                self.save()
+        while True:
+            yield drawn.draw()
 
-    def _one(
-        self, codes: torch.Tensor, samples: torch.Tensor, starts: torch.Tensor
-    ) -> torch.Tensor:
-        recipe = self.recipe
-        left = max(0.0, (recipe.steps - self.step) / recipe.fall)
-        scale = min(1.0, (self.step + 1) / 100, 0.03 + 0.97 * left)
-        for group in self.optimiser.param_groups:
-            group["lr"] = recipe.rate * scale
+    def judge(self, batch: Batch) -> training.Judged:
+        """How far the codes found are from the true ones; `right` is codebook 0's share."""
+        codes, samples, starts = batch
         judged = starts[:, None] | (torch.arange(codes.shape[2]) >= UNJUDGED)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = self.encoder(samples)
@@ -214,24 +157,7 @@ class Training:
             F.cross_entropy(logits.float()[judged], true[:, book])
             for book, logits in enumerate(found)
         ]
-        self.optimiser.zero_grad()
-        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        keep = min(0.998, (self.step + 1) / (self.step + 20))
-        with torch.no_grad():
-            for name, value in self.encoder.state_dict().items():
-                if value.dtype.is_floating_point:
-                    self.average[name].lerp_(value, 1 - keep)
+        loss = torch.stack(losses).mean()
         right = (found[0][judged].argmax(-1) == true[:, 0]).float().mean()
-        return torch.stack([torch.stack(losses).mean().detach(), right])
-
-    def _log(self, loss: float, right: float) -> None:
-        path = self.work / "encoder.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["step", "seconds", "loss", "right"])
-            writer.writerow([self.step, self.seconds, loss, right])
+        shown = {"loss": loss.item(), "right": right.item()}
+        return training.Judged(loss, shown, codes[:, 0].numel())

@@ -6,18 +6,16 @@ losses. New code shards are taken up between epochs, so it may start before the 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from qwen3_tts_voice import talker_data as data
+from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import Quantiser
 from qwen3_tts_voice.talker_model import END, FOLLOWING, Talker
 
@@ -26,35 +24,35 @@ WATCHED_LAYER, WATCHED_HEADS = 1, 2
 LOSSES = ("code0", "said", "rest", "next", "look", "right")
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How it is trained.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(training.Recipe):
+    """How the talker is trained.
 
     Attributes:
-        steps: In all; the learning rates fall to 4 % of theirs over the last `fall` of them.
-        fall: See `steps`.
-        size: Utterances a step.
         matrix_rate: Learning rate of Muon, for the matrices of the transformers.
-        rate: Learning rate of AdamW, for the rest.
+        size: Utterances a step.
         streamed: Share of steps in the streamed text layout.
         predicted: Share of frames the code predictor learns from in each step.
         dropout: Of the talker.
         dropped: Share of input frames left out.
         corrupted: Share of input frames whose deep codebooks are random.
-        seed: Of everything.
     """
 
     steps: int = 6000
     fall: int = 2400
-    size: int = 24
-    matrix_rate: float = 0.01
+    lowest: float = 0.04
     rate: float = 2e-3
+    matrix_rate: float = 0.01
+    clip: float = 1.0
+    kept: float = 0.998
+    average_every: int = 5
+    save_every: int = 500
+    size: int = 24
     streamed: float = 0.5
     predicted: float = 0.4
     dropout: float = 0.05
     dropped: float = 0.1
     corrupted: float = 0.25
-    seed: int = 0
 
 
 class Losses(torch.nn.Module):
@@ -100,126 +98,51 @@ class Losses(torch.nn.Module):
         }
 
 
-class Training:
-    """The talker, its optimisers and where they are."""
+class Training(training.Training):
+    """The talker, which is also judged on utterances that are held out."""
+
+    name = "talker"
+    recipe: Recipe
 
     def __init__(self, work: Path, tokenizer: Path, recipe: Recipe) -> None:
-        self.work, self.recipe = work, recipe
-        quantiser = Quantiser.load(work / "codebooks.npz")
-        self.talker = Talker(quantiser, recipe.seed)
-        self.average = {k: v.detach().clone() for k, v in self.talker.state_dict().items()}
+        self.talker = Talker(Quantiser.load(work / "codebooks.npz"), recipe.seed)
         self.losses = Losses(recipe)
         self.text_ids = data.TextIds(tokenizer)
         self.shards: dict[str, list[data.Utterance]] = {}
-        matrices = [
-            p for n, p in self.talker.named_parameters() if p.dim() == 2 and ".layers." in n
-        ]
-        inside = {id(p) for p in matrices}
-        rest = [p for p in self.talker.parameters() if id(p) not in inside]
-        self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(
-                matrices,
-                lr=recipe.matrix_rate,
-                momentum=0.95,
-                weight_decay=0.01,
-                ns_steps=4,
-                adjust_lr_fn="original",
-            ),
-            torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0),
-        ]
-        self.rates = [recipe.matrix_rate, recipe.rate]
         for part in (self.talker.talker, self.talker.predictor):
             part.compile(dynamic=True)
-        self.step, self.seconds = 0, 0.0
-        if self.path.exists():
-            self._resume()
+        super().__init__(work, recipe, self.talker, _optimisers(self.talker, recipe))
 
-    @property
-    def path(self) -> Path:
-        """The file it is stored in."""
-        return self.work / "talker.pt"
-
-    def _resume(self) -> None:
-        stored = torch.load(self.path)
-        self.talker.load_state_dict(stored["talker"])
-        self.average = stored["average"]
-        self.step, self.seconds = stored["step"], stored["seconds"]
-        for optimiser, state in zip(self.optimisers, stored["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
-
-    def save(self) -> None:
-        """Store it; the file is replaced whole."""
-        aside = self.path.with_suffix(".part")
-        stored: dict[str, Any] = {
-            "talker": self.talker.state_dict(),
-            "average": self.average,
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        torch.save(stored, aside)
-        aside.rename(self.path)
-
-    def run(self, report: Callable[[str], None], every: int = 50, held_every: int = 500) -> None:
-        """Train to the recipe's last step."""
-        torch.manual_seed(self.recipe.seed + self.step)
-        draw = random.Random(self.recipe.seed + self.step)
-        batches: Iterator[list[data.Utterance]] = iter(())
-        sums, began, frames = dict.fromkeys(LOSSES, 0.0), time.process_time(), 0
-        while self.step < self.recipe.steps:
-            spoken = next(batches, None)
-            if spoken is None:
-                batches = iter(data.order(self._load(), self.recipe.size, draw))
-                continue
-            streamed = draw.random() < self.recipe.streamed
-            rows = data.batch(spoken, self.text_ids, streamed=streamed, draw=draw)
-            losses = self._one(rows)
-            frames += sum(len(u.codes) for u in spoken)
-            sums = {name: sums[name] + float(losses[name].detach()) for name in LOSSES}
-            if self.step % every == 0:
-                used = time.process_time() - began
-                self.seconds += used
-                means = {name: total / every for name, total in sums.items()}
-                report(f"{self._line(means)}, {frames / used:.0f} frames a second")
-                self._log("train", means)
-                sums, began, frames = dict.fromkeys(LOSSES, 0.0), time.process_time(), 0
-            if self.step % held_every == 0 or self.step == self.recipe.steps:
-                for layout in ("streamed", "upfront"):
-                    means = self.held(streamed=layout == "streamed")
-                    report(f"{layout} held out: {self._line(means)}")
-                    self._log(layout, means)
-                self.save()
-
-    def _load(self) -> list[data.Utterance]:
+    def batches(self) -> Iterator[data.Batch]:
         """All utterances but those held out: the last of the first shard."""
-        data.load(self.work, self.text_ids, self.shards)
-        first, *others = (self.shards[name] for name in sorted(self.shards))
-        return [*first[:-HELD], *(u for shard in others for u in shard)]
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed + self.step)
+        draw = random.Random(recipe.seed + self.step)
+        while True:
+            data.load(self.work, self.text_ids, self.shards)
+            first, *others = (self.shards[name] for name in sorted(self.shards))
+            spoken = [*first[:-HELD], *(u for shard in others for u in shard)]
+            for some in data.order(spoken, recipe.size, draw):
+                streamed = draw.random() < recipe.streamed
+                yield data.batch(some, self.text_ids, streamed=streamed, draw=draw)
 
-    def _one(self, rows: data.Batch) -> dict[str, torch.Tensor]:
-        self.talker.train()
-        scale = min(1.0, (self.step + 1) / 100, 0.04 + 0.96 * self._left())
-        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * scale
-        losses = self.losses(self.talker, rows)
+    def judge(self, batch: data.Batch) -> training.Judged:
+        """All losses, weighed."""
+        losses = self.losses(self.talker, batch)
         total = losses["code0"] + 2.5 * losses["rest"] + losses["next"] + 0.2 * losses["look"]
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.talker.parameters(), 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
-        self.step += 1
-        if self.step % 5 == 0:
-            keep = min(0.998, (self.step + 1) / (self.step + 20)) ** 5
-            with torch.no_grad():
-                for name, value in self.talker.state_dict().items():
-                    self.average[name].lerp_(value, 1 - keep)
-        return losses
+        shown = {name: float(losses[name].detach()) for name in LOSSES}
+        return training.Judged(total, shown, int(batch.is_frame.sum()))
 
-    def _left(self) -> float:
-        return max(0.0, (self.recipe.steps - self.step) / self.recipe.fall)
+    def review(self, report: Callable[[str], None]) -> None:
+        """Judge what is held out, in both layouts."""
+        for layout in ("streamed", "upfront"):
+            means = self.held(streamed=layout == "streamed")
+            report(f"{layout} held out: {self.line(means)}")
+            self.log(means, kind=layout)
+
+    def log(self, row: Mapping[str, str | float], kind: str = "train") -> None:
+        """Append a row to the log, of training or of what is held out in a layout."""
+        super().log({"kind": kind, **row})
 
     @torch.no_grad()
     def held(self, *, streamed: bool) -> dict[str, float]:
@@ -235,17 +158,22 @@ class Training:
         ]
         made = [self.losses(self.talker, batch) for batch in rows]
         self.talker.load_state_dict(live)
+        self.talker.train()
         return {name: sum(float(m[name]) for m in made) / len(made) for name in LOSSES}
 
-    def _line(self, means: dict[str, float]) -> str:
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-        return f"step {self.step}, {self.seconds / 60:.1f} min: {shown}"
 
-    def _log(self, kind: str, means: dict[str, float]) -> None:
-        path = self.work / "talker.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["step", "seconds", "kind", *LOSSES])
-            writer.writerow([self.step, self.seconds, kind, *means.values()])
+def _optimisers(talker: Talker, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    matrices = [p for n, p in talker.named_parameters() if p.dim() == 2 and ".layers." in n]
+    inside = {id(p) for p in matrices}
+    rest = [p for p in talker.parameters() if id(p) not in inside]
+    return [
+        torch.optim.Muon(
+            matrices,
+            lr=recipe.matrix_rate,
+            momentum=0.95,
+            weight_decay=0.01,
+            ns_steps=4,
+            adjust_lr_fn="original",
+        ),
+        torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
