@@ -5,23 +5,23 @@ import platform
 import resource
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 
 import numpy as np
 
 from qwen3_tts_edge.bandwidth import cpu_bandwidth, gpu_bandwidth
 from qwen3_tts_edge.codec import RAMP
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.frame_loop import FrameStep, Utterance, frames
+from qwen3_tts_edge.frame_loop import Codes, FrameStep, Utterance, frames
 from qwen3_tts_edge.machine import cpu_name, installed
 from qwen3_tts_edge.metrics import Metrics, timed
 from qwen3_tts_edge.prompt import Prompt
 from qwen3_tts_edge.roofline import roofline
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voice import Clone, Voice
 
 TEXT = "The train to the coast leaves at seven, and the last one back is just before midnight."
@@ -104,9 +104,14 @@ def measure(
     for positions in CONTEXTS:
         if positions + _FRAMES < tts.step.capacity:
             report(f"{positions} positions of context")
-            contexts[positions] = _at_context(tts, positions)
+            contexts[positions] = statistics.median(
+                launches(tts, tts.step, [prompt_of(tts, positions)])
+            )
     report("batches")
-    batches = {slots: _in_batch(tts, slots) for slots in BATCHES}
+    batches = {
+        slots: statistics.median(launches(tts, tts.step.resized(slots), [prompt_of(tts)] * slots))
+        for slots in BATCHES
+    }
     report("memory")
     floor = _floor(tts, threads)
     return Bench(
@@ -126,48 +131,54 @@ def measure(
         rtf=round(statistics.median(m.rtf for m in spoken), 3),
         peak_rss_mb=round(peak_rss / 1e6, 1),
         machine=f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
-        versions={name: version(name) for name in ("qwen3-tts-edge", "numpy")} | installed(),
+        versions={"qwen3-tts-edge": VERSION, "numpy": np.__version__} | installed(),
     )
 
 
 def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed: int) -> Metrics:
     spoken = list(
         tts.stream(
-            TEXT, _voice(tts), chunk_frames=chunk_frames, max_seconds=seconds, seed=seed % 2**32
+            TEXT, voice_of(tts), chunk_frames=chunk_frames, max_seconds=seconds, seed=seed % 2**32
         )
     )
     return spoken[-1].metrics
 
 
-def _voice(tts: Synthesizer) -> Voice | None:
+def voice_of(tts: Synthesizer) -> Voice | None:
     """Any that the checkpoint has: what it costs does not depend on which."""
     if tts.manifest.checkpoint.model_type == "base":
         return Voice.cloned(Clone(np.zeros(tts.manifest.hidden_size, np.float32)))
     return None if tts.speakers else Voice.design("")
 
 
-def _at_context(tts: Synthesizer, positions: int) -> float:
-    """Seconds a frame takes once the talker has read a prompt of that many rows."""
-    prompt = tts.prompts.build(TEXT, _voice(tts))
+def prompt_of(tts: Synthesizer, positions: int | None = None) -> Prompt:
+    """The prompt of `TEXT`, its rows repeated or cut to so many positions where that is asked."""
+    prompt = tts.prompts.build(TEXT, voice_of(tts))
+    if positions is None:
+        return prompt
     rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))
-    return _launch(tts, tts.step, [Prompt(rows, prompt.text_rows, prompt.silence)])
+    return Prompt(rows, prompt.text_rows, prompt.silence)
 
 
-def _in_batch(tts: Synthesizer, slots: int) -> float:
-    """Seconds a launch takes that makes a frame for each of so many slots."""
-    prompt = tts.prompts.build(TEXT, _voice(tts))
-    return _launch(tts, tts.step.resized(slots), [prompt] * slots)
-
-
-def _launch(tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt]) -> float:
+def frames_of(
+    tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt], limit: int
+) -> Iterator[list[Codes | None]]:
+    """Frames after prompts, one a slot of `step`, at most `limit`, with fixed seeds."""
     settings = Sampling().over(tts.manifest.sampling)
     utterances = [
-        Utterance(prompt, settings, seed=slot, limit=_FRAMES) for slot, prompt in enumerate(prompts)
+        Utterance(prompt, settings, seed=slot, limit=limit) for slot, prompt in enumerate(prompts)
     ]
+    return frames(step, utterances, tts.manifest)
+
+
+def launches(
+    tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt], limit: int = _FRAMES
+) -> list[float]:
+    """Seconds of each of these frames but the first, which reads the prompts."""
     took: list[float] = []
-    for _ in timed(frames(step, utterances, tts.manifest), took):
+    for _ in timed(frames_of(tts, step, prompts, limit), took):
         pass
-    return statistics.median(took[1:])
+    return took[1:]
 
 
 def _floor(tts: Synthesizer, threads: int | None) -> float | None:
