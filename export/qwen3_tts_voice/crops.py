@@ -42,7 +42,6 @@ class Crops:
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._random = np.random.default_rng(recipe.seed)
         self._shards = []
         for path in sorted((work / "codes").glob("????.npz"))[: recipe.shards]:
             codes, speech = load_shard(path), load_shard(work / "speech" / path.name)
@@ -50,20 +49,20 @@ class Crops:
             guessed = np.load(known) if known.exists() else codes["codes"][:, DESCRIBED:]
             self._shards.append((codes["codes"], guessed, codes["offset"], speech["samples"]))
 
-    def draw(self) -> Batch:
-        """Some crops."""
-        frames = self.recipe.frames
+    def draw(self, step: int) -> Batch:
+        """The crops of a step: the same however many were drawn before."""
+        random, frames = np.random.default_rng([self.recipe.seed, step]), self.recipe.frames
         codes, samples, starts = [], [], []
         for _ in range(self.recipe.crops):
-            shard = self._shards[self._random.integers(len(self._shards))]
+            shard = self._shards[random.integers(len(self._shards))]
             all_codes, guessed, offsets, all_samples = shard
-            first = self._random.random() < self.recipe.starts
+            first = random.random() < self.recipe.starts
             if first:
-                at = int(self._random.choice(offsets[offsets <= len(all_codes) - frames]))
+                at = int(random.choice(offsets[offsets <= len(all_codes) - frames]))
             else:
-                at = int(self._random.integers(len(all_codes) - frames))
+                at = int(random.integers(len(all_codes) - frames))
             books = all_codes[at : at + frames].astype(np.int64).T
-            if self._random.random() < self.recipe.guessed:
+            if random.random() < self.recipe.guessed:
                 books[DESCRIBED:] = guessed[at : at + frames].T
             codes.append(books)
             piece = all_samples[at * FRAME : (at + frames) * FRAME]

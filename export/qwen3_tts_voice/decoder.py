@@ -84,11 +84,9 @@ class Training(training.Training):
 
     def batches(self) -> Iterator[Batch]:
         """Crops."""
-        drawn = Crops(
-            self.work, dataclasses.replace(self.recipe, seed=self.recipe.seed + self.step)
-        )
+        drawn = Crops(self.work, self.recipe)
         while True:
-            yield drawn.draw()
+            yield drawn.draw(self.step)
 
     def judge(self, batch: Batch) -> training.Judged:
         """The distances between what is made of the codes and the true samples."""

@@ -140,11 +140,9 @@ class Training(training.Training):
 
     def batches(self) -> Iterator[Batch]:
         """Crops."""
-        drawn = Crops(
-            self.work, dataclasses.replace(self.recipe, seed=self.recipe.seed + self.step)
-        )
+        drawn = Crops(self.work, self.recipe)
         while True:
-            yield drawn.draw()
+            yield drawn.draw(self.step)
 
     def judge(self, batch: Batch) -> training.Judged:
         """How far the codes found are from the true ones; `right` is codebook 0's share."""

@@ -1,0 +1,161 @@
+"""A training of the bundled voice that was stopped goes on as if it had not been."""
+
+import csv
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qwen3_tts_voice import training  # noqa: E402
+from qwen3_tts_voice.codes import BOOKS, CODES, DESCRIBED  # noqa: E402
+from qwen3_tts_voice.speech import FRAME  # noqa: E402
+
+RECIPE = training.Recipe(
+    steps=140, fall=35, lowest=0.1, rate=0.01, clip=1.0, kept=0.99, report_every=5, save_every=35
+)
+Report = Callable[[str], None]
+
+
+class Line(training.Training):
+    """A line through random points."""
+
+    name = "line"
+
+    def __init__(self, work: Path, recipe: training.Recipe) -> None:
+        torch.manual_seed(recipe.seed)
+        line = torch.nn.Linear(3, 1)
+        optimisers = [
+            torch.optim.SGD([line.weight], lr=recipe.rate, momentum=0.9),
+            torch.optim.AdamW([line.bias], lr=2 * recipe.rate),
+        ]
+        super().__init__(work, recipe, line, optimisers)
+        self.rates: list[list[float]] = []
+
+    def batches(self) -> Iterator["torch.Tensor"]:
+        while True:
+            yield torch.randn(8, 3, generator=torch.Generator().manual_seed(self.step))
+
+    def judge(self, batch: "torch.Tensor") -> training.Judged:
+        self.rates.append([group["lr"] for o in self.optimisers for group in o.param_groups])
+        loss = ((self.model(batch)[:, 0] - batch.sum(1) - 1) ** 2).mean()
+        return training.Judged(loss, {"error": loss.item()}, len(batch))
+
+
+def silent(_: str) -> None:
+    """Report to nobody."""
+
+
+def line(work: Path, report: Report) -> Line:
+    made = Line(work, RECIPE)
+    made.run(report)
+    return made
+
+
+def encoder(work: Path, report: Report) -> training.Training:
+    """Four steps on noise, in crops of half a second."""
+    from qwen3_tts_voice import encoder as stage
+
+    random = np.random.default_rng(0)
+    for folder in ("codes", "speech"):
+        (work / folder).mkdir(exist_ok=True)
+    codes = random.integers(0, CODES, (40, BOOKS)).astype(np.uint8)
+    np.savez(work / "codes" / "0000.npz", codes=codes, offset=np.array([0, 15, 40]))
+    samples = random.integers(-9000, 9000, 40 * FRAME).astype(np.int16)
+    np.savez(work / "speech" / "0000.npz", samples=samples)
+    recipe = stage.Recipe(steps=4, crops=2, frames=6, report_every=1, save_every=2)
+    made = stage.Training(work, recipe)
+    made.run(report)
+    return made
+
+
+@pytest.mark.parametrize(("train", "stop"), [(line, "step 110"), (encoder, "step 3")])
+def test_stopped_and_resumed_it_ends_where_one_run_does(
+    train: Callable[[Path, Report], training.Training], stop: str, tmp_path: Path
+) -> None:
+    def until(said: str) -> None:
+        if said.startswith(stop):
+            raise KeyboardInterrupt
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        train(parts, until)
+    one, other = train(whole, silent), train(parts, silent)
+    assert one.step == other.step == one.recipe.steps
+    assert_equal(one.model.state_dict(), other.model.state_dict())
+    assert_equal(one.average, other.average)
+    assert_equal_optimisers(one, other)
+    assert losses(one.path) == losses(other.path)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def assert_equal_optimisers(found: training.Training, expected: training.Training) -> None:
+    for mine, its in zip(found.optimisers, expected.optimisers, strict=True):
+        for at, state in its.state_dict()["state"].items():
+            assert_equal(mine.state_dict()["state"][at], state)
+
+
+def assert_equal(found: dict[str, "torch.Tensor"], expected: dict[str, "torch.Tensor"]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+
+
+def losses(path: Path) -> list[list[str]]:
+    """The log, but for the time."""
+    with path.with_suffix(".csv").open(newline="") as file:
+        step, seconds, *columns = zip(*csv.reader(file), strict=True)
+    assert (step[0], seconds[0]) == ("step", "seconds")
+    return [list(step), *map(list, columns)]
+
+
+def test_the_learning_rates_rise_stay_and_fall(tmp_path: Path) -> None:
+    first, second = np.array(line(tmp_path, silent).rates).T / RECIPE.rate
+    assert np.allclose(second, 2 * first)
+    assert np.allclose(first[:100], np.arange(1, 101) / 100)
+    assert np.allclose(first[100:106], 1)
+    assert np.allclose(first[106:], 0.1 + 0.9 * np.arange(34, 0, -1) / 35)
+
+
+def test_the_average_follows_the_weights_and_they_find_the_line(tmp_path: Path) -> None:
+    made = Line(tmp_path, dataclasses.replace(RECIPE, steps=1000, fall=500))
+    start = {name: value.clone() for name, value in made.average.items()}
+    made.run(silent)
+    for name, value in made.model.state_dict().items():
+        assert (value - 1).abs().max() < 0.05
+        assert (made.average[name] - 1).abs().max() < 0.05
+        assert not torch.equal(made.average[name], value)
+        assert not torch.equal(made.average[name], start[name])
+
+
+def test_a_single_optimiser_that_is_stored_by_itself_is_read(tmp_path: Path) -> None:
+    from qwen3_tts_voice import encoder as stage
+
+    made = encoder(tmp_path, silent)
+    stored = torch.load(made.path)
+    (stored["optimiser"],) = stored.pop("optimisers")
+    torch.save(stored, made.path)
+    again = stage.Training(tmp_path, stage.Recipe())
+    assert again.step == made.step
+    assert_equal_optimisers(again, made)
+
+
+def test_residual_codebooks_are_guessed_in_some_crops(tmp_path: Path) -> None:
+    from qwen3_tts_voice import crops
+    from qwen3_tts_voice import encoder as stage
+
+    encoder(tmp_path, silent)
+    (tmp_path / "guessed").mkdir()
+    np.save(tmp_path / "guessed" / "0000.npy", np.full((40, 2), 7, np.uint8))
+    recipe = stage.Recipe(crops=200, frames=6, guessed=0.5)
+    codes, samples, starts = crops.Crops(tmp_path, recipe).draw(0)
+    assert codes.shape == (200, BOOKS, 6)
+    assert samples.shape == (200, 6 * FRAME)
+    guessed = (codes[:, DESCRIBED:] == 7).flatten(1).all(1)
+    assert 70 < guessed.sum() < 130
+    assert 25 < starts.sum() < 75
