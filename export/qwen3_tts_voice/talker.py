@@ -114,7 +114,10 @@ class Training(training.Training):
         super().__init__(work, recipe, self.talker, _optimisers(self.talker, recipe))
 
     def batches(self) -> Iterator[data.Batch]:
-        """All utterances but those held out, the last of the first shard; resumed with others."""
+        """All utterances but those held out, the last of the first shard.
+
+        In what order follows from the step it starts at.
+        """
         recipe = self.recipe
         torch.manual_seed(recipe.seed + self.step)
         draw = random.Random(recipe.seed + self.step)

@@ -1,4 +1,4 @@
-"""A training of the bundled voice that was stopped goes on as if it had not been."""
+"""What the trainings of the bundled voice share: rates, averages, being stopped and going on."""
 
 import csv
 import dataclasses
