@@ -1,7 +1,8 @@
 """ONNX Runtime for a GPU that is not there: it computes on the CPU and is as strict as CUDA.
 
-Device memory can be read and written by copies alone. A captured graph runs on the addresses it was
-captured with, it belongs to a thread, and capturing it launches three times.
+Device memory can be read and written by copies alone, and only while somebody holds it. A captured
+graph runs on the addresses and shapes it was captured with, it belongs to a thread, and capturing
+it launches three times. Told to release one, CUDA's provider does nothing.
 """
 
 import threading
@@ -10,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakValueDictionary
 
+import msgspec
 import numpy as np
 import onnxruntime as real
 import pytest
 
 from qwen3_tts_edge.backends import ort_install
+from qwen3_tts_edge.manifest import Manifest
 
 LAUNCHES_TO_CAPTURE = 3
 CUDA = "CUDAExecutionProvider"
@@ -28,6 +32,7 @@ class FakeCuda:
         launches: (graph file, number of the CUDA graph or None, launched, captured or replayed).
         allocations: Shapes of the device buffers, in order.
         sessions: (graph file, provider options).
+        buffers: Those that are held, by address.
         released: Numbers of the graphs that were given back.
         starts: Whether the provider does.
         on_the_cpu: Nodes that CUDA does not run, with copies to and fro, as (type, name).
@@ -42,10 +47,14 @@ class FakeCuda:
         self.launches: list[tuple[str, int | None, str]] = []
         self.allocations: list[tuple[int, ...]] = []
         self.sessions: list[tuple[str, dict[str, str]]] = []
+        self.buffers: WeakValueDictionary[int, Buffer] = WeakValueDictionary()
         self.released: list[int] = []
         self.starts = True
         self.on_the_cpu: list[tuple[str, str]] = []
-        self.OrtValue = SimpleNamespace(ortvalue_from_shape_and_type=self._allocate)
+        self.OrtValue = SimpleNamespace(
+            ortvalue_from_shape_and_type=self._allocate,
+            ortvalue_from_numpy=real.OrtValue.ortvalue_from_numpy,  # memory of the CPU
+        )
 
     def get_available_providers(self) -> list[str]:
         return [CUDA, "CPUExecutionProvider"]
@@ -60,7 +69,9 @@ class FakeCuda:
     ) -> "Buffer":
         assert (device, number) == ("cuda", 0)
         self.allocations.append(tuple(shape))
-        return Buffer(np.full(shape, 77, dtype))  # what cudaMalloc gives is not zero
+        buffer = Buffer(np.full(shape, 77, dtype))  # what cudaMalloc gives is not zero
+        self.buffers[buffer.data_ptr()] = buffer
+        return buffer
 
 
 class Buffer:
@@ -81,20 +92,20 @@ class Buffer:
 
 
 class Binding:
-    """Addresses by name, all of them on the device."""
+    """Addresses and shapes by name, all of them on the device."""
 
     def __init__(self, session: real.InferenceSession) -> None:
         self.real = session.io_binding()
-        self.addresses: dict[str, int] = {}
+        self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
 
     def bind_input(self, name: str, device: str, *place: Any) -> None:
         assert device == "cuda"
-        self.addresses[name] = place[-1]
+        self.places[name] = (place[-1], tuple(place[-2]))
         self.real.bind_input(name, "cpu", *place)
 
     def bind_output(self, name: str, device: str, *place: Any) -> None:
         assert device == "cuda"
-        self.addresses[name] = place[-1]
+        self.places[name] = (place[-1], tuple(place[-2]))
         self.real.bind_output(name, "cpu", *place)
 
 
@@ -145,6 +156,10 @@ class Session:
 
     def run_with_iobinding(self, binding: Binding, options: real.RunOptions | None = None) -> None:
         number = None if options is None else int(options.get_run_config_entry("gpu_graph_id"))
+        held = self._module.buffers
+        freed = [name for name, (address, _) in binding.places.items() if address not in held]
+        assert not freed, f"memory that nobody holds: {freed}"
+        assert number not in self._module.released, "a graph that was given back is not used again"
         if not self._captures or number == -1:
             self._note(number, "launched")
             self._real.run_with_iobinding(binding.real)
@@ -152,13 +167,13 @@ class Session:
         captured = vars(self._captured)
         if number in captured:
             self._note(number, "replayed")
-            assert captured[number] == binding.addresses, "a replay reads the captured addresses"
+            assert captured[number] == binding.places, "a replay reads the captured addresses"
             self._real.run_with_iobinding(binding.real)
             return
         self._note(number, "captured")
         for _ in range(LAUNCHES_TO_CAPTURE):
             self._real.run_with_iobinding(binding.real)
-        captured[number] = dict(binding.addresses)
+        captured[number] = dict(binding.places)
 
     def _note(self, number: int | None, what: str) -> None:
         self._module.launches.append((self._name, number, what))
@@ -176,3 +191,17 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
         patch.setattr(ort_install, "onnxruntime", lambda: module)
         patch.setattr(ort_install, "_loads", lambda _: True)
         yield module
+
+
+def disguised(bundle: Path, folder: Path, *, flavour: str, in_place: bool = True) -> Path:
+    """The files of a bundle, under a manifest that says something else of them."""
+    manifest = Manifest.load(bundle)
+    graphs = {
+        name: msgspec.structs.replace(graph, in_place=in_place)
+        for name, graph in manifest.graphs.items()
+    }
+    folder.mkdir()
+    for name in manifest.files:
+        (folder / name).symlink_to((bundle / name).absolute())
+    msgspec.structs.replace(manifest, flavour=flavour, graphs=graphs).save(folder)
+    return folder

@@ -1,4 +1,4 @@
-"""ONNX Runtime on an NVIDIA GPU: a frame is one captured CUDA graph and never leaves the GPU."""
+"""ONNX Runtime on an NVIDIA GPU: a frame, and a chunk of samples, is one captured CUDA graph."""
 
 import itertools
 import threading
@@ -31,6 +31,9 @@ _SETTINGS = {
     # Each chunk size is a shape of its own; trying all algorithms on each would be heard.
     "cudnn_conv_algo_search": "HEURISTIC",
 }
+_CAPTURED = {"rows": 1, "frames": 16}
+"""The longest inputs whose launches are captured, by axis. A prompt's length is seldom met again;
+a longer chunk is over a second of sound, in which launching its nodes one by one is nothing."""
 _NAMED = 8
 _numbers = itertools.count(1)
 """Of captured graphs. 0 is what ONNX Runtime takes where none is given."""
@@ -55,16 +58,19 @@ class OrtCudaBackend:
     def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> OrtGraph:
         """Load a graph and allocate its state on the GPU, as `backends.Backend.open` says.
 
-        A graph with a KV cache, which is launched once a frame, is captured. ONNX Runtime refuses
+        A graph with a state, which is launched over and over, is captured. ONNX Runtime refuses
         that if anything is copied between GPU and CPU inside; what it may compute on the CPU are
         shapes, and of those a replay has the results of the capture.
 
         Raises:
             BundleError: ONNX Runtime cannot read the graph.
-            BackendError: CUDA does not start, or does not run all of the frame.
+            BackendError: CUDA does not start, or does not run all of a graph that is captured.
+
+        Source: AreAllComputeNodesAssignedToEpOrCpu in onnxruntime/core/session/
+            inference_session.cc; https://github.com/microsoft/onnxruntime/pull/16491.
         """
         path = folder / spec.file
-        if not any("capacity" in state.past.shape for state in spec.states):
+        if not spec.states:
             session = load(path, session_options(self._threads), (CUDA, _SETTINGS))
             return OrtGraph(session, spec, sizes, "cuda")
         options, settings = session_options(self._threads), {**_SETTINGS, "enable_cuda_graph": "1"}
@@ -76,8 +82,8 @@ class OrtCudaBackend:
                 raise
             raise BackendError(
                 f"{path} has {len(nodes)} nodes that CUDA does not run: "
-                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)}; a frame must stay "
-                f"on the GPU, so export the checkpoint with --flavour cuda ({error})"
+                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)}; what is captured "
+                f"must stay on the GPU, so export the checkpoint with --flavour cuda ({error})"
             ) from error
         return CapturedGraph(session, spec, sizes, "cuda")
 
@@ -89,15 +95,20 @@ class OrtCudaBackend:
 
 
 class CapturedGraph(OrtGraph):
-    """A graph whose launches with one row are captured as one CUDA graph, and then replayed.
+    """A graph whose launches are captured as CUDA graphs, one for each size, and then replayed.
 
     ONNX Runtime captures by launching several times: to allocate, to record, and to have run. A
     state that is updated in place would move on with each, so it is put back, and the captured
     graph runs once more. That holds for all but the KV cache, where every launch writes the same
     positions again. What is captured belongs to the thread that did it.
 
-    Source: CUDAExecutionProvider::OnRunEnd and InferenceSession::RunImpl of ONNX Runtime;
-        https://github.com/microsoft/onnxruntime/issues/32243.
+    A size is captured when it is first met. To launch it node by node first would take longer, not
+    less: a convolution keeps cuDNN's plan for its last size alone, and a chunk of another size
+    plans them all anew. And what is captured stays until the session ends, for that is how long
+    CUDA's provider keeps it even if told to release it; sizes have a limit instead.
+
+    Source: CUDAExecutionProvider::OnRunEnd, InferenceSession::RunImpl and Conv::UpdateState of ONNX
+        Runtime; https://github.com/microsoft/onnxruntime/issues/32243.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -105,8 +116,8 @@ class CapturedGraph(OrtGraph):
         self._thread = _Thread()
 
     def _graph_number(self) -> int:
-        if self._sizes["rows"] > 1:
-            return UNCAPTURED  # a prompt: its length is seldom met again
+        if any(self._sizes.get(axis, 0) > longest for axis, longest in _CAPTURED.items()):
+            return UNCAPTURED
         number = next(_numbers)
         weakref.finalize(self, self._session.release_captured_graph, number).atexit = False
         return number
@@ -120,7 +131,7 @@ class CapturedGraph(OrtGraph):
         carried = {
             state.past.name: self._past[state.past.name].numpy()
             for state in self._spec.states
-            if "capacity" not in state.past.shape
+            if self._spec.in_place and "capacity" not in state.past.shape
         }
         try:
             self._session.run_with_iobinding(binding.io, options)
@@ -130,9 +141,10 @@ class CapturedGraph(OrtGraph):
                 f"graph: {error}"
             ) from error
         self._thread.captured.add(binding.graph)
-        for name, value in carried.items():
-            self._past[name].update_inplace(value)
-        self._session.run_with_iobinding(binding.io, options)
+        if carried:
+            for name, value in carried.items():
+                self._past[name].update_inplace(value)
+            self._session.run_with_iobinding(binding.io, options)
 
 
 class _Thread(threading.local):
