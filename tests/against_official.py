@@ -49,7 +49,9 @@ def main(
         name: load_official(checkpoint, dtype=DTYPES[name], attention="sdpa") for name in names
     }
     for name, official in officials.items():
-        sides[f"official {name}"] = lambda official=official: _official(official, case, frames)
+        sides[f"official {name}"] = lambda official=official: official_frames(
+            official, case, frames
+        )
 
     times: dict[str, list[float]] = {name: [] for name in sides}
     codec: dict[str, list[float]] = {}
@@ -72,7 +74,7 @@ def _ours(tts: Synthesizer, speaker: str, seconds: float) -> list[float]:
     return tts.speak(TEXT, Voice.speaker(speaker), max_seconds=seconds, seed=1).metrics.frames[1:]
 
 
-def _official(official: Official, case: Case, frames: int) -> list[float]:
+def official_frames(official: Official, case: Case, frames: int) -> list[float]:
     """Seconds from each talker forward to the next: one frame with all its codes."""
     ticks: list[float] = []
     hook = official.talker.register_forward_hook(lambda *_: ticks.append(time.perf_counter()))

@@ -99,7 +99,7 @@ def measure(
         codec[size] = statistics.median(
             took / count for run in runs_of_codec for took, count in run[1:] if count == size
         )
-    peak_rss = _peak_rss()  # before the long prompts below, which are no everyday use
+    peak = peak_rss()  # before the long prompts below, which are no everyday use
     contexts = {}
     for positions in CONTEXTS:
         if positions + _FRAMES < tts.step.capacity:
@@ -129,7 +129,7 @@ def measure(
         batch_ms={slots: _ms(took) for slots, took in batches.items()},
         floor_ms=None if floor is None else round(floor, 2),
         rtf=round(statistics.median(m.rtf for m in spoken), 3),
-        peak_rss_mb=round(peak_rss / 1e6, 1),
+        peak_rss_mb=round(peak / 1e6, 1),
         machine=f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         versions={"qwen3-tts-edge": VERSION, "numpy": np.__version__} | installed(),
     )
@@ -194,7 +194,7 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 2)
 
 
-def _peak_rss() -> int:
+def peak_rss() -> int:
     """Bytes; the kernel counts in kilobytes, except on macOS."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

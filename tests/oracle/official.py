@@ -114,7 +114,7 @@ class Official:
         with torch.random.fork_rng(devices=[]), _replaced(self.model, "generate", model_generate):
             torch.manual_seed(seed)
             self._speak(case, max_new_tokens=frames + 1, **sampling)
-        return heard[0].numpy()
+        return heard[0].cpu().numpy()
 
     def speech(self, case: Case, frames: int) -> tuple[Samples, Codes]:
         """Speak `case` to the end, greedy: the samples that the public method returns, and codes.
@@ -271,9 +271,13 @@ class Official:
 
 
 def load_official(
-    folder: Path | str, *, dtype: torch.dtype = torch.float32, attention: str = "eager"
+    folder: Path | str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    attention: str = "eager",
+    device: str = "cpu",
 ) -> Official:
-    """Load a checkpoint folder in the official format on the CPU.
+    """Load a checkpoint folder in the official format.
 
     The parts are put together by hand, as `Qwen3TTSModel.from_pretrained` would, because that one
     asks for `fix_mistral_regex=True`: it swaps the pattern of any local tokenizer of more than
@@ -285,9 +289,8 @@ def load_official(
     model = package.core.models.Qwen3TTSForConditionalGeneration.from_pretrained(
         str(folder), dtype=dtype, attn_implementation=attention, local_files_only=True
     )
-    return Official(
-        package.Qwen3TTSModel(model.eval(), load_processor(folder), model.generate_config)
-    )
+    model = model.eval().to(device)
+    return Official(package.Qwen3TTSModel(model, load_processor(folder), model.generate_config))
 
 
 def load_processor(folder: Path | str) -> Any:
