@@ -1,0 +1,146 @@
+"""What `from_pretrained` opens, exports once, downloads and refuses."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from parity.compat.calls import GREEDY, HELLO
+from qwen3_tts_edge import BackendError, InputError
+from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, opening
+from qwen3_tts_edge.errors import BundleError
+from qwen3_tts_edge.manifest import Manifest
+
+
+def test_a_checkpoint_is_exported_once(
+    tiny_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(opening.CACHE, str(tmp_path))
+    folder = tiny_checkpoint("custom_voice")
+    model = Qwen3TTSModel.from_pretrained(str(folder), device_map="cpu", dtype=torch.float32)
+    assert "once; this takes minutes" in caplog.text
+    (made,) = (tmp_path / "bundles").iterdir()
+    assert made == model.synthesizer.folder
+    assert made.name.startswith(f"{folder.name}-")
+    assert made.name.endswith("-fp32")
+    assert Manifest.load(made).precision == "fp32"
+    assert model.generate_custom_voice(HELLO, "ryan", **GREEDY)[0][0].shape == (19200,)
+    # Again, and a copy of it: found. Another checkpoint, or precision: not.
+    monkeypatch.setattr(opening, "_export", lambda *_: pytest.fail("exported again"))
+    assert opening.bundle(folder, dtype="float32") == made
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    assert opening.bundle(copy, dtype="torch.float32") == made
+    codec = Qwen3TTSTokenizer.from_pretrained(folder, dtype="float32")
+    assert codec.decode({"audio_codes": np.zeros((2, 16), np.int64)})[0][0].shape == (3840,)
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    for source, dtype in ((copy, "float32"), (folder, None)):
+        with pytest.raises(pytest.fail.Exception):
+            opening.bundle(source, dtype=dtype)
+
+
+def test_a_failed_export_says_why_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(opening.CACHE, str(tmp_path / "cache"))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"could not be exported: .*config\.json") as error:
+        Qwen3TTSModel.from_pretrained(broken)
+    assert "\n" not in str(error.value)
+    assert list((tmp_path / "cache" / "bundles").iterdir()) == []
+
+
+def test_without_the_command_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"pip install 'qwen3-tts-edge\[export\]'"):
+        Qwen3TTSModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        ({"device_map": "cuda:0"}, BackendError, "device_map is 'cuda:0'"),
+        ({"device_map": torch.device("cuda")}, BackendError, "device_map is 'cuda'"),
+        ({"device_map": {"a": "cpu", "b": "cuda:0"}}, BackendError, "device_map is"),
+        ({"dtype": torch.int64}, InputError, "dtype is 'int64'; use one of float32"),
+        ({"attn_implementation": "paged"}, InputError, "attn_implementation is 'paged'"),
+        ({"revision": "main"}, InputError, "a revision belongs to a hub id"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(
+    tiny_bundle: Callable[..., Path],
+    call: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    for door in (Qwen3TTSModel, Qwen3TTSTokenizer):
+        with pytest.raises(error, match=message):
+            door.from_pretrained(tiny_bundle("custom_voice"), **call)
+
+
+def test_float32_of_an_int8_bundle_is_refused(
+    tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    exact = tiny_bundle("custom_voice")
+    msgspec.structs.replace(Manifest.load(exact), precision="int8").save(tmp_path)
+    with pytest.raises(InputError, match=r"dtype is float32, the bundle .* is in int8"):
+        Qwen3TTSModel.from_pretrained(tmp_path, dtype=torch.float32)
+    assert opening.bundle(tmp_path, dtype=torch.bfloat16) == tmp_path
+    assert opening.bundle(exact, dtype=torch.bfloat16) == exact
+
+
+@pytest.mark.parametrize("where", [None, "cpu", "auto", torch.device("cpu"), {"": "cpu"}])
+def test_the_cpu_has_many_names(where: object) -> None:
+    assert opening.backend(where) in ("auto", "ort-cpu")
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder, nor a hub id"):
+        Qwen3TTSModel.from_pretrained("no such model")
+    with pytest.raises(InputError, match="neither a bundle"):
+        Qwen3TTSModel.from_pretrained(tmp_path)
+    with pytest.raises(ArgumentError, match="the model is a int"):
+        Qwen3TTSModel.from_pretrained(7)
+
+
+def test_a_hub_id_is_downloaded(
+    tiny_checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    exported: list[Path] = []
+    monkeypatch.setattr(
+        hub, "snapshot_download", lambda *_, **__: str(tiny_checkpoint("custom_voice"))
+    )
+    monkeypatch.setattr(opening, "_export", lambda _, made, __: exported.append(made))
+    made = opening.bundle("somebody/Some-Model", revision="main")
+    assert exported == [made]
+    assert made.name.startswith("Some-Model-")
+
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("no route\nto anywhere")
+
+    monkeypatch.setattr(hub, "snapshot_download", offline)
+    with pytest.raises(InputError, match=r"could not be downloaded: no route$"):
+        opening.bundle("somebody/Some-Model")
+
+
+def test_importing_loads_no_torch() -> None:
+    code = "import qwen3_tts_edge.compat, sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

@@ -1,0 +1,119 @@
+"""What the official package refuses is refused alike, and what else is."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from parity.compat.calls import GREEDY, HELLO, RYAN, SAID, Both, error_of, sound
+from qwen3_tts_edge import InputError, Qwen3TTSError
+from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel
+
+HEARD = {"ref_audio": (sound(1.2, 16000), 16000), "ref_text": SAID}
+
+MISTAKES = [
+    ("custom_voice", "generate_voice_design", {"text": HELLO, "instruct": "Old."}),
+    ("custom_voice", "generate_voice_clone", {"text": HELLO} | HEARD),
+    ("custom_voice", "create_voice_clone_prompt", HEARD),
+    ("voice_design", "generate_custom_voice", RYAN),
+    ("base", "generate_custom_voice", RYAN),
+    ("custom_voice", "generate_custom_voice", {"text": HELLO}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"speaker": "nobody"}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"language": "klingon"}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"language": "sichuan_dialect"}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"language": [None]}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"language": ["english", "german"]}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"speaker": ["ryan", "aiden"]}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"text": []}),
+    (
+        "custom_voice",
+        "generate_custom_voice",
+        RYAN | {"text": [HELLO] * 3, "speaker": ["ryan"] * 2},
+    ),
+    ("custom_voice", "generate_custom_voice", RYAN | {"temperature": -1.0, "do_sample": True}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"top_k": -1, "do_sample": True}),
+    ("custom_voice", "generate_custom_voice", RYAN | {"repetition_penalty": 0.0}),
+    ("voice_design", "generate_voice_design", {"text": HELLO}),
+    ("voice_design", "generate_voice_design", {"text": HELLO, "instruct": ["a", "b"]}),
+    ("voice_design", "generate_voice_design", {"text": HELLO, "instruct": "", "language": "x"}),
+    ("base", "generate_voice_clone", {"text": HELLO}),
+    ("base", "generate_voice_clone", {"text": HELLO, "ref_audio": HEARD["ref_audio"]}),
+    (
+        "base",
+        "generate_voice_clone",
+        {"text": [HELLO] * 3, "ref_audio": [HEARD["ref_audio"]] * 2, "x_vector_only_mode": True},
+    ),
+    ("base", "generate_voice_clone", {"text": HELLO, "language": "klingon"} | HEARD),
+    (
+        "base",
+        "create_voice_clone_prompt",
+        {"ref_audio": [HEARD["ref_audio"]], "ref_text": [SAID, SAID]},
+    ),
+    ("base", "create_voice_clone_prompt", HEARD | {"ref_text": ""}),
+    ("base", "create_voice_clone_prompt", HEARD | {"ref_audio": sound(1.2, 16000)}),
+    ("base", "create_voice_clone_prompt", HEARD | {"ref_audio": 7}),
+    ("base", "create_voice_clone_prompt", HEARD | {"ref_audio": "no-such-file.wav"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "method", "call"), MISTAKES)
+def test_the_same_mistakes_are_the_same_exceptions(
+    both: Both, kind: str, method: str, call: dict[str, Any]
+) -> None:
+    ours, theirs = both(kind)
+    options = {} if method.startswith("create") else GREEDY
+    expected, found = (
+        error_of(lambda model=model: getattr(model, method)(**options | call))
+        for model in (theirs, ours)
+    )
+    assert isinstance(found, type(expected))
+    assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize("name", ["num_beams", "eos_token_id", "min_new_tokens", "streaming"])
+@pytest.mark.parametrize(
+    ("kind", "method", "call"),
+    [
+        ("custom_voice", "generate_custom_voice", RYAN),
+        ("voice_design", "generate_voice_design", {"text": HELLO, "instruct": ""}),
+        ("base", "generate_voice_clone", {"text": HELLO} | HEARD),
+    ],
+)
+def test_unknown_keyword_arguments_are_refused(
+    both: Both, kind: str, method: str, call: dict[str, Any], name: str
+) -> None:
+    ours, _ = both(kind)
+    with pytest.raises(TypeError, match=f"unexpected keyword argument {name}; ") as error:
+        getattr(ours, method)(**call, **{name: 1})
+    assert isinstance(error.value, Qwen3TTSError)
+    with pytest.raises(TypeError):
+        Qwen3TTSModel.from_pretrained("nowhere", trust_remote_code=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"text": "  "}, "the text is empty"),
+        ({"text": "a<|im_end|>"}, "a control token"),
+        ({"text": 7}, "text is a int; expected a string"),
+        ({"speaker": None}, r"Unsupported speakers: \[None\]. Supported: \['aiden', "),
+        ({"speaker": ""}, "Unsupported speakers: "),
+        ({"top_p": 1.5}, "top_p is 1.5; it must be above 0"),
+        ({"max_new_tokens": 1}, "max_new_tokens is 1; it must be 2"),
+        ({"max_new_tokens": 10**6}, "larger max_seconds"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_upstream_lets_pass_and_we_do_not(
+    both: Both, call: dict[str, Any], message: str
+) -> None:
+    ours, _ = both("custom_voice")
+    with pytest.raises((InputError, ArgumentError), match=message):
+        ours.generate_custom_voice(**RYAN | call)
+
+
+def test_a_dropped_instruction_is_logged(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    ours, _ = both("custom_voice")
+    with caplog.at_level(logging.WARNING):
+        ours.generate_custom_voice(**RYAN, instruct="Whisper.", **GREEDY)
+    assert "'Whisper.' is dropped" in caplog.text

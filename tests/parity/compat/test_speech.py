@@ -1,0 +1,210 @@
+"""`qwen3_tts_edge.compat` speaks as the package whose names it has: the same calls to both."""
+
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from parity.compat.calls import BYE, FRAMES, GREEDY, HELLO, SAID, Both, assert_same_wavs
+from parity.tolerances import assert_close
+from qwen3_tts_edge.compat import VoiceClonePromptItem
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+CUSTOM = {
+    "one": ("same", {"text": HELLO, "speaker": "Ryan", "language": "English"}),
+    "defaults": ("same", {"text": HELLO, "speaker": "ryan"}),
+    "streamed text": ("same", {"text": HELLO, "speaker": "ryan", "non_streaming_mode": False}),
+    "dialect": ("same", {"text": "我们走吧。", "speaker": "eric", "language": "Chinese"}),
+    "dropped instruction": ("same", {"text": BYE, "speaker": "ryan", "instruct": "Whisper."}),
+    "texts": ("same", {"text": [HELLO, BYE], "speaker": "vivian", "language": "english"}),
+    "lists of one": ("same", {"text": [HELLO, BYE], "speaker": ["vivian"], "language": ["Auto"]}),
+    "instruction": ("narrow", {"text": HELLO, "speaker": "ryan", "instruct": "Very angry."}),
+    "batch": (
+        "narrow",
+        {
+            "text": [HELLO, BYE, "a"],
+            "speaker": ["Ryan", "UNCLE_FU", "dylan"],
+            "language": ["english", "auto", "chinese"],
+            "instruct": ["Slowly.", "", None],
+        },
+    ),
+    "one instruction for all": (
+        "narrow",
+        {"text": [HELLO, BYE], "speaker": "ryan", "instruct": ["Slowly."]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUSTOM)
+def test_custom_voices_are_the_official_ones(both: Both, name: str) -> None:
+    predictor, call = CUSTOM[name]
+    ours, theirs = both("custom_voice", predictor)
+    found = ours.generate_custom_voice(**call, **GREEDY)
+    assert len(found[0][0]) <= FRAMES * 1920
+    assert_same_wavs(found, theirs.generate_custom_voice(**call, **GREEDY), name)
+
+
+DESIGN = {
+    "one": {"text": HELLO, "instruct": "An old man.", "language": "English"},
+    "no description": {"text": HELLO, "instruct": ""},
+    "streamed text": {"text": HELLO, "instruct": "An old man.", "non_streaming_mode": False},
+    "batch": {
+        "text": [HELLO, BYE],
+        "instruct": ["An old man.", ""],
+        "language": ["German", "Auto"],
+    },
+    "one voice for all": {"text": [HELLO, BYE], "instruct": "An old man."},
+}
+
+
+@pytest.mark.parametrize("name", DESIGN)
+def test_designed_voices_are_the_official_ones(both: Both, name: str) -> None:
+    ours, theirs = both("voice_design")
+    found = ours.generate_voice_design(**DESIGN[name], **GREEDY)
+    assert_same_wavs(found, theirs.generate_voice_design(**DESIGN[name], **GREEDY), name)
+
+
+@pytest.mark.parametrize("name", ["path", "stereo", "data url", "samples"])
+@pytest.mark.parametrize("vector_only", [True, False])
+def test_recordings_are_heard_as_the_official_package_does(
+    both: Both, recordings: dict[str, Any], name: str, vector_only: bool
+) -> None:
+    call = {"ref_audio": recordings[name], "ref_text": SAID, "x_vector_only_mode": vector_only}
+    ours, theirs = both("base")
+    (found,), (expected,) = (m.create_voice_clone_prompt(**call) for m in (ours, theirs))
+    assert isinstance(found, VoiceClonePromptItem)
+    assert vars(found).keys() == vars(expected).keys()
+    assert_same_items(found, expected)
+
+
+def assert_same_items(found: VoiceClonePromptItem, expected: Any) -> None:
+    for name in ("x_vector_only_mode", "icl_mode", "ref_text"):
+        assert getattr(found, name) == getattr(expected, name)
+    if expected.ref_code is None:
+        assert found.ref_code is None
+    else:
+        assert found.ref_code.dtype == np.int64
+        assert np.array_equal(found.ref_code, expected.ref_code)
+    vector = expected.ref_spk_embedding.numpy()
+    assert_close("graphs.hidden", found.ref_spk_embedding, vector, "speaker vector")
+
+
+CLONES = {
+    "in context": {"text": HELLO, "language": "English", "ref_text": SAID},
+    "upfront text": {"text": HELLO, "ref_text": SAID, "non_streaming_mode": True},
+    "vector": {"text": HELLO, "x_vector_only_mode": True},
+    "texts": {"text": [HELLO, BYE], "language": ["English", "Auto"], "ref_text": SAID},
+}
+
+
+@pytest.mark.parametrize("name", CLONES)
+def test_cloned_voices_are_the_official_ones(
+    both: Both, recordings: dict[str, Any], name: str
+) -> None:
+    ours, theirs = both("base")
+    call = CLONES[name] | {"ref_audio": recordings["path"]} | GREEDY
+    assert_same_wavs(ours.generate_voice_clone(**call), theirs.generate_voice_clone(**call), name)
+
+
+def test_several_recordings_beside_several_texts(both: Both, recordings: dict[str, Any]) -> None:
+    """Of other rates: upstream pads those of one rate, and a partial last frame hears it."""
+    ours, theirs = both("base")
+    call = {
+        "ref_audio": [recordings["path"], recordings["samples"]],
+        "ref_text": [SAID, None],
+        "x_vector_only_mode": [False, True],
+    }
+    prompts = [m.create_voice_clone_prompt(**call) for m in (ours, theirs)]
+    for found, expected in zip(*prompts, strict=True):
+        assert_same_items(found, expected)
+    texts = {"text": [HELLO, BYE]} | GREEDY
+    mine = ours.generate_voice_clone(voice_clone_prompt=prompts[0], **texts)
+    their_own = theirs.generate_voice_clone(voice_clone_prompt=prompts[1], **texts)
+    assert_same_wavs(mine, their_own, "several")
+
+
+def test_a_prompt_may_be_made_of_the_official_items(both: Both, recordings: dict[str, Any]) -> None:
+    ours, theirs = both("base")
+    items = theirs.create_voice_clone_prompt(recordings["path"], SAID)
+    expected = theirs.generate_voice_clone(HELLO, voice_clone_prompt=items, **GREEDY)
+    for prompt in (items, items[0]):
+        found = ours.generate_voice_clone(HELLO, voice_clone_prompt=prompt, **GREEDY)
+        assert_same_wavs(found, expected, "official items")
+
+
+def test_a_prompt_may_be_the_official_dict(both: Both, recordings: dict[str, Any]) -> None:
+    ours, theirs = both("base")
+    items = theirs.create_voice_clone_prompt(recordings["path"], x_vector_only_mode=True)
+    prompt = theirs._prompt_items_to_voice_clone_prompt(items)
+    assert_same_wavs(
+        ours.generate_voice_clone(HELLO, voice_clone_prompt=prompt, **GREEDY),
+        theirs.generate_voice_clone(HELLO, voice_clone_prompt=prompt, **GREEDY),
+        "dict",
+    )
+
+
+def test_supported_names_are_the_official_ones(both: Both) -> None:
+    for kind in ("custom_voice", "voice_design", "base"):
+        ours, theirs = both(kind)
+        assert ours.get_supported_speakers() == theirs.get_supported_speakers()
+        assert ours.get_supported_languages() == theirs.get_supported_languages()
+
+
+def test_a_seed_speaks_the_same_again_and_counts_up_in_a_batch(both: Both) -> None:
+    ours, _ = both("custom_voice")
+    sampled = {"speaker": "ryan", "max_new_tokens": FRAMES + 1}
+    first, again = (ours.generate_custom_voice([HELLO] * 2, seed=5, **sampled)[0] for _ in "ab")
+    (alone,), _ = ours.generate_custom_voice(HELLO, seed=6, **sampled)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first[0], first[1])
+    assert_close("streaming.samples", alone, first[1], "row 1")
+
+
+EXAMPLE = {
+    "custom_voice.py": ("custom_voice", "narrow"),
+    "voice_design.py": ("voice_design", "same"),
+    "voice_clone.py": ("base", "same"),
+    "tokenizer.py": ("base", "same"),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_an_example_runs_with_only_its_import_changed(
+    name: str,
+    both: Both,
+    tiny_checkpoint: Callable[..., Path],
+    tiny_bundle: Callable[..., Path],
+    recordings: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both(*EXAMPLE[name])  # imports the official package without its 25 Hz tokenizer
+    official = (EXAMPLES / name).read_text(encoding="utf-8")
+    ported = official.replace("from qwen_tts import", "from qwen3_tts_edge.compat import")
+    assert official != ported
+    checkpoint = tiny_checkpoint(*EXAMPLE[name])
+    if name == "tokenizer.py":
+        checkpoint /= "speech_tokenizer"
+    wavs = []
+    for side, text, model in (
+        ("theirs", official, checkpoint),
+        ("ours", ported, tiny_bundle(*EXAMPLE[name])),
+    ):
+        folder = tmp_path / side
+        folder.mkdir()
+        script = tmp_path / f"{side}.py"
+        script.write_text(text, encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", [str(script), str(model), str(folder), recordings["path"]])
+        runpy.run_path(str(script), run_name="__main__")
+        wavs.append({p.name: soundfile.read(p, dtype="float32") for p in folder.iterdir()})
+    theirs, ours = wavs
+    assert theirs.keys() == ours.keys()
+    for file, (expected, rate) in theirs.items():
+        found, found_rate = ours[file]
+        assert_same_wavs(([found], found_rate), ([expected], rate), f"{name}, {file}")
