@@ -127,6 +127,15 @@ def test_a_long_chunk_is_launched_node_by_node(
     assert again == (number, "replayed")  # what came between left it what it needs
 
 
+def test_only_what_is_captured_keeps_its_buffers(
+    graph: Graph, cuda_bundle: Path, gpu: FakeCuda
+) -> None:
+    decoded(graph, cuda_bundle, (1, 17), [18])
+    held = len(gpu.buffers)
+    decoded(graph, cuda_bundle, (1, 18, 19, 20), [58])
+    assert len(gpu.buffers) == held
+
+
 def test_there_are_no_more_graphs_than_sizes(
     graph: Graph, cuda_bundle: Path, gpu: FakeCuda
 ) -> None:
@@ -136,7 +145,6 @@ def test_there_are_no_more_graphs_than_sizes(
     captured = [number for number, what in taken(gpu) if what == "captured"]
     assert len(set(captured)) == len(captured) == LONGEST
     assert gpu.released == []
-    del graph
 
 
 def test_another_thread_captures_for_itself(

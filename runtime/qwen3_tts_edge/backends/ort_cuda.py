@@ -100,15 +100,16 @@ class CapturedGraph(OrtGraph):
     ONNX Runtime captures by launching several times: to allocate, to record, and to have run. A
     state that is updated in place would move on with each, so it is put back, and the captured
     graph runs once more. That holds for all but the KV cache, where every launch writes the same
-    positions again. What is captured belongs to the thread that did it.
+    positions again. What is captured belongs to the thread that did it; meanwhile no other may
+    allocate on the GPU.
 
-    A size is captured when it is first met. To launch it node by node first would take longer, not
-    less: a convolution keeps cuDNN's plan for its last size alone, and a chunk of another size
-    plans them all anew. And what is captured stays until the session ends, for that is how long
-    CUDA's provider keeps it even if told to release it; sizes have a limit instead.
+    A size is captured when it is first met. To launch it node by node first would plan it twice: a
+    convolution keeps cuDNN's plan of the last size alone, and a replay needs none. What is
+    captured stays until the session ends: CUDA's provider of 1.31 keeps it even if told to release
+    it, so there is a limit to sizes and not a number of those used last.
 
-    Source: CUDAExecutionProvider::OnRunEnd, InferenceSession::RunImpl and Conv::UpdateState of ONNX
-        Runtime; https://github.com/microsoft/onnxruntime/issues/32243.
+    Source: CUDAExecutionProvider::OnRunEnd, CUDAGraphManager, InferenceSession::RunImpl and
+        Conv::UpdateState of ONNX Runtime; https://github.com/microsoft/onnxruntime/issues/32243.
     """
 
     def __init__(self, *arguments: Any) -> None:

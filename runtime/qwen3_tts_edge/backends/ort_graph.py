@@ -133,7 +133,10 @@ class OrtGraph:
         self._session.run_with_iobinding(binding.io)
 
     def _bound(self, shapes: Sequence[tuple[int, ...]]) -> Binding:
-        """What is bound for inputs of these shapes and for the states as they lie now."""
+        """What is bound for inputs of these shapes and for the states as they lie now.
+
+        Other shapes give their buffers up, but for those that a captured graph has in it.
+        """
         key = (*shapes, id(self._past))
         if key not in self._bindings:
             self._bindings = {
