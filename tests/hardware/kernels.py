@@ -1,0 +1,169 @@
+"""Where the time of a frame goes: kernels by name, how many there are, and the gaps between them.
+
+On a GPU PyTorch's profiler looks, which sees every kernel of the process, also those of a captured
+graph. On the CPU ONNX Runtime's own does, and a kernel is a node of the graph.
+"""
+
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from hardware.case import CPU, Case, attempt
+from hardware.record import Figures, NotRun, ran
+from hardware.rows import WARM_UP, uncaptured_step
+from qwen3_tts_edge.bench import frames_of, prompt_of
+from qwen3_tts_edge.frame_loop import FrameStep
+from qwen3_tts_edge.manifest import FRAME
+
+FRAMES = 5
+TOP = 15
+_LONGEST = 100
+
+
+class Span(NamedTuple):
+    """A kernel or a frame, in microseconds."""
+
+    name: str
+    start: float
+    took: float
+
+    @property
+    def end(self) -> float:
+        """When it was over."""
+        return self.start + self.took
+
+
+def profile(case: Case) -> Figures:
+    """A frame by kernel, of each way that it can be launched here."""
+    if case.backend == CPU:
+        return {"nodes": _nodes(case)}
+    captured = attempt(lambda: _kernels(case, case.tts.step))
+    if not ran(captured):  # some drivers show only what is captured while the profiler looks
+        captured = attempt(lambda: _kernels(case, case.tts.step.resized(1)))
+    return {
+        "captured": captured,
+        "uncaptured": attempt(lambda: _kernels(case, uncaptured_step(case))),
+    }
+
+
+def tabulated(frames: Sequence[Span], kernels: Iterable[Span]) -> Figures:
+    """What ran inside frames, for one of them.
+
+    Returns:
+        How many kernels, the time that one at least was running, and the gaps between the first
+        and the last; then the kernels that took most, each with its time and number.
+    """
+    took: dict[str, float] = defaultdict(float)
+    number: dict[str, int] = defaultdict(int)
+    busy = span = 0.0
+    ordered = sorted(kernels, key=lambda kernel: kernel.start)
+    for frame in frames:
+        inside = [kernel for kernel in ordered if frame.start <= kernel.start < frame.end]
+        if not inside:
+            continue
+        end = inside[0].start
+        for kernel in inside:
+            busy += max(0.0, kernel.end - max(kernel.start, end))  # two may run at once
+            end = max(end, kernel.end)
+            took[kernel.name] += kernel.took
+            number[kernel.name] += 1
+        span += end - inside[0].start
+    of_one = 1 / len(frames)
+    return {
+        "kernels_a_frame": round(sum(number.values()) * of_one, 1),
+        "busy_ms": _ms(busy * of_one),
+        "gaps_ms": _ms((span - busy) * of_one),
+        "top": [
+            {
+                "name": name[:_LONGEST],
+                "ms_a_frame": _ms(took[name] * of_one),
+                "a_frame": round(number[name] * of_one, 1),
+            }
+            for name in sorted(took, key=took.__getitem__, reverse=True)[:TOP]
+        ],
+    }
+
+
+def _kernels(case: Case, step: FrameStep) -> Figures:
+    try:
+        import torch
+        from torch import profiler
+    except ImportError as error:
+        raise NotRun("PyTorch, whose profiler would look, is not installed") from error
+    if not torch.cuda.is_available():
+        raise NotRun("PyTorch, whose profiler would look, sees no GPU")
+    with profiler.profile() as seen:  # of CPU and GPU, where there is one
+        made = frames_of(case.tts, step, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES)
+        for _ in range(1 + WARM_UP):
+            next(made)
+        for _ in range(FRAMES):
+            with profiler.record_function(FRAME):
+                next(made)
+        torch.cuda.synchronize()
+    with tempfile.TemporaryDirectory() as aside:
+        path = Path(aside) / "trace.json"
+        seen.export_chrome_trace(str(path))
+        events = json.loads(path.read_text("utf-8"))["traceEvents"]
+    return from_pytorch(events)
+
+
+def from_pytorch(events: Sequence[dict[str, Any]]) -> Figures:
+    """Tabulate a trace that PyTorch's profiler wrote."""
+    frames = [
+        _span(event)
+        for event in events
+        if event.get("cat") == "user_annotation" and event["name"] == FRAME
+    ]
+    kernels, copies = (
+        [_span(event) for event in events if event.get("cat") in kinds]
+        for kinds in (("kernel",), ("gpu_memcpy", "gpu_memset"))
+    )
+    if not any(one.start <= each.start < one.end for one in frames for each in kernels):
+        raise NotRun("the profiler saw no kernel in a frame")
+    return tabulated(frames, [*kernels, *copies])
+
+
+def _nodes(case: Case) -> Figures:
+    from qwen3_tts_edge.backends import ort
+
+    with tempfile.TemporaryDirectory() as aside:
+        plain = ort.session_options
+
+        def profiling(threads: int | None) -> Any:
+            options = plain(threads)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(aside) / "frame")
+            return options
+
+        sizes = {"batch": 1, "capacity": case.tts.step.capacity}
+        with patch.object(ort, "session_options", profiling):
+            opener = ort.OrtBackend(threads=case.threads)
+            graph = opener.open_frame(case.folder, case.tts.manifest.graphs, sizes)
+        step = FrameStep(graph, case.tts.manifest)
+        for _ in frames_of(case.tts, step, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES):
+            pass
+        events = json.loads(Path(graph._graph._session.end_profiling()).read_text("utf-8"))
+    return from_onnxruntime(events)
+
+
+def from_onnxruntime(events: Sequence[dict[str, Any]]) -> Figures:
+    """Tabulate what ONNX Runtime wrote: nodes by type, of the last launches."""
+    launches = [_span(event) for event in events if event.get("name") == "model_run"]
+    nodes = (
+        Span(event["args"]["op_name"], event["ts"], event["dur"])
+        for event in events
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    )
+    return tabulated(sorted(launches, key=lambda launch: launch.start)[-FRAMES:], nodes)
+
+
+def _span(event: dict[str, Any]) -> Span:
+    return Span(event["name"], event["ts"], event["dur"])
+
+
+def _ms(microseconds: float) -> float:
+    return round(microseconds / 1e3, 4)

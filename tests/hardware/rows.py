@@ -1,0 +1,158 @@
+"""The rows about speed and memory of one bundle. Warm-up is left out, seeds are fixed."""
+
+import dataclasses
+import statistics
+import time
+
+import numpy as np
+
+from hardware.case import CPU, Case, for_each, spread
+from hardware.place import gpu_free
+from hardware.record import Figures, NotRun
+from qwen3_tts_edge import memory as plans
+from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.bench import TEXT, frames_of, peak_rss, prompt_of, voice_of
+from qwen3_tts_edge.codec import CodecDecoder
+from qwen3_tts_edge.frame_loop import FrameStep
+from qwen3_tts_edge.manifest import CODEC_DECODER
+from qwen3_tts_edge.metrics import timed
+from qwen3_tts_edge.prompt import Prompt
+
+CONTEXTS = (100, 500, 2000)
+CHUNKS = (1, 2, 4, 8)
+BATCHES = (2, 4, 8, 16, 32)
+WARM_UP = 5
+_SECONDS = 10.0
+
+
+def frame(case: Case) -> Figures:
+    """Talker, fifteen predictor passes and sampling, by positions of context."""
+    return {"at": _at_contexts(case, case.tts.step)}
+
+
+def uncaptured(case: Case) -> Figures:
+    """The same, each kernel launched by itself."""
+    return {"at": _at_contexts(case, uncaptured_step(case))}
+
+
+def uncaptured_step(case: Case) -> FrameStep:
+    """A frame step of the same session, with a state of its own, that is never captured."""
+    if case.backend != "ort-cuda":
+        raise NotRun(f"{case.backend} has no captured graph that could be left out")
+    from qwen3_tts_edge.backends.ort_graph import UNCAPTURED
+
+    step = case.tts.step.resized(1)
+    step._graph._graph._graph_number = lambda: UNCAPTURED
+    return step
+
+
+def _at_contexts(case: Case, step: FrameStep) -> Figures:
+    def measure(positions: int) -> Figures:
+        if positions + case.counts.frames >= step.capacity:
+            raise NotRun(f"the KV cache has {step.capacity} positions")
+        figures = _launches(case, step, [prompt_of(case.tts, positions)])
+        return figures | _floor(case, positions, figures["p50_ms"])
+
+    return for_each(CONTEXTS, measure)
+
+
+def _launches(case: Case, step: FrameStep, prompts: list[Prompt]) -> Figures:
+    """Milliseconds a frame, and the part of them inside the backend."""
+    for _ in frames_of(case.tts, step, prompts, WARM_UP):
+        pass
+    took: list[float] = []
+    made = timed(frames_of(case.tts, step, prompts, case.counts.frames + 1), took)
+    inside = [
+        step._graph.seconds for _ in made
+    ]  # after each frame, of which the first reads prompts
+    figures = spread(took[1:])
+    return figures | {"launch_p50_ms": round(1e3 * statistics.median(np.diff(inside)), 4)}
+
+
+def _floor(case: Case, positions: int, took: float) -> Figures:
+    """How many times the least time that is."""
+    try:
+        measured = case.roofline
+    except Exception as error:
+        return {"floor_ms": None, "no floor": str(error)}
+    plan = plans.plan(case.tts.manifest)
+    read = positions * plan.kv_cache // plan.capacity
+    floor = dataclasses.replace(measured, kv_cache=read).floor_ms
+    return {"floor_ms": round(floor, 4), "times_the_floor": round(took / floor, 2)}
+
+
+def codec(case: Case) -> Figures:
+    """The codec decoder, by frames a chunk."""
+    spec = case.manifest.graphs[CODEC_DECODER]
+    if case.holds_the_codec_alone:
+        opener = open_backend(case.backend, flavour=case.manifest.flavour, threads=case.threads)
+        decoder = CodecDecoder(opener.open(case.folder, spec, {"batch": 1}), case.manifest)
+    else:
+        decoder = case.tts.codec
+    numbers = np.random.default_rng(0)
+
+    def measure(size: int) -> Figures:
+        shape = (WARM_UP + case.counts.frames, size, case.manifest.codebooks)
+        codes = numbers.integers(0, case.manifest.codebook_size, shape)
+        decoder.begin()
+        took: list[float] = []
+        for _ in timed(map(decoder.push, codes), took):
+            pass
+        figures = spread(took[WARM_UP:])
+        return figures | {"ms_a_frame": round(figures["p50_ms"] / size, 4)}
+
+    kind = spec.rounding.dtype if spec.rounding else "float32"
+    return {"computes_in": kind, "chunks_of": for_each(CHUNKS, measure)}
+
+
+def first_audio(case: Case) -> Figures:
+    """Request in → first samples in hand, of a first chunk of one frame."""
+    voice = voice_of(case.tts)
+
+    def request(seed: int) -> float:
+        start = time.perf_counter()
+        next(case.tts.stream(TEXT, voice, chunk_frames=(1,), seed=seed))
+        return time.perf_counter() - start
+
+    took = [request(seed) for seed in range(WARM_UP + case.counts.requests)][WARM_UP:]
+    return spread(took) | {"prompt_positions": len(prompt_of(case.tts).rows)}
+
+
+def batch(case: Case) -> Figures:
+    """A launch that makes a frame for each of so many slots, and what that is in sound."""
+
+    def measure(slots: int) -> Figures:
+        step = case.tts.step.resized(slots)
+        figures = _launches(case, step, [prompt_of(case.tts)] * slots)
+        sound = slots / case.manifest.frames_per_second / figures["p50_ms"] * 1e3
+        return figures | {"sound_seconds_a_second": round(sound, 2)}
+
+    return {"slots": for_each(BATCHES, measure)}
+
+
+def memory(case: Case) -> Figures:
+    """What the plan says, and what was taken after ten seconds of speech."""
+    on_the_cpu = case.backend == CPU
+    before = 0 if on_the_cpu else gpu_free()
+
+    def taken() -> int:
+        return peak_rss() if on_the_cpu else before - gpu_free()
+
+    tts = case.tts  # opened now: this is the first row
+    opened = taken()
+    tts.speak(TEXT, voice_of(tts), seed=1, max_seconds=_SECONDS)
+    spoken = taken()
+    plan = plans.plan(tts.manifest)
+    return {
+        "weights_mb": _mb(sum(plan.graphs.values())),
+        "kv_cache_mb_a_second": _mb(plan.kv_cache_per_second),
+        "kv_cache_mb": _mb(plan.kv_cache),
+        "tables_mb": _mb(plan.tables),
+        "of": "the process" if on_the_cpu else "the GPU",
+        "opened_mb": _mb(opened),
+        "peak_mb": _mb(spoken),
+    }
+
+
+def _mb(nbytes: int) -> float:
+    return round(nbytes / 1e6, 2)
