@@ -122,8 +122,9 @@ def tiny_bundle(
     one, so its bundle is that one's files under its own manifest.
     """
     from qwen3_tts_edge.manifest import FILE, Manifest
-    from qwen3_tts_export.bundle import describe, write_bundle
+    from qwen3_tts_export.bundle import write_bundle
     from qwen3_tts_export.checkpoint import Checkpoint
+    from qwen3_tts_export.description import describe
 
     def twin(checkpoint: Checkpoint, folder: Path, original: Path) -> None:
         part = folder.with_name(folder.name + ".part")

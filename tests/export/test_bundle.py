@@ -9,7 +9,7 @@ import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import FILE, Manifest
-from qwen3_tts_export import bundle
+from qwen3_tts_export import graph_files
 from qwen3_tts_export.bundle import write_bundle
 from qwen3_tts_export.checkpoint import Checkpoint
 from tiny import EDGE_VOICE
@@ -20,20 +20,20 @@ def checkpoint() -> Checkpoint:
     return Checkpoint.open(EDGE_VOICE)
 
 
-def stopped(monkeypatch: pytest.MonkeyPatch, where: str, error: type[BaseException]) -> None:
-    """Let the export be stopped when it comes to `where`."""
+def stopped(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """Let the export be stopped when it comes to the first graph."""
 
     def stop(*_: object, **__: object) -> None:
         raise error("stopped")
 
-    monkeypatch.setattr(bundle, where, stop)
+    monkeypatch.setattr(graph_files, "trace", stop)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_an_export_that_was_stopped_leaves_nothing(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type
 ) -> None:
-    stopped(monkeypatch, "trace", error)
+    stopped(monkeypatch, error)
     with pytest.raises(error):
         write_bundle(checkpoint, tmp_path / "out", precision="int8")
     assert list(tmp_path.iterdir()) == []
@@ -47,7 +47,7 @@ def test_it_is_written_aside_until_it_is_complete(
     def report(_: str, __: float) -> None:
         seen.append(sorted(path.name for path in tmp_path.iterdir()))
 
-    stopped(monkeypatch, "trace", RuntimeError)
+    stopped(monkeypatch, RuntimeError)
     with pytest.raises(RuntimeError):
         write_bundle(checkpoint, tmp_path / "out", precision="int8", report=report)
     assert seen

@@ -15,6 +15,7 @@ from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.manifest import FRAME, GraphSpec, RoundingSpec
 from qwen3_tts_export import bundle, cli, random_checkpoint
 from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.description import describe
 from qwen3_tts_export.spec import spec_names
 from qwen3_tts_export.tensorrt_library import TARGETS
 from tiny import EDGE_VOICE
@@ -43,7 +44,7 @@ def pretend(
     graph = GraphSpec(
         file=precision, inputs=(), outputs=(), states=(), in_place=True, rounding=rounding
     )
-    bundle.describe(checkpoint, folder, precision, flavour, {FRAME: graph}).save(folder)
+    describe(checkpoint, folder, precision, flavour, {FRAME: graph}).save(folder)
     return folder
 
 

@@ -28,8 +28,8 @@ from qwen3_tts_edge.engine_key import (
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError, InputError
 from qwen3_tts_edge.manifest import TALKER_STEP, GraphSpec, Manifest, StateSpec, TensorSpec
 from qwen3_tts_export import engines, tensorrt_library
-from qwen3_tts_export.bundle import describe
 from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.description import describe
 from qwen3_tts_export.engines import build_engines
 from qwen3_tts_export.tensorrt_library import RTX_CAPABILITIES, Target, find_target, open_library
 from tiny import EDGE_VOICE
