@@ -17,11 +17,30 @@ def parse(config: Json, codec: Json) -> CheckpointConfig:
     return parse_checkpoint(config, codec, {})
 
 
-def at(values: Json, path: str) -> tuple[Json, str]:
+def section_of(values: Json, path: str) -> tuple[Json, str]:
     *parents, key = path.split(".")
     for parent in parents:
         values = values[parent]
     return values, key
+
+
+def without(values: Json, path: str) -> Json:
+    section, key = section_of(values, path)
+    del section[key]
+    return values
+
+
+def with_value(values: Json, path: str, value: Any) -> Json:
+    section, key = section_of(values, path)
+    section[key] = value
+    return values
+
+
+def refusal(config: Json, codec: Json) -> str:
+    with pytest.raises(CheckpointError) as raised:
+        parse(config, codec)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def test_the_talker_is_what_config_json_says() -> None:
@@ -236,11 +255,7 @@ REQUIRED_ENCODER = [
 )
 def test_a_missing_key_is_named_with_its_file(path: str) -> None:
     config, codec = tiny_config()
-    section, key = at(config, path)
-    del section[key]
-    with pytest.raises(CheckpointError) as raised:
-        parse(config, codec)
-    assert f"config.json: {path} is missing" in str(raised.value)
+    assert f"config.json: {path} is missing" in refusal(without(config, path), codec)
 
 
 @pytest.mark.parametrize(
@@ -259,11 +274,8 @@ def test_a_missing_key_is_named_with_its_file(path: str) -> None:
 )
 def test_a_missing_codec_key_is_named_with_its_file(path: str) -> None:
     config, codec = tiny_config()
-    section, key = at(codec, path)
-    del section[key]
-    with pytest.raises(CheckpointError) as raised:
-        parse(config, codec)
-    assert f"speech_tokenizer/config.json: {path} is missing" in str(raised.value)
+    said = f"speech_tokenizer/config.json: {path} is missing"
+    assert said in refusal(config, without(codec, path))
 
 
 @pytest.mark.parametrize(
@@ -299,12 +311,7 @@ def test_a_missing_codec_key_is_named_with_its_file(path: str) -> None:
 )
 def test_what_is_not_implemented_is_refused_by_name(path: str, value: Any, said: str) -> None:
     config, codec = tiny_config()
-    section, key = at(config, path)
-    section[key] = value
-    with pytest.raises(CheckpointError) as raised:
-        parse(config, codec)
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert said in refusal(with_value(config, path, value), codec)
 
 
 @pytest.mark.parametrize(
@@ -335,11 +342,7 @@ def test_what_is_not_implemented_is_refused_by_name(path: str, value: Any, said:
 )
 def test_a_codec_that_is_not_implemented_is_refused(path: str, value: Any, said: str) -> None:
     config, codec = tiny_config()
-    section, key = at(codec, path)
-    section[key] = value
-    with pytest.raises(CheckpointError) as raised:
-        parse(config, codec)
-    assert said in str(raised.value)
+    assert said in refusal(config, with_value(codec, path, value))
 
 
 def test_a_codec_alone_is_read_by_the_same_rules() -> None:
@@ -364,11 +367,9 @@ def test_a_speaker_encoder_that_is_not_implemented_is_refused(
     key: str, value: Any, said: str
 ) -> None:
     config, codec = tiny_config("base")
-    config["speaker_encoder_config"][key] = value
-    with pytest.raises(CheckpointError) as raised:
-        parse(config, codec)
-    assert f"speaker_encoder_config.{key} is" in str(raised.value)
-    assert said in str(raised.value)
+    message = refusal(with_value(config, f"speaker_encoder_config.{key}", value), codec)
+    assert f"speaker_encoder_config.{key} is" in message
+    assert said in message
 
 
 def test_generation_settings_left_out_take_the_official_defaults() -> None:

@@ -20,6 +20,7 @@ from tiny import EDGE_VOICE
 
 Judge = Callable[[Path], Official]
 Speak = Callable[[Case, int], np.ndarray]
+Check = Callable[[Case, int], None]
 
 LONG, SHORT, WHOLE = 100, 8, 200
 """Frames. 100 are eight seconds; a wrong cache, mask or position shows within a few."""
@@ -151,41 +152,38 @@ def compare_forced(
     return ties
 
 
-@pytest.mark.parametrize("case", LED, ids=str)
-def test_a_hundred_frames_are_the_official_codes(
+@pytest.fixture(scope="module")
+def assert_official(
     judge: Judge,
     tiny_checkpoint: Callable[..., Path],
     bundle_of: Callable[[Case], Path],
     ours: Speak,
-    case: Case,
-) -> None:
-    oracle = judge(tiny_checkpoint(case.kind, case.predictor))
-    assert_equal_codes(oracle, case, bundle_of(case), ours(case, LONG), LONG)
+) -> Check:
+    """Return a function that speaks a case for some frames, here and there, and compares."""
+
+    def check(case: Case, frames: int) -> None:
+        oracle = judge(tiny_checkpoint(case.kind, case.predictor))
+        assert_equal_codes(oracle, case, bundle_of(case), ours(case, frames), frames)
+
+    return check
+
+
+@pytest.mark.parametrize("case", LED, ids=str)
+def test_a_hundred_frames_are_the_official_codes(assert_official: Check, case: Case) -> None:
+    assert_official(case, LONG)
 
 
 @pytest.mark.parametrize("case", REST, ids=str)
-def test_the_first_frames_are_the_official_codes(
-    judge: Judge,
-    tiny_checkpoint: Callable[..., Path],
-    bundle_of: Callable[[Case], Path],
-    ours: Speak,
-    case: Case,
-) -> None:
-    oracle = judge(tiny_checkpoint(case.kind, case.predictor))
-    assert_equal_codes(oracle, case, bundle_of(case), ours(case, SHORT), SHORT)
+def test_the_first_frames_are_the_official_codes(assert_official: Check, case: Case) -> None:
+    assert_official(case, SHORT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", REST, ids=str)
 def test_a_hundred_frames_of_every_other_case_are_the_official_codes(
-    judge: Judge,
-    tiny_checkpoint: Callable[..., Path],
-    bundle_of: Callable[[Case], Path],
-    ours: Speak,
-    case: Case,
+    assert_official: Check, case: Case
 ) -> None:
-    oracle = judge(tiny_checkpoint(case.kind, case.predictor))
-    assert_equal_codes(oracle, case, bundle_of(case), ours(case, LONG), LONG)
+    assert_official(case, LONG)
 
 
 def test_the_long_cases_cover_every_mode_shape_and_layout() -> None:
