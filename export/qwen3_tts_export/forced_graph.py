@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from qwen3_tts_edge.manifest import FRAME, Manifest
 from qwen3_tts_edge.prompt import Prompt
+from qwen3_tts_edge.sampling import ranks
 
 Codes = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float32]
@@ -42,7 +43,7 @@ class Heard:
 class ForcedGraph:
     """The frame graph of a bundle with the choice taken away: codes go in, logits come out."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, provider: str = "CPUExecutionProvider") -> None:
         self.manifest = Manifest.load(folder)
         spec = self.manifest.graphs[FRAME]
         model = onnx.load(str(folder / spec.file), load_external_data=False)
@@ -87,7 +88,7 @@ class ForcedGraph:
             "session.model_external_initializers_file_folder_path", str(folder)
         )
         self._session = ort.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            model.SerializeToString(), options, providers=[provider]
         )
         self._states = spec.states
 
@@ -115,6 +116,7 @@ class ForcedGraph:
                 "top_k": np.ones((1, 2), np.int64),
                 "top_p": np.ones((1, 2), np.float32),
                 "repetition_penalty": np.ones(1, np.float32),
+                **ranks(np.ones((1, 2), np.int64)),
                 "given": given[None],
                 **past,
             }

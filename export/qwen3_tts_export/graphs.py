@@ -67,7 +67,12 @@ def frame_graph(
         name=FRAME,
         network=lambda: Frame(config, max_positions),
         weights=frame_weights(tensors, config, max_positions),
-        inputs=(_rows(talker), *_speaking(talker)),
+        inputs=(
+            _rows(talker),
+            *_speaking(talker),
+            _tensor("talker_ranks", "int64", "talker_ranks"),
+            _tensor("predictor_ranks", "int64", "predictor_ranks"),
+        ),
         outputs=(_tensor("codes", "int64", "batch", talker.num_codebooks),),
         states=(_state("feedback", "float32", *row), *_talker_states(talker)),
     )

@@ -20,11 +20,11 @@ _TYPES = {
     "int8-bf16": "bfloat16",
 }
 
+_NORMS = re.compile(r"norm\.(weight|bias)$")  # sums of squares
+_PRODUCTS = re.compile(r"^predictor\..*\.down\.")  # of silu(gate) * up, beyond float16 there
 _ISLANDS = re.compile(
-    r"norm\.(weight|bias)$"  # sums of squares
-    r"|\.(cos|sin)$"  # the turns of rotary embedding
+    r"\.(cos|sin)$"  # the turns of rotary embedding
     r"|^talker\.head\.|^predictor\.heads"  # logits
-    r"|^predictor\..*\.down\."  # silu(gate) * up, which is beyond float16 there
     r"|snake\d?\.[ab]$"  # the argument of the sine
     r"|^(books|semantic|acoustic)\."  # the codec's codebooks, sums over counts of any size
 )
@@ -41,6 +41,7 @@ class Precision:
         codec: What the codec decoder computes in, and the type of its state.
         int8: The matrices of talker and code predictor are rounded to int8.
         contrib: Int8 matrices are ONNX Runtime's MatMulNBits, not DequantizeLinear and MatMul.
+        wide_norms: Norms, and with them the residual stream, are float32, whatever else is not.
         lossless_halves: Weights that stay float32 are stored in bfloat16 where that loses nothing.
         tables: The numpy type of the embedding rows that prompts are built from, on disk.
     """
@@ -50,6 +51,7 @@ class Precision:
     codec: str = "float32"
     int8: bool = False
     contrib: bool = True
+    wide_norms: bool = True
     lossless_halves: bool = False
     tables: str = "float16"
 
@@ -65,7 +67,13 @@ class Precision:
 
     def of_weight(self, graph: str, name: str) -> str:
         """The type that a weight is stored in and its operation computes in."""
-        return "float32" if _ISLANDS.search(name) else self.activations(graph)
+        activations = self.activations(graph)
+        is_island = (
+            _ISLANDS.search(name)
+            or (_NORMS.search(name) and (self.wide_norms or graph == CODEC_DECODER))
+            or (_PRODUCTS.search(name) and activations == "float16")
+        )
+        return "float32" if is_island else activations
 
     def of_state(self, graph: str, name: str) -> str:
         """The type of a carried tensor: what it is computed in, but `feedback` is a row.
@@ -91,7 +99,8 @@ def find_precision(name: str, flavour: str) -> Precision:
     """What a precision is in bundles of a flavour.
 
     The codec decoder is float16 where talker and predictor are bfloat16: its sound needs the
-    digits and has no use for the range.
+    digits and has no use for the range. The residual stream is bfloat16, as in the official
+    package, where the norm is known to sum in float32 all the same: ONNX Runtime's on CUDA.
 
     Args:
         name: One of `PRECISIONS`.
@@ -105,8 +114,15 @@ def find_precision(name: str, flavour: str) -> Precision:
     if name == "fp32":
         return FP32
     if flavour != "ort":
-        contrib, int8 = flavour == "cuda", name.startswith("int8")
-        return Precision(name, language=_TYPES[name], codec="float16", int8=int8, contrib=contrib)
+        contrib, language = flavour == "cuda", _TYPES[name]
+        return Precision(
+            name,
+            language=language,
+            codec="float16",
+            int8=name.startswith("int8"),
+            contrib=contrib,
+            wide_norms=not contrib or language == "float16",
+        )
     if name != "int8":
         raise InputError(
             f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs "

@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from qwen3_tts_edge.manifest import TensorSpec
 from qwen3_tts_export.axes import write_down_shapes
 from qwen3_tts_export.flavours import FLAVOURS
+from qwen3_tts_export.flavours.contrib import SKIP_NORM
 from qwen3_tts_export.graphs import Graph
 
 # Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another; nor
@@ -27,6 +28,8 @@ _EXAMPLE = {
     "capacity": 64,
     "samples": 13001,
     "mel_frames": 47,
+    "talker_ranks": 11,
+    "predictor_ranks": 17,
 }
 
 # Of these torch.export may say from how many on its trace is sure to hold, such as 1921 samples,
@@ -81,6 +84,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     write_down_shapes(model)
     common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
+    _leave_out_unused_outputs(model)
     _name(model, graph)
     return model
 
@@ -92,6 +96,18 @@ def _example(spec: TensorSpec) -> torch.Tensor:
 
 def _dynamic(spec: TensorSpec, axes: dict[str, Any]) -> dict[int, Any]:
     return {i: axes[axis] for i, axis in enumerate(spec.shape) if isinstance(axis, str)}
+
+
+def _leave_out_unused_outputs(model: ir.Model) -> None:
+    """The statistics of a norm, which a runtime computes if they have a name."""
+    for node in model.graph:
+        if node.op_type != SKIP_NORM.name:
+            continue
+        used = [bool(value.uses()) or value.is_graph_output() for value in node.outputs]
+        for value, is_used in zip(node.outputs, used, strict=True):
+            if not is_used:
+                value.name = ""
+        node.resize_outputs(max(i for i, is_used in enumerate(used) if is_used) + 1)
 
 
 def _name(model: ir.Model, graph: Graph) -> None:

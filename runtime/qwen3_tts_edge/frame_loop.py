@@ -12,7 +12,7 @@ from qwen3_tts_edge.embeddings import Rows
 from qwen3_tts_edge.errors import CapacityError
 from qwen3_tts_edge.manifest import Manifest
 from qwen3_tts_edge.prompt import Prompt
-from qwen3_tts_edge.sampling import MIN_FRAMES, Sampling, draws
+from qwen3_tts_edge.sampling import MIN_FRAMES, Sampling, draws, ranks
 
 Codes = npt.NDArray[np.int64]
 """int64 (codebooks,): one frame, codebook 0 first."""
@@ -70,6 +70,7 @@ class FrameStep:
         sizes = (self._manifest.vocab_size, self._manifest.codebook_size)
         settings = [each.inputs(*sizes) for each in sampling]
         self._settings = {name: np.concatenate([s[name] for s in settings]) for name in settings[0]}
+        self._settings |= ranks(self._settings["top_k"])
 
     def launch(
         self, rows: Sequence[Rows | None], draws: npt.NDArray[np.float32], *, allow_end: bool

@@ -84,6 +84,19 @@ class Sampling:
         }
 
 
+def ranks(top_k: npt.NDArray[np.generic]) -> dict[str, npt.NDArray[np.int64]]:
+    """The frame graph's inputs by whose size it knows how many codes to sort out.
+
+    Args:
+        top_k: int64 (slots, 2), of all that speak at once.
+
+    Returns:
+        int64 0 to the talker's largest, and to the predictor's.
+    """
+    talker, predictor = top_k.max(axis=0)
+    return {"talker_ranks": np.arange(talker), "predictor_ranks": np.arange(predictor)}
+
+
 def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:
     """The random numbers of one frame: a function of seed, frame and codebook and nothing else.
 

@@ -61,6 +61,7 @@ class Synthesizer:
         self._graphs: tuple[FrameGraph, Graph] = (step_graph, codec_graph)
         self.step = FrameStep(step_graph, manifest)
         self.codec = CodecDecoder(codec_graph, manifest)
+        self._batch: tuple[int, FrameStep] | None = None
         self._request = 0
 
     @classmethod
@@ -213,12 +214,17 @@ class Synthesizer:
         if not utterances:
             return []
         self._request += 1
-        step = self.step.resized(len(utterances))
-        spoken = zip(*frames(step, utterances, self.manifest), strict=True)
+        spoken = zip(*frames(self._slots(len(utterances)), utterances, self.manifest), strict=True)
         return [
             self._decoded(utterance, [frame for frame in mine if frame is not None], started)
             for utterance, mine in zip(utterances, spoken, strict=True)
         ]
+
+    def _slots(self, count: int) -> FrameStep:
+        """What makes frames for so many at once. The last is kept, for what it has captured."""
+        if self._batch is None or self._batch[0] != count:
+            self._batch = count, self.step.resized(count)
+        return self._batch[1]
 
     def _decoded(self, utterance: Utterance, spoken: list[Codes], started: float) -> Audio:
         """Sound of codes that are complete. Its metrics say when it was ready, no more."""

@@ -273,6 +273,6 @@ def test_the_cuda_rules_see_what_is_drawn_to_the_cpu(what: str) -> None:
 def test_the_cpu_backend_refuses_what_is_for_tensorrt(bundle_in: BundleIn, flavour: str) -> None:
     from qwen3_tts_edge import Synthesizer
 
-    message = f"the bundle's flavour is {flavour}, ort-cpu runs ort and cuda; use the backend"
+    message = f"the bundle's flavour is {flavour}, ort-cpu runs ort; use the backend"
     with pytest.raises(BackendError, match=message):
         Synthesizer.open(bundle_in("same", flavour), backend="ort-cpu")

@@ -95,7 +95,7 @@ class Modules:
             said.append((logits[0], hidden[0, 0], torch.stack(books), total[0, 0]))
             position = position + length
             rows = total + torch.from_numpy(prompt.text_row(t))
-        stacked = [torch.stack(column).numpy() for column in zip(*said, strict=True)]
+        stacked = [torch.stack(column).float().numpy() for column in zip(*said, strict=True)]
         caches = [part.float().numpy()[:, :, : int(position)] for pair in cache for part in pair]
         return Heard(*stacked, cache=caches)
 

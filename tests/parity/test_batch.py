@@ -17,7 +17,7 @@ from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import Graph, open_backend
 from qwen3_tts_edge.manifest import FRAME, TOKENIZER, Manifest
 from qwen3_tts_edge.prompt import Prompt, PromptBuilder
-from qwen3_tts_edge.sampling import MIN_FRAMES, draws
+from qwen3_tts_edge.sampling import MIN_FRAMES, draws, ranks
 from qwen3_tts_edge.tokenizer import Tokenizer
 
 FRAMES, CAPACITY = 24, 128
@@ -84,13 +84,15 @@ class Bundle:
             )
             for slot in slots
         ]
+        together = {name: np.concatenate([each[name] for each in settings]) for name in settings[0]}
         return {
             "rows": padded,
             "length": np.array([len(some) for some in rows]),
             "position": np.array(positions),
             "draws": np.stack([draws(slot.seed, frame, 16) for slot in slots]),
             "allow_end": np.full(len(slots), frame >= MIN_FRAMES),
-            **{name: np.concatenate([each[name] for each in settings]) for name in settings[0]},
+            **together,
+            **ranks(together["top_k"]),
         }
 
     def prompt(self, slot: Slot) -> Prompt:

@@ -14,11 +14,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnxscript import ir
 
+from on_the_cpu import on_the_cpu
 from oracle import Case, Official
 from parity.forced import Modules, empty_codec_state, filled
 from parity.stepped import SETTINGS, SteppedFrame, speaking_in_steps
 from parity.test_loop import WHOLE, assert_equal_codes, codes_of
-from parity.test_sampling import _on_an_edge, eager, sampling_graph
+from parity.test_sampling import _on_an_edge, chosen, eager, sampling_graph
 from parity.tolerances import assert_close, count
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.manifest import (
@@ -67,12 +68,16 @@ class Steps:
         self.scores = torch.empty(0)
         choose = sampling.sample
 
-        def spied(scores: torch.Tensor, *settings: torch.Tensor) -> torch.Tensor:
+        def spied(scores: torch.Tensor, *settings: torch.Tensor | None) -> torch.Tensor:
             self.scores = scores
             return choose(scores, *settings)
 
         monkeypatch.setattr(sampling, "sample", spied)
         monkeypatch.setattr(predictor_step, "sample", spied)
+
+
+RANKS = (torch.arange(50), torch.arange(20))
+"""As many as the top_k below."""
 
 
 def launches(ours: Modules) -> list[dict[str, torch.Tensor]]:
@@ -200,7 +205,7 @@ def test_the_steps_are_the_frame(
         rows, *rest = inputs.values()
         settings = [inputs[name] for name in SETTINGS]
         with torch.inference_mode():
-            codes, fused = whole(rows, *rest, fused)
+            codes, fused = whole(rows, *rest, *RANKS, fused)
             code, hidden, spoken = steps.talker(rows, frame[1], *rest, spoken)
             for step in range(talker.num_codebooks):
                 frame = steps.predictor(hidden, code, torch.tensor([step]), *settings, frame)
@@ -239,7 +244,9 @@ def test_the_codec_decoder_makes_the_samples_of_our_module(
 
 
 @pytest.fixture(scope="module")
-def speaking(bundle_in: BundleIn) -> Callable[[str, str], Synthesizer]:
+def speaking(
+    bundle_in: BundleIn, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Synthesizer]:
     """Return a function that opens a checkpoint's bundle, its frames made by a flavour."""
 
     @functools.cache
@@ -247,6 +254,8 @@ def speaking(bundle_in: BundleIn) -> Callable[[str, str], Synthesizer]:
         if flavour in STEPPED:
             return speaking_in_steps(bundle_in(name, "ort"), bundle_in(name, flavour))
         folder = bundle_in(name, flavour)
+        if flavour == "cuda":
+            folder = on_the_cpu(folder, tmp_path_factory.mktemp(name) / flavour)
         return Synthesizer.open(folder, backend="ort-cpu", threads=1, verify=False)
 
     return opened
@@ -352,20 +361,15 @@ VOCABULARY = 300
 @pytest.fixture(scope="module", params=["cuda", "trt", "compat"])
 def lowered(request: pytest.FixtureRequest) -> Callable[..., np.ndarray]:
     """The operation alone, traced in a flavour."""
-    model = ir.to_proto(trace(sampling_graph(VOCABULARY), request.param))
+    graph = sampling_graph(VOCABULARY, ranked=request.param == "cuda")
+    model = ir.to_proto(trace(graph, request.param))
     onnx.checker.check_model(model, full_check=True)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    names = [x.name for x in session.get_inputs()]
-
-    def run(*arrays: np.ndarray) -> np.ndarray:
-        feeds = dict(zip(names, (*arrays, np.zeros_like(arrays[1])), strict=True))
-        return session.run(["codes"], feeds)[0]
-
-    return run
+    return functools.partial(chosen, session)
 
 
 @settings(max_examples=60, deadline=None)

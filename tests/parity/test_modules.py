@@ -109,6 +109,8 @@ def test_the_frame_chooses_the_codes_of_official_generate(
                 torch.zeros(1, 16),
                 torch.tensor([t >= MIN_FRAMES]),
                 **settings,
+                talker_ranks=torch.arange(1),
+                predictor_ranks=torch.arange(1),
                 past=past,
             )
         if said[0, 0] == ours.config.talker.codec_eos_id:

@@ -4,6 +4,7 @@ The draw is an input of the graph, so the distribution needs no luck: a code mus
 exactly those draws that lie in its part of the official cumulative distribution.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from parity.tolerances import LADDER, note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.manifest import FRAME, TOKENIZER, Manifest, StateSpec, TensorSpec
 from qwen3_tts_edge.prompt import Prompt, PromptBuilder
-from qwen3_tts_edge.sampling import MIN_FRAMES, draws
+from qwen3_tts_edge.sampling import MIN_FRAMES, draws, ranks
 from qwen3_tts_edge.tokenizer import Tokenizer
 from qwen3_tts_export.graphs import Graph
 from qwen3_tts_export.modules.frame import RESERVED
@@ -123,7 +124,21 @@ class _Sample(nn.Module):
         return sample(scores, draw, temperature, top_k, top_p), [past[0] + draw]
 
 
-def sampling_graph(vocabulary: int | str) -> Graph:
+class _Ranked(nn.Module):
+    def forward(
+        self,
+        scores: Tensor,
+        draw: Tensor,
+        temperature: Tensor,
+        top_k: Tensor,
+        top_p: Tensor,
+        ranks: Tensor,
+        past: list[Tensor],
+    ) -> tuple[Tensor, list[Tensor]]:
+        return sample(scores, draw, temperature, top_k, top_p, ranks), [past[0] + draw]
+
+
+def sampling_graph(vocabulary: int | str, *, ranked: bool) -> Graph:
     """The operation alone; a vocabulary with a name may be of any size."""
 
     def spec(name: str, dtype: str, *shape: int | str) -> TensorSpec:
@@ -131,7 +146,7 @@ def sampling_graph(vocabulary: int | str) -> Graph:
 
     return Graph(
         name="sample",
-        network=_Sample,
+        network=_Ranked if ranked else _Sample,
         weights={},
         inputs=(
             spec("scores", "float32", "batch", vocabulary),
@@ -139,6 +154,7 @@ def sampling_graph(vocabulary: int | str) -> Graph:
             spec("temperature", "float32", "batch"),
             spec("top_k", "int64", "batch"),
             spec("top_p", "float32", "batch"),
+            *([spec("ranks", "int64", "talker_ranks")] if ranked else []),
         ),
         outputs=(spec("codes", "int64", "batch"),),
         # `trace` cannot do without a state.
@@ -149,20 +165,29 @@ def sampling_graph(vocabulary: int | str) -> Graph:
 @pytest.fixture(scope="module")
 def lowered() -> Sampler:
     """The operation alone, traced as it is in the frame graph, for any vocabulary."""
-    model = ir.to_proto(trace(sampling_graph("frames"), "ort"))
+    model = ir.to_proto(trace(sampling_graph("frames", ranked=True), "ort"))
     onnx.checker.check_model(model, full_check=True)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    names = [x.name for x in session.get_inputs()]
+    return functools.partial(chosen, session)
 
-    def run(*arrays: np.ndarray) -> np.ndarray:
-        feeds = dict(zip(names, (*arrays, np.zeros_like(arrays[1])), strict=True))
-        return session.run(["codes"], feeds)[0]
 
-    return run
+def chosen(session: ort.InferenceSession, *arrays: np.ndarray) -> np.ndarray:
+    """What a graph of the operation chooses, of as few ranks as may be."""
+    scores, draw, temperature, top_k, top_p = arrays
+    given = {
+        "scores": scores,
+        "draw": draw,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "ranks": np.arange(top_k.max()),
+        "past": np.zeros_like(draw),
+    }
+    return session.run(["codes"], {x.name: given[x.name] for x in session.get_inputs()})[0]
 
 
 def eager(*arrays: np.ndarray) -> np.ndarray:
@@ -432,6 +457,7 @@ class Spoken:
             "draws": draw.astype(np.float32),
             "allow_end": np.full(n, allow_end),
             **{name: np.repeat(value, n, axis=0) for name, value in settings.items()},
+            **ranks(settings["top_k"]),
             **{name: np.repeat(value, n, axis=0) for name, value in past.items()},
         }
         return self.session.run(None, feeds)

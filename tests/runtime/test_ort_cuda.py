@@ -102,13 +102,14 @@ def test_a_frame_allocates_nothing(cuda_bundle: Path, gpu: FakeCuda) -> None:
 def test_each_batch_size_is_a_graph_of_its_own_and_given_back(
     cuda_bundle: Path, gpu: FakeCuda
 ) -> None:
+    """The last is kept: a batch of the same size finds it captured."""
     tts = Synthesizer.open(cuda_bundle, verify=False)
-    for slots in (1, 2, 3):
+    for slots in (1, 2, 3, 3):
         tts.speak_batch([Request(TEXT, seed=seed, max_seconds=0.4) for seed in range(slots)])
     gc.collect()
     captured = [number for number, what in frame_launches(gpu) if what == "captured"]
     assert len(set(captured)) == len(captured) == 3
-    assert gpu.released == captured
+    assert gpu.released == captured[:2]
 
 
 def test_another_thread_captures_for_itself(

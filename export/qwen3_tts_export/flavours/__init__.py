@@ -1,8 +1,9 @@
-"""What the two custom operations become in a graph. A flavour is one family of runtimes.
+"""What the three custom operations become in a graph. A flavour is one family of runtimes.
 
 - `ort`, ONNX Runtime on the CPU: attention and its cache update are one GroupQueryAttention node,
-  whose cache output may be bound onto its cache input.
-- `cuda`, ONNX Runtime on CUDA: the same, with nothing that a captured graph could not replay.
+  whose cache output may be bound onto its cache input; a norm adds what it is the norm of.
+- `cuda`, ONNX Runtime on CUDA: the same, with as few nodes as can be, for each is a launch, and
+  with nothing that a captured graph could not replay.
 - `trt`, TensorRT from 10.15 on and TensorRT-RTX: the operations of ONNX itself, opset 24.
 - `compat`, TensorRT from 10.3 on and old runtimes: opset 18, where norms, rotary embedding and
   attention are what their definitions say.
@@ -20,11 +21,16 @@ import torch
 import qwen3_tts_export.modules.sampling  # noqa: F401  (it registers the operation)
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
-from qwen3_tts_export.flavours import choosing, cuda, group_query, opset24
-from qwen3_tts_export.modules import attention
+from qwen3_tts_export.flavours import choosing, contrib, cuda, group_query, opset24
+from qwen3_tts_export.modules import attention, layers
 
 _SOUND = (CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER)
 _ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
+_ADD_NORM = torch.ops.qwen3_tts.add_norm.default
+_CONTRIB: dict[Any, Callable[..., Any]] = {
+    _ADD_NORM: contrib.add_norm,
+    torch.ops.aten.silu.default: contrib.silu,
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,11 @@ FLAVOURS = {
     "ort": Flavour(
         opset=23,  # the first with RMSNormalization, which the exporter finds by itself
         sound_opset=23,
-        lowerings={_ATTENTION: group_query.attention_cpu, _SAMPLE: choosing.from_the_widest},
+        lowerings={
+            _ATTENTION: group_query.attention_cpu,
+            _SAMPLE: choosing.from_the_widest,
+            **_CONTRIB,
+        },
         fused=True,
         contrib=True,
     ),
@@ -65,8 +75,9 @@ FLAVOURS = {
         sound_opset=18,  # there are CUDA kernels for its Sin, Cos and ConvTranspose, none for 22's
         lowerings={
             _ATTENTION: group_query.attention_cuda,
-            _SAMPLE: choosing.from_all,
+            _SAMPLE: choosing.from_the_widest,
             torch.ops.aten.eq.Tensor: cuda.equal,
+            **_CONTRIB,
         },
         fused=True,
         contrib=True,
@@ -75,13 +86,13 @@ FLAVOURS = {
         opset=24,  # the first with TensorScatter
         sound_opset=24,
         lowerings={_SAMPLE: choosing.from_all},
-        definitions={_ATTENTION: opset24.attention},
+        definitions={_ATTENTION: opset24.attention, _ADD_NORM: layers.in_two},
     ),
     "compat": Flavour(
         opset=18,
         sound_opset=18,
         lowerings={_SAMPLE: choosing.from_all},
-        definitions={_ATTENTION: attention.in_full},
+        definitions={_ATTENTION: attention.in_full, _ADD_NORM: layers.in_two},
     ),
 }
 

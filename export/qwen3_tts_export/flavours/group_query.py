@@ -1,101 +1,47 @@
-"""ONNX Runtime's own attention: GroupQueryAttention, which rotates and writes the cache as well."""
+"""Attention as ONNX Runtime's GroupQueryAttention, which rotates and writes the cache as well."""
 
 from typing import Any
 
-import onnx
 from onnxscript import ir, opset23
-from onnxscript.values import Op, Opset
+
+from qwen3_tts_export.flavours.contrib import GROUP_QUERY_ATTENTION
 
 _INT32 = int(ir.DataType.INT32)
 op: Any = opset23  # its type stubs do not know the values that a translation is given
 
 
-def _group_query_attention() -> Op:
-    # ONNX Runtime's own operation is not in the onnx package: this much of its schema records it.
-    parameter = onnx.defs.OpSchema.FormalParameter
-    inputs = (
-        "query key value past_key past_value seqlens_k total_sequence_length cos_cache sin_cache"
-    )
-    counts = {"seqlens_k", "total_sequence_length"}
-    schema = onnx.defs.OpSchema(
-        "GroupQueryAttention",
-        "com.microsoft",
-        1,
-        inputs=[parameter(name, "M" if name in counts else "T") for name in inputs.split()],
-        outputs=[parameter(name, "T") for name in ("output", "present_key", "present_value")],
-        type_constraints=[
-            ("T", ["tensor(float)", "tensor(float16)", "tensor(bfloat16)"], ""),
-            ("M", ["tensor(int32)"], ""),
-        ],
-        attributes=[
-            onnx.defs.OpSchema.Attribute(name, onnx.defs.OpSchema.AttrType.INT, required=True)
-            for name in ("num_heads", "kv_num_heads", "do_rotary")
-        ],
-    )
-    return Op(Opset("com.microsoft", 1), "GroupQueryAttention", schema)
-
-
-GROUP_QUERY_ATTENTION = _group_query_attention()
-
-
 def attention_cpu(
-    query: ir.Value,
-    key: ir.Value,
-    value: ir.Value,
+    qkv: ir.Value,
+    q_norm: ir.Value,
+    k_norm: ir.Value,
     past_key: ir.Value,
     past_value: ir.Value,
     last: ir.Value,
     cos: ir.Value,
     sin: ir.Value,
+    eps: float,
 ) -> Any:
-    """The longest sequence of the batch, which is what is read of the cache, is computed."""
-    total = op.Add(op.ReduceMax(last, keepdims=0), op.Constant(value_int=1))
-    return _attention(query, key, value, past_key, past_value, last, total, cos, sin)
+    """Norms are nodes of their own: the kernel has none.
 
-
-def attention_cuda(
-    query: ir.Value,
-    key: ir.Value,
-    value: ir.Value,
-    past_key: ir.Value,
-    past_value: ir.Value,
-    last: ir.Value,
-    cos: ir.Value,
-    sin: ir.Value,
-) -> Any:
-    """The longest sequence is the cache's capacity, or the rows where there are several.
-
-    The kernel reads that number in CPU memory and picks its launches by it; how far each batch row
-    goes it reads on the GPU. Computed from `last` it would be copied from the GPU in every launch,
-    so it is taken from shapes alone. Several rows are a prompt: they begin at position 0.
-
-    Source: contrib_ops/cuda/bert/group_query_attention.cc of ONNX Runtime, where input 6 is
-        registered in CPU memory, and CheckInputs in group_query_attention_helper.h, which takes
-        several rows of several batch rows only if they are all there is.
+    The longest sequence of the batch, which is what is read of the cache, is computed.
     """
-    one = op.Constant(value_ints=[1])
-    rows, capacity = op.Shape(query, start=1, end=2), op.Shape(past_key, start=2, end=3)
-    total = op.Where(op.Greater(rows, one), rows, capacity)
-    return _attention(query, key, value, past_key, past_value, last, total, cos, sin)
+    heads, kv_heads, head_dim = _sizes(qkv, past_key)
+    ends = [0, *(n * head_dim for n in (heads, heads + kv_heads, heads + 2 * kv_heads))]
 
+    def part(at: int) -> Any:
+        first, end = (op.Constant(value_ints=[x]) for x in (ends[at], ends[at + 1]))
+        return op.Slice(qkv, first, end, op.Constant(value_ints=[2]))
 
-def _attention(
-    query: ir.Value,
-    key: ir.Value,
-    value: ir.Value,
-    past_key: ir.Value,
-    past_value: ir.Value,
-    last: ir.Value,
-    total: ir.Value,
-    cos: ir.Value,
-    sin: ir.Value,
-) -> Any:
-    heads, kv_heads = _head_counts(query, past_key)
-    query, key, cos, sin = (_cast(x, past_key) for x in (query, key, cos, sin))
+    def normed(x: Any, norm: ir.Value) -> Any:
+        by_head = op.Reshape(x, op.Constant(value_ints=[0, 0, -1, head_dim]))
+        by_head = op.RMSNormalization(by_head, norm, axis=-1, epsilon=eps)
+        return op.Reshape(by_head, op.Constant(value_ints=[0, 0, -1]))
+
+    total = op.Add(op.ReduceMax(last, keepdims=0), op.Constant(value_int=1))
     return GROUP_QUERY_ATTENTION(
-        query,
-        key,
-        value,
+        normed(part(0), q_norm),
+        normed(part(1), k_norm),
+        part(2),
         past_key,
         past_value,
         op.Cast(last, to=_INT32),
@@ -108,17 +54,68 @@ def _attention(
     )
 
 
+def attention_cuda(
+    qkv: ir.Value,
+    q_norm: ir.Value,
+    k_norm: ir.Value,
+    past_key: ir.Value,
+    past_value: ir.Value,
+    last: ir.Value,
+    cos: ir.Value,
+    sin: ir.Value,
+    eps: float,
+) -> Any:
+    """All of it is one node, and the longest sequence is the cache's capacity, or the rows.
+
+    The kernel reads that number in CPU memory and picks its launches by it; how far each batch row
+    goes it reads on the GPU. Computed from `last` it would be copied from the GPU in every launch,
+    so it is taken from shapes alone. Several rows are a prompt: they begin at position 0.
+
+    Source: contrib_ops/cuda/bert/group_query_attention.cc of ONNX Runtime, where input 6 is
+        registered in CPU memory and inputs 14 and 15 are the norms', and CheckInputs in
+        group_query_attention_helper.h, which takes several rows of several batch rows only if they
+        are all there is.
+    """
+    heads, kv_heads, _ = _sizes(qkv, past_key)
+    one = op.Constant(value_ints=[1])
+    rows, capacity = op.Shape(qkv, start=1, end=2), op.Shape(past_key, start=2, end=3)
+    total = op.Where(op.Greater(rows, one), rows, capacity)
+    cos, sin, q_norm, k_norm = (_cast(x, past_key) for x in (cos, sin, q_norm, k_norm))
+    return GROUP_QUERY_ATTENTION(
+        qkv,
+        None,
+        None,
+        past_key,
+        past_value,
+        op.Cast(last, to=_INT32),
+        op.Cast(total, to=_INT32),
+        cos,
+        sin,
+        None,
+        None,
+        None,
+        None,
+        None,
+        q_norm,
+        k_norm,
+        num_heads=heads,
+        kv_num_heads=kv_heads,
+        do_rotary=1,
+        qk_norm_epsilon=eps,
+    )
+
+
 def _cast(x: ir.Value, like: ir.Value) -> Any:
     assert like.dtype is not None
     return x if x.dtype == like.dtype else op.Cast(x, to=int(like.dtype))
 
 
-def _head_counts(query: ir.Value, past_key: ir.Value) -> tuple[int, int]:
-    assert query.shape is not None
+def _sizes(qkv: ir.Value, past_key: ir.Value) -> tuple[int, int, int]:
+    """Heads, KV heads and their dimension."""
+    assert qkv.shape is not None
     assert past_key.shape is not None
-    kv_heads, head_dim = past_key.shape[1], past_key.shape[3]
-    width = query.shape[2]
+    kv_heads, head_dim, width = past_key.shape[1], past_key.shape[3], qkv.shape[2]
     assert isinstance(kv_heads, int)
     assert isinstance(head_dim, int)
     assert isinstance(width, int)
-    return width // head_dim, kv_heads
+    return width // head_dim - 2 * kv_heads, kv_heads, head_dim

@@ -1,4 +1,4 @@
-"""Rotary attention over a KV cache of fixed capacity: each graph flavour lowers it its own way.
+"""Rotary attention over a KV cache of fixed capacity: each graph flavour has its own way with it.
 
 In eager torch it is written out below, and that text is its definition. `flavours` says what it
 becomes in a graph.
@@ -12,28 +12,30 @@ from qwen3_tts_export.modules.casting import cast, wide
 
 
 def in_full(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    qkv: Tensor,
+    q_norm: Tensor,
+    k_norm: Tensor,
     past_key: Tensor,
     past_value: Tensor,
     last: Tensor,
     cos: Tensor,
     sin: Tensor,
+    eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rotate query and key, write key and value into the cache, attend causally over it.
+    """Normalise query and key, rotate them, write key and value, attend causally over the cache.
 
     Args:
-        query: (batch, rows, heads * head_dim), per-head normalised, not yet rotated. Its type, and
-            that of the key, is the one they are rotated in.
-        key: (batch, rows, kv_heads * head_dim), likewise.
-        value: (batch, rows, kv_heads * head_dim).
-        past_key: (batch, kv_heads, capacity, head_dim), rotated keys, in the type that all but
-            the rotation and the softmax is computed in. The softmax is in float32.
+        qkv: (batch, rows, (heads + 2 * kv_heads) * head_dim): query, key and value side by side.
+        q_norm: (head_dim,), scales of the norm over each head of the query. Its type is the one
+            that query and key are normalised and rotated in.
+        k_norm: (head_dim,), the key's.
+        past_key: (batch, kv_heads, capacity, head_dim), rotated keys, in the type that the rest
+            is computed in, but for the softmax, which is in float32.
         past_value: (batch, kv_heads, capacity, head_dim).
         last: int64 (batch,), the position of each batch row's last row here.
         cos: (max_positions, head_dim / 2).
         sin: (max_positions, head_dim / 2).
+        eps: Of the norms.
 
     Returns:
         The attended values (batch, rows, heads * head_dim) and the two updated caches. Row r of
@@ -43,18 +45,18 @@ def in_full(
         qwen_tts/core/models/modeling_qwen3_tts.py. The three rotary axes always carry the same
         position there, which makes it plain split-half rotary embedding.
     """
-    batch, rows, _ = query.shape
+    batch, rows, _ = qkv.shape
     kv_heads, capacity, head_dim = past_key.shape[1:]
     at = last[:, None] + torch.arange(1 - rows, 1, device=last.device)
+    query, key, value = heads_of(qkv, past_key)
 
-    def rotated(x: Tensor) -> Tensor:
-        x = x.reshape(batch, rows, -1, head_dim).transpose(1, 2)
+    def turned(x: Tensor, norm: Tensor) -> Tensor:
+        x = F.rms_norm(cast(x, norm), norm.shape, norm, eps).transpose(1, 2)
         c, s = F.embedding(at, cos)[:, None], F.embedding(at, sin)[:, None]
         low, high = x.chunk(2, dim=-1)
-        return torch.cat((low * c - high * s, high * c + low * s), dim=-1)
+        return cast(torch.cat((low * c - high * s, high * c + low * s), dim=-1), past_key)
 
-    q, k = cast(rotated(query), past_key), cast(rotated(key), past_key)
-    v = value.reshape(batch, rows, kv_heads, head_dim).transpose(1, 2)
+    q, k, v = turned(query, q_norm), turned(key, k_norm), value.transpose(1, 2)
     slot = at[:, None, :, None].expand(batch, kv_heads, rows, head_dim)
     present_key = past_key.scatter(2, slot, k)
     present_value = past_value.scatter(2, slot, v)
@@ -70,21 +72,38 @@ def in_full(
     return attended.reshape(batch, rows, -1), present_key, present_value
 
 
+def heads_of(qkv: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What lies side by side (batch, rows, …) as query, key and value (batch, rows, n, head_dim).
+
+    Args:
+        qkv: As `in_full` takes it.
+        past: (batch, kv_heads, capacity, head_dim), which says how many heads there are.
+    """
+    kv_heads, head_dim = past.shape[1], past.shape[3]
+    heads = qkv.shape[2] // head_dim - 2 * kv_heads
+    by_head = qkv.reshape(*qkv.shape[:2], heads + 2 * kv_heads, head_dim)
+    query, key, value = torch.split(by_head, [heads, kv_heads, kv_heads], dim=2)
+    return query, key, value
+
+
 attention = torch.library.custom_op("qwen3_tts::attention", in_full, mutates_args=())
 
 
 @attention.register_fake
 def _shapes(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    qkv: Tensor,
+    q_norm: Tensor,
+    k_norm: Tensor,
     past_key: Tensor,
     past_value: Tensor,
     last: Tensor,
     cos: Tensor,
     sin: Tensor,
+    eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    attended = torch.empty_like(query, dtype=past_key.dtype)
+    batch, rows, width = qkv.shape
+    kv_width = past_key.shape[1] * past_key.shape[3]
+    attended = past_key.new_empty(batch, rows, width - 2 * kv_width)
     return attended, torch.empty_like(past_key), torch.empty_like(past_value)
 
 

@@ -7,11 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qwen3_tts_export.config import TalkerConfig, TransformerConfig
-from qwen3_tts_export.modules.casting import wide
+from qwen3_tts_export.modules.casting import cast, wide
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,
-    Table,
     Trunk,
     Weights,
     copied,
@@ -43,21 +42,22 @@ class CodePredictor(nn.Module):
             Linear(config.hidden_size, config.vocab_size) for _ in range(self.codebooks - 1)
         )
         self.embeddings = nn.ModuleList(
-            Table(config.vocab_size, talker.hidden_size) for _ in range(self.codebooks - 1)
+            nn.Embedding(config.vocab_size, talker.hidden_size) for _ in range(self.codebooks - 1)
         )
         self.project: Linear | None = None
         if is_projected(config, talker):
             self.project = Linear(talker.hidden_size, config.hidden_size, bias=True)
-            self.first_input = Table(talker.vocab_size, config.hidden_size)
+            self.first_input = nn.Embedding(talker.vocab_size, config.hidden_size)
             self.inputs = nn.ModuleList(
-                Table(config.vocab_size, config.hidden_size) for _ in range(self.codebooks - 2)
+                nn.Embedding(config.vocab_size, config.hidden_size)
+                for _ in range(self.codebooks - 2)
             )
 
     def forward(
         self,
         hidden: Tensor,
         code: Tensor,
-        embedding: Table,
+        embedding: nn.Embedding,
         choose: Callable[[Tensor, int], Tensor],
     ) -> tuple[Tensor, Tensor]:
         """Complete a frame.
@@ -72,27 +72,28 @@ class CodePredictor(nn.Module):
             All codes, int64 (batch, codebooks), and the sum of their embeddings,
             (batch, 1, talker hidden).
         """
-        codes, total = [code], embedding(code)
+        codes, total = [code], wide(embedding(code))
         rows = torch.cat((self._projected(hidden), self._first(embedding, code)[:, None]), dim=1)
-        position = torch.zeros_like(code)
-        zeros = position[:, None, None, None].to(self.trunk.dtype).expand(-1, *self.cache_shape)
+        zero = torch.zeros_like(code)
+        zeros = zero[:, None, None, None].to(self.trunk.dtype).expand(-1, *self.cache_shape)
         cache: Cache = [(zeros, zeros) for _ in self.trunk.layers]
         for g, (head, table) in enumerate(zip(self.heads, self.embeddings, strict=True)):
-            position = position + rows.shape[1]
-            out, cache = self.trunk(rows, position - 1, cache)
-            code = choose(head(out[:, -1]), g + 1)
+            out, cache = self.trunk(rows, zero + (g + 1), cache)
+            code = choose(head(out[:, -1] if g == 0 else out.squeeze(1)), g + 1)
             codes.append(code)
-            total = total + table(code)
+            total = total + wide(table(code))
             if g < len(self.heads) - 1:
                 rows = (table if self.project is None else self.inputs[g])(code)[:, None]
         return torch.stack(codes, dim=1), total[:, None]
 
     def _projected(self, hidden: Tensor) -> Tensor:
-        return hidden if self.project is None else wide(self.project(hidden))
+        return cast(
+            hidden if self.project is None else self.project(hidden), self.trunk.norm.weight
+        )
 
-    def _first(self, embedding: Table, code: Tensor) -> Tensor:
+    def _first(self, embedding: nn.Embedding, code: Tensor) -> Tensor:
         row: Tensor = embedding(code) if self.project is None else self.first_input(code)
-        return row
+        return cast(row, self.trunk.norm.weight)
 
 
 def is_projected(config: TransformerConfig, talker: TalkerConfig) -> bool:

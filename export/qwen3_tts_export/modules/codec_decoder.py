@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from qwen3_tts_export.config import CodecDecoderConfig
 from qwen3_tts_export.modules.attention import rotary_angles, rotated
 from qwen3_tts_export.modules.casting import cast, wide
-from qwen3_tts_export.modules.layers import Linear, RMSNorm, Table
+from qwen3_tts_export.modules.layers import Linear, RMSNorm
 
 
 class State:
@@ -99,18 +99,32 @@ class WindowedLayer(nn.Module):
         self.down = Linear(config.intermediate_size, config.hidden_size)
         self.mlp_scale = nn.Parameter(torch.empty(config.hidden_size))
 
-    def forward(self, x: Tensor, angles: Tensor, hidden: Tensor, state: State) -> Tensor:
-        """X (batch, time, hidden), angles (batch, time, head_dim / 2), hidden from `_hidden`."""
-        qkv = self.qkv(self.input_norm(x)).unflatten(-1, (3, self.heads, self.head_dim))
+    def forward(
+        self, x: Tensor, update: Tensor | None, angles: Tensor, hidden: Tensor, state: State
+    ) -> tuple[Tensor, Tensor]:
+        """One layer.
+
+        Args:
+            x: (batch, time, hidden), the residual stream.
+            update: What is yet to be added to it, likewise.
+            angles: (batch, time, head_dim / 2).
+            hidden: bool, what may not be seen, as `_transformer` of the decoder makes it.
+            state: What is carried.
+
+        Returns:
+            The stream and what is yet to be added to it.
+        """
+        x, normed = self.input_norm.after(x, update)
+        qkv = self.qkv(normed).unflatten(-1, (3, self.heads, self.head_dim))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         query, key = (cast(rotated(wide(part), angles), value) for part in (query, key))
         keys, values = state.extend(key, axis=2), state.extend(value, axis=2)
         scores = wide(query @ keys.transpose(2, 3)) * self.head_dim**-0.5
         weights = cast(scores.masked_fill(hidden, float("-inf")).softmax(dim=-1), values)
         attended = (weights @ values).transpose(1, 2).flatten(2)
-        x = x + wide(self.output(attended) * self.attention_scale)
-        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return x + wide(self.down(F.silu(gate) * up) * self.mlp_scale)
+        x, normed = self.mlp_norm.after(x, self.output(attended) * self.attention_scale)
+        gate, up = self.gate_up(normed).chunk(2, dim=-1)
+        return x, self.down(F.silu(gate) * up) * self.mlp_scale
 
 
 class ConvNeXt(nn.Module):
@@ -182,7 +196,7 @@ class CodecDecoder(nn.Module):
         super().__init__()
         self.config = config
         book_dim = config.codebook_dim // 2
-        self.books = Table(config.num_codebooks * config.codebook_size, book_dim)
+        self.books = nn.Embedding(config.num_codebooks * config.codebook_size, book_dim)
         self.semantic = Linear(book_dim, config.codebook_dim)
         self.acoustic = Linear(book_dim, config.codebook_dim)
         self.pre_conv = CausalConv(config.codebook_dim, config.latent_dim, 3)
@@ -237,10 +251,10 @@ class CodecDecoder(nn.Module):
         key_at = position[:, None] + torch.arange(-before, frames)
         distance = at[:, :, None] - key_at[:, None, :]
         hidden = (distance < 0) | (distance > before) | (key_at < 0)[:, None, :]
-        x = wide(self.input(x))
+        x, update = cast(self.input(x), self.norm.weight), None
         for layer in self.layers:
-            x = layer(x, angles, hidden[:, None], state)
-        return self.output(self.norm(x))
+            x, update = layer(x, update, angles, hidden[:, None], state)
+        return self.output(self.norm.after(x, update)[1])
 
 
 def state_shapes(config: CodecDecoderConfig) -> dict[str, tuple[int, ...]]:

@@ -45,6 +45,7 @@ class TalkerStep(nn.Module):
         top_p: Tensor,
         repetition_penalty: Tensor,
         past: list[Tensor],
+        talker_ranks: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Choose code 0 for every batch row.
 
@@ -63,6 +64,7 @@ class TalkerStep(nn.Module):
             past: the carried state. First `seen`, bool (batch, vocab), what codebook 0 has spoken
                 in this utterance: false at the start of one. Then key and value of every talker
                 layer, (batch, kv_heads, capacity, head_dim).
+            talker_ranks: int64, 0 up to the talker's largest top_k, see `sample`; None is all.
 
         Returns:
             Code 0, int64 (batch,), the talker's normalised hidden state (batch, 1, hidden), and
@@ -79,7 +81,7 @@ class TalkerStep(nn.Module):
         penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
         scores = torch.where(seen, penalised, logits).masked_fill(banned, float("-inf"))
 
-        code = Choice(draws, temperature, top_k, top_p)(scores, 0)
+        code = Choice(draws, temperature, top_k, top_p, (talker_ranks, None))(scores, 0)
         seen = seen | (codes == code[:, None])
         return code, hidden, [seen, *(tensor for pair in present for tensor in pair)]
 
@@ -102,11 +104,14 @@ class Frame(TalkerStep):
         top_k: Tensor,
         top_p: Tensor,
         repetition_penalty: Tensor,
+        talker_ranks: Tensor,
+        predictor_ranks: Tensor,
         past: list[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:
         """Run one frame for every batch row.
 
         Arguments are those of `TalkerStep`, but `feedback` is carried: first in the state.
+        `predictor_ranks` are to the predictor what `talker_ranks` are to the talker.
 
         Returns:
             Codes int64 (batch, codebooks) and the next state.
@@ -124,8 +129,9 @@ class Frame(TalkerStep):
             top_p,
             repetition_penalty,
             others,
+            talker_ranks,
         )
-        choose = Choice(draws, temperature, top_k, top_p)
+        choose = Choice(draws, temperature, top_k, top_p, (talker_ranks, predictor_ranks))
         frame, summed = self.predictor(hidden, code, self.talker.embedding, choose)
         return frame, [summed, *present]
 

@@ -4,8 +4,8 @@ Weights lie as the graphs want them, (in, out), with query, key and value fused 
 gate and up in another. `layer_weights` says which official tensors each is made of.
 
 What has weights computes in their type: it casts what comes in and hands out what it made. So the
-types of the weights, which `precision.py` gives, are the types of a graph; the residual stream and
-whatever else is a row to be added to is float32.
+types of the weights, which `precision.py` gives, are the types of a graph. The residual stream has
+the type of the norms.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from qwen3_tts_export.config import TransformerConfig
 from qwen3_tts_export.modules.attention import attention, rotary_angles
-from qwen3_tts_export.modules.casting import cast, wide
+from qwen3_tts_export.modules.casting import cast
 
 # (key, value) of one layer, each (batch, kv_heads, capacity, head_dim)
 Cache = list[tuple[Tensor, Tensor]]
@@ -38,6 +38,30 @@ class Linear(nn.Module):
         return y if self.bias is None else y + self.bias
 
 
+def in_two(x: Tensor, update: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """A residual stream, updated, and its norm: one operation where a runtime has one.
+
+    Args:
+        x: (..., size), in the type of the weight; the sum of squares is float32 in any type.
+        update: Likewise, to be added.
+        weight: (size,).
+        eps: Of the norm.
+
+    Returns:
+        The sum and its norm, both of x's shape and type.
+    """
+    total = x + update
+    return total, F.rms_norm(total, weight.shape, weight, eps)
+
+
+add_norm = torch.library.custom_op("qwen3_tts::add_norm", in_two, mutates_args=())
+
+
+@add_norm.register_fake
+def _like(x: Tensor, update: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), torch.empty_like(x)
+
+
 class RMSNorm(nn.Module):
     """Root-mean-square norm over the last axis.
 
@@ -53,17 +77,17 @@ class RMSNorm(nn.Module):
         """(..., size) -> (..., size)."""
         return F.rms_norm(cast(x, self.weight), self.weight.shape, self.weight, self.eps)
 
-
-class Table(nn.Embedding):
-    """Rows by number."""
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Integers (...) -> float32 (..., width), whatever the table is stored in."""
-        return wide(super().forward(codes))
+    def after(self, x: Tensor, update: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(..., size), and what is yet to be added to it -> the sum, and its norm."""
+        if update is None:
+            return x, self(x)
+        return add_norm(x, cast(update, x), self.weight, self.eps)
 
 
 class Layer(nn.Module):
     """Attention, then the gated MLP, each on a normalised residual stream.
+
+    What a half makes is added by the norm of the next.
 
     Source: Qwen3TTSTalkerDecoderLayer and Qwen3TTSDecoderLayer in
         qwen_tts/core/models/modeling_qwen3_tts.py.
@@ -71,34 +95,53 @@ class Layer(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.head_dim = config.head_dim
-        self.widths = [
-            config.num_heads * config.head_dim,
-            config.num_kv_heads * config.head_dim,
-            config.num_kv_heads * config.head_dim,
-        ]
+        width = config.num_heads * config.head_dim
+        kv_width = config.num_kv_heads * config.head_dim
         self.input_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.qkv = Linear(config.hidden_size, sum(self.widths))
+        self.qkv = Linear(config.hidden_size, width + 2 * kv_width)
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
-        self.output = Linear(self.widths[0], config.hidden_size)
+        self.output = Linear(width, config.hidden_size)
         self.mlp_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.gate_up = Linear(config.hidden_size, 2 * config.intermediate_size)
         self.down = Linear(config.intermediate_size, config.hidden_size)
 
     def forward(
-        self, x: Tensor, past: tuple[Tensor, Tensor], last: Tensor, cos: Tensor, sin: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Rows float32 (batch, rows, hidden) that end at position `last` -> the same, new cache."""
-        query, key, value = self.qkv(self.input_norm(x)).split(self.widths, dim=-1)
-        query = self.q_norm(query.unflatten(-1, (-1, self.head_dim))).flatten(-2)
-        key = self.k_norm(key.unflatten(-1, (-1, self.head_dim))).flatten(-2)
+        self,
+        x: Tensor,
+        update: Tensor | None,
+        past: tuple[Tensor, Tensor],
+        last: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """One layer.
+
+        Args:
+            x: (batch, rows, hidden), the residual stream.
+            update: What is yet to be added to it, likewise.
+            past: key and value, (batch, kv_heads, capacity, head_dim).
+            last: int64 (batch,), the position of the last row.
+            cos: (max_positions, head_dim / 2).
+            sin: Likewise.
+
+        Returns:
+            The stream, what is yet to be added to it, and the new cache.
+        """
+        x, normed = self.input_norm.after(x, update)
         attended, present_key, present_value = attention(
-            query, key, value, past[0], past[1], last, cos, sin
+            self.qkv(normed),
+            self.q_norm.weight,
+            self.k_norm.weight,
+            *past,
+            last,
+            cos,
+            sin,
+            self.q_norm.eps,
         )
-        x = x + wide(self.output(attended))
-        gate, up = cast(self.gate_up(self.mlp_norm(x)), self.down.weight).chunk(2, dim=-1)
-        return x + wide(self.down(F.silu(gate) * up)), (present_key, present_value)
+        x, normed = self.mlp_norm.after(x, self.output(attended))
+        gate, up = cast(self.gate_up(normed), self.down.weight).chunk(2, dim=-1)
+        return x, self.down(F.silu(gate) * up), (present_key, present_value)
 
 
 class Trunk(nn.Module):
@@ -119,15 +162,16 @@ class Trunk(nn.Module):
         return first.qkv.weight.dtype
 
     def forward(self, x: Tensor, last: Tensor, past: Cache) -> tuple[Tensor, Cache]:
-        """Rows float32 (batch, rows, hidden) that end at position `last` -> the same, new caches.
+        """Rows (batch, rows, hidden) that end at position `last` -> the same, new caches.
 
-        The hidden states that come out are normalised.
+        The hidden states that come out are normalised, and of the norm's type.
         """
         present: Cache = []
+        x, update = cast(x, self.norm.weight), None
         for layer, layer_past in zip(self.layers, past, strict=True):
-            x, layer_present = layer(x, layer_past, last, self.cos, self.sin)
+            x, update, layer_present = layer(x, update, layer_past, last, self.cos, self.sin)
             present.append(layer_present)
-        return self.norm(x), present
+        return self.norm.after(x, update)[1], present
 
 
 def copied(tensors: Mapping[str, Tensor], name: str) -> Callable[[], Tensor]:

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from qwen3_tts_export.config import CheckpointConfig, TalkerConfig, TransformerConfig
-from qwen3_tts_export.modules.casting import wide
+from qwen3_tts_export.modules.casting import cast, wide
 from qwen3_tts_export.modules.code_predictor import PROJECTION, is_projected
 from qwen3_tts_export.modules.layers import (
     Linear,
-    Table,
     Trunk,
     Weights,
     copied,
@@ -36,7 +35,9 @@ class StackedPredictor(nn.Module):
         others = talker.num_codebooks - 1
         self.trunk = Trunk(config, talker.num_codebooks)
         self.heads = nn.Parameter(torch.empty(others, config.hidden_size, config.vocab_size))
-        self.embedding = Table(talker.vocab_size + others * config.vocab_size, talker.hidden_size)
+        self.embedding = nn.Embedding(
+            talker.vocab_size + others * config.vocab_size, talker.hidden_size
+        )
         self.project: Linear | None = None
         if is_projected(config, talker):
             self.project = Linear(talker.hidden_size, config.hidden_size, bias=True)
@@ -92,9 +93,10 @@ class PredictorStep(nn.Module):
         begins, before = step == 0, (step - 1).clamp(min=0)
         row = torch.where(begins, hidden, self._embedded(codes.index_select(1, before), before))
         if self.predictor.project is not None:
-            row = wide(self.predictor.project(row))
+            row = self.predictor.project(row)
         out, present = self.predictor.trunk(row, step.expand_as(code), cache)
-        scores = (out @ self.predictor.heads.index_select(0, before).squeeze(0)).squeeze(1)
+        heads = self.predictor.heads.index_select(0, before).squeeze(0)
+        scores = (cast(out, heads) @ heads).squeeze(1)
         draw = draws.index_select(1, step).squeeze(1)
         chosen = sample(scores, draw, temperature[:, 1], top_k[:, 1], top_p[:, 1])
         chosen = torch.where(begins, code, chosen)[:, None]
@@ -106,7 +108,7 @@ class PredictorStep(nn.Module):
         """Codes (batch, 1) of a codebook (1,) -> (batch, 1, talker hidden)."""
         talker, predictor = self.sizes
         first = torch.where(codebook == 0, 0, talker + (codebook - 1) * predictor)
-        return self.predictor.embedding(code + first)
+        return wide(self.predictor.embedding(code + first))
 
 
 def predictor_step_weights(tensors: Mapping[str, Tensor], config: CheckpointConfig) -> Weights:

@@ -10,7 +10,6 @@ from qwen3_tts_export.config import TalkerConfig
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,
-    Table,
     Trunk,
     Weights,
     copied,
@@ -29,7 +28,7 @@ class Talker(nn.Module):
     def __init__(self, config: TalkerConfig, max_positions: int) -> None:
         super().__init__()
         self.trunk = Trunk(config, max_positions)
-        self.embedding = Table(config.vocab_size, config.hidden_size)
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.head = Linear(config.hidden_size, config.vocab_size)
 
     def forward(

@@ -14,7 +14,7 @@ from qwen3_tts_edge.manifest import GraphSpec
 Array = npt.NDArray[np.generic]
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
     "ort-cuda": ("cuda",),
-    "ort-cpu": ("ort", "cuda"),
+    "ort-cpu": ("ort",),
     "tensorrt": ("trt", "compat"),
     "tensorrt-rtx": ("trt", "compat"),
 }

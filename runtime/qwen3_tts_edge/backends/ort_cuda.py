@@ -69,11 +69,15 @@ class OrtCudaBackend:
         Source: AreAllComputeNodesAssignedToEpOrCpu in onnxruntime/core/session/
             inference_session.cc; https://github.com/microsoft/onnxruntime/pull/16491.
         """
-        path = folder / spec.file
+        path, settings = folder / spec.file, dict(_SETTINGS)
+        has_cache = any("capacity" in state.past.shape for state in spec.states)
+        if spec.rounding is not None and not has_cache:
+            # Where TF32 is not allowed, a convolution in float16 is denied tensor cores as well.
+            settings["use_tf32"] = "1"
         if not spec.states:
-            session = load(path, session_options(self._threads), (CUDA, _SETTINGS))
+            session = load(path, session_options(self._threads), (CUDA, settings))
             return OrtGraph(session, spec, sizes, "cuda")
-        options, settings = session_options(self._threads), {**_SETTINGS, "enable_cuda_graph": "1"}
+        options, settings = session_options(self._threads), {**settings, "enable_cuda_graph": "1"}
         try:
             session = load(path, options, (CUDA, settings))
         except BundleError as error:
