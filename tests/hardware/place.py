@@ -20,7 +20,7 @@ _PACKAGES = (
     *("cuda-bindings", "nvidia-cublas", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13"),
 )
 _ROOT = Path(__file__).parents[2]
-_UNKNOWN = "not known"
+_UNKNOWN = "unknown"
 
 
 def here(*, on_the_gpu: bool) -> Record:

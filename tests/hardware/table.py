@@ -4,6 +4,7 @@ PYTHONPATH=tests python -m hardware.table             # prints them
 PYTHONPATH=tests python -m hardware.table README.md   # puts them between its markers
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from hardware.record import NOT_RUN, Figures, Record, ran
 
 BEGIN, END = "<!-- hardware -->", "<!-- /hardware -->"
 _KERNELS = 8
+_COMMIT = re.compile(r"\b([0-9a-f]{7})[0-9a-f]{33}\b")
 
 
 def tables(folder: Path) -> str:
@@ -30,7 +32,7 @@ def _head(record: Record) -> Iterator[str]:
     driver = f", driver {record.driver}" if record.driver else ""
     machine = record.machine.removeprefix(f"{record.device}, ")
     versions = {run["versions"].get("onnxruntime", "absent") for run in record.runs}
-    commits = dict.fromkeys(run["commit"][:7] for run in record.runs)
+    commits = dict.fromkeys(_COMMIT.sub(r"\1", run["commit"]) for run in record.runs)
     yield (
         f"**{record.device}**{driver}; {machine}; ONNX Runtime {', '.join(sorted(versions))}; "
         f"{record.date}, commit {', '.join(commits)}.{''.join(_ceilings(record))}"
