@@ -45,11 +45,29 @@ class Agreement:
 
 
 def compare(
-    reference: Path, bundle: Path, asked: Sequence[Sentence], report: Report = lambda *_: None
+    reference: Path,
+    bundle: Path,
+    asked: Sequence[Sentence],
+    report: Report = lambda *_: None,
+    *,
+    backend: str = "auto",
+    provider: str = "CPUExecutionProvider",
 ) -> Agreement:
-    """Teacher-forced and free agreement with the reference on some sentences."""
-    exact, found = ForcedGraph(reference), ForcedGraph(bundle)
-    speakers = [Synthesizer.open(folder, threads=1) for folder in (reference, bundle)]
+    """Teacher-forced and free agreement with the reference on some sentences.
+
+    Args:
+        reference: A bundle for the CPU.
+        bundle: Another of the same checkpoint.
+        asked: What both say.
+        report: Called with what is done and how much of it.
+        backend: Speaks from `bundle`.
+        provider: Of ONNX Runtime, runs the forced graph of `bundle`.
+    """
+    speakers = [
+        Synthesizer.open(reference, threads=1),
+        Synthesizer.open(bundle, threads=1, backend=backend),
+    ]
+    exact, found = ForcedGraph(reference), ForcedGraph(bundle, provider=provider)
     same, divergence, first, lengths = [], [], [], []
     for number, sentence in enumerate(asked):
         report("agreement", number / len(asked))
