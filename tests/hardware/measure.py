@@ -59,11 +59,15 @@ class Job(NamedTuple):
 @click.argument("bundles", nargs=-1, type=Path)
 @click.option("--only", multiple=True, type=click.Choice(ROWS), help="These rows; default: all.")
 @click.option("--missing", is_flag=True, help="Only what today's file has no figures for.")
-@click.option("--reference", "references", multiple=True, type=Path, help="fp32 bundle, see below.")
+@click.option(
+    "--reference", "references", multiple=True, type=Path, help="An fp32 bundle for the CPU."
+)
 @click.option("--checkpoint", "checkpoints", multiple=True, type=Path, help="For qwen-tts.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core.")
-@click.option("--frames", type=click.IntRange(min=2), default=60, show_default=True)
+@click.option(
+    "--frames", type=click.IntRange(min=2), default=60, show_default=True, help="Launches."
+)
 @click.option("--requests", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--sentences", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--row-seconds", type=float, default=300.0, show_default=True, help="For one row.")
