@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware.record import Figures, NotRun, not_run
+from hardware.record import NOT_RUN, Figures, NotRun, not_run, ran
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import automatic
 from qwen3_tts_edge.bandwidth import cpu_bandwidth, gpu_bandwidth
@@ -116,9 +116,16 @@ def spread(seconds: Iterable[float]) -> Figures:
     }
 
 
-def for_each(sizes: Iterable[int], measure: Callable[[int], Figures]) -> Figures:
-    """Figures by size, or why there are none for that size."""
-    return {str(size): attempt(measure, size) for size in sizes}
+def for_each(sizes: Iterable[int | str], measure: Callable[[Any], Figures]) -> Figures:
+    """Figures by size, or why there are none for that size.
+
+    Raises:
+        NotRun: There are none for any.
+    """
+    found = {str(size): attempt(measure, size) for size in sizes}
+    if not any(map(ran, found.values())):
+        raise NotRun(next(iter(found.values()))[NOT_RUN])
+    return found
 
 
 def attempt(measure: Callable[..., Any], *arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from hardware.case import CPU, Case, attempt
+from hardware.case import CPU, Case, attempt, for_each
 from hardware.record import Figures, NotRun, ran
 from hardware.rows import WARM_UP, uncaptured_step
 from qwen3_tts_edge.bench import frames_of, prompt_of
@@ -41,13 +41,17 @@ def profile(case: Case) -> Figures:
     """A frame by kernel, of each way that it can be launched here."""
     if case.backend == CPU:
         return {"nodes": _nodes(case)}
-    captured = attempt(lambda: _kernels(case, case.tts.step))
-    if not ran(captured):  # some drivers show only what is captured while the profiler looks
-        captured = attempt(lambda: _kernels(case, case.tts.step.resized(1)))
-    return {
-        "captured": captured,
-        "uncaptured": attempt(lambda: _kernels(case, uncaptured_step(case))),
-    }
+
+    def look(way: str) -> Figures:
+        if way == "uncaptured":
+            return _kernels(case, uncaptured_step(case))
+        found = attempt(_kernels, case, case.tts.step)
+        if ran(found):
+            return found
+        # It may be that only what is captured while the profiler looks can be seen.
+        return _kernels(case, case.tts.step.resized(1))
+
+    return for_each(("captured", "uncaptured"), look)
 
 
 def tabulated(frames: Sequence[Span], kernels: Iterable[Span]) -> Figures:
