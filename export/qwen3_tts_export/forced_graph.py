@@ -4,6 +4,7 @@ Teacher forcing: every stage gets the reference's codes, so one bad stage does n
 rest. What is measured is the graph itself, its rounded weights and its kernels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,7 @@ class ForcedGraph:
         for name in (self._hidden, *self._logits):
             value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
             model.graph.output.append(value)
+        _with_float32_states(model.graph, {s.past.name: s.present for s in spec.states})
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.add_session_config_entry(
@@ -97,8 +99,8 @@ class ForcedGraph:
         sizes = {"batch": 1, "capacity": len(prompt.rows) + len(codes)}
         past = {
             state.past.name: np.zeros(
-                [sizes[axis] if isinstance(axis, str) else axis for axis in state.past.shape],
-                state.past.dtype,
+                state.past.sized(sizes),
+                np.float32 if state.past.dtype == "bfloat16" else state.past.dtype,
             )
             for state in self._states
         }
@@ -133,3 +135,25 @@ class ForcedGraph:
         names = [s.past.name for s in self._states if s.past.name.startswith("past_key_values")]
         cache = [past[name][:, :, :position] for name in names]
         return Heard(talker, hidden, predictor, feedback, cache)
+
+
+def _with_float32_states(graph: onnx.GraphProto, states: Mapping[str, str]) -> None:
+    """States of bfloat16, which numpy lacks, come in and go out as float32: nothing is rounded."""
+    inner = {}
+    values = {value.name: value for value in (*graph.input, *graph.output)}
+    for past, present in states.items():
+        if values[past].type.tensor_type.elem_type != TensorProto.BFLOAT16:
+            continue
+        for name in (past, present):
+            values[name].type.tensor_type.elem_type = TensorProto.FLOAT
+            inner[name] = f"{name}.bf16"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = inner.get(name, name)
+    for past, present in states.items():
+        if past in inner:
+            before = helper.make_node("Cast", [past], [inner[past]], to=TensorProto.BFLOAT16)
+            graph.node.insert(0, before)
+            after = helper.make_node("Cast", [inner[present]], [present], to=TensorProto.FLOAT)
+            graph.node.append(after)

@@ -184,3 +184,19 @@ def _elements(value: TensorProto) -> int:
     for size in value.dims:
         number *= size
     return number
+
+
+def launches(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The nodes that run on the GPU in every launch: no views, and nothing of weights alone."""
+    constant = {value.name for value in model.graph.initializer}
+    on_the_cpu = {node.output[0] for node in placement(model).drawn}
+    found = []
+    for node in model.graph.node:
+        if all(name in constant for name in node.input if name):
+            constant.update(node.output)
+        elif node.op_type not in _VIEWS | MAKES_ON_THE_HOST and node.output[0] not in on_the_cpu:
+            found.append(node)
+    return found
+
+
+_VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}

@@ -208,7 +208,16 @@ def test_a_frame_stays_on_the_gpu(bundle_in: BundleIn) -> None:
     placed = cuda_rules.placement(load(bundle_in("edge-voice", "cuda", "fp16"), FRAME))
     assert placed.lacking == []
     assert placed.copied == []
-    assert sorted(node.op_type for node in placed.drawn) == ["Cast", "Greater", "Where"]
+    assert sorted(node.op_type for node in placed.drawn) == ["Cast", "Concat", "Greater", "Where"]
+
+
+@pytest.mark.parametrize(("precision", "a_layer"), [("bf16", 10), ("fp16", 14)])
+def test_a_frame_is_few_launches(bundle_in: BundleIn, precision: str, a_layer: int) -> None:
+    """Each takes microseconds whatever it does: on a large GPU they are what a frame takes."""
+    config = Checkpoint.open(EDGE_VOICE).config
+    layers = config.talker.num_layers + 15 * config.predictor.num_layers
+    counted = cuda_rules.launches(load(bundle_in("edge-voice", "cuda", precision), FRAME))
+    assert len(counted) <= a_layer * layers + 22 * config.talker.num_codebooks + 20
 
 
 def test_the_codec_decoder_stays_on_the_gpu(bundle_in: BundleIn) -> None:

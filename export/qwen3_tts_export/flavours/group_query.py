@@ -37,15 +37,15 @@ def attention_cpu(
         by_head = op.RMSNormalization(by_head, norm, axis=-1, epsilon=eps)
         return op.Reshape(by_head, op.Constant(value_ints=[0, 0, -1]))
 
-    total = op.Add(op.ReduceMax(last, keepdims=0), op.Constant(value_int=1))
+    last, one = _int32(last), _int32(op.Constant(value_int=1))
     return GROUP_QUERY_ATTENTION(
         normed(part(0), q_norm),
         normed(part(1), k_norm),
         part(2),
         past_key,
         past_value,
-        op.Cast(last, to=_INT32),
-        op.Cast(total, to=_INT32),
+        last,
+        op.Add(op.ReduceMax(last, keepdims=0), one),
         cos,
         sin,
         num_heads=heads,
@@ -87,8 +87,8 @@ def attention_cuda(
         None,
         past_key,
         past_value,
-        op.Cast(last, to=_INT32),
-        op.Cast(total, to=_INT32),
+        _int32(last),
+        _int32(total),
         cos,
         sin,
         None,
@@ -103,6 +103,10 @@ def attention_cuda(
         do_rotary=1,
         qk_norm_epsilon=eps,
     )
+
+
+def _int32(x: Any) -> Any:
+    return x if x.dtype == ir.DataType.INT32 else op.Cast(x, to=_INT32)
 
 
 def _cast(x: ir.Value, like: ir.Value) -> Any:

@@ -32,7 +32,7 @@ def in_full(
         past_key: (batch, kv_heads, capacity, head_dim), rotated keys, in the type that the rest
             is computed in, but for the softmax, which is in float32.
         past_value: (batch, kv_heads, capacity, head_dim).
-        last: int64 (batch,), the position of each batch row's last row here.
+        last: whole numbers (batch,), the position of each batch row's last row here.
         cos: (max_positions, head_dim / 2).
         sin: (max_positions, head_dim / 2).
         eps: Of the norms.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qwen3_tts_export.config import TalkerConfig, TransformerConfig
-from qwen3_tts_export.modules.casting import cast, wide
+from qwen3_tts_export.modules.casting import cast, columns, wide
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,
@@ -72,19 +72,22 @@ class CodePredictor(nn.Module):
             All codes, int64 (batch, codebooks), and the sum of their embeddings,
             (batch, 1, talker hidden).
         """
-        codes, total = [code], wide(embedding(code))
+        codes, embedded = [code], [embedding(code)]
         rows = torch.cat((self._projected(hidden), self._first(embedding, code)[:, None]), dim=1)
-        zero = torch.zeros_like(code)
-        zeros = zero[:, None, None, None].to(self.trunk.dtype).expand(-1, *self.cache_shape)
+        zeros = torch.zeros_like(code, dtype=self.trunk.dtype)[:, None, None, None]
+        zeros = zeros.expand(-1, *self.cache_shape)
         cache: Cache = [(zeros, zeros) for _ in self.trunk.layers]
+        # As many as there are passes, in the type that attention wants: made once, not in each.
+        passes = torch.arange(1, self.codebooks, dtype=torch.int32, device=code.device)
+        last = columns(passes.expand(code.shape[0], -1))
         for g, (head, table) in enumerate(zip(self.heads, self.embeddings, strict=True)):
-            out, cache = self.trunk(rows, zero + (g + 1), cache)
+            out, cache = self.trunk(rows, last[g], cache)
             code = choose(head(out[:, -1] if g == 0 else out.squeeze(1)), g + 1)
             codes.append(code)
-            total = total + wide(table(code))
+            embedded.append(table(code))
             if g < len(self.heads) - 1:
                 rows = (table if self.project is None else self.inputs[g])(code)[:, None]
-        return torch.stack(codes, dim=1), total[:, None]
+        return torch.stack(codes, dim=1), wide(torch.stack(embedded, dim=1)).sum(1, keepdim=True)
 
     def _projected(self, hidden: Tensor) -> Tensor:
         return cast(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qwen3_tts_export.config import CheckpointConfig
+from qwen3_tts_export.modules.casting import columns
 from qwen3_tts_export.modules.code_predictor import CodePredictor, predictor_weights
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.modules.sampling import Choice
@@ -81,7 +82,7 @@ class TalkerStep(nn.Module):
         penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
         scores = torch.where(seen, penalised, logits).masked_fill(banned, float("-inf"))
 
-        code = Choice(draws, temperature, top_k, top_p, (talker_ranks, None))(scores, 0)
+        code = Choice([draws[:, 0]], temperature, top_k, top_p, (talker_ranks, None))(scores, 0)
         seen = seen | (codes == code[:, None])
         return code, hidden, [seen, *(tensor for pair in present for tensor in pair)]
 
@@ -131,7 +132,7 @@ class Frame(TalkerStep):
             others,
             talker_ranks,
         )
-        choose = Choice(draws, temperature, top_k, top_p, (talker_ranks, predictor_ranks))
+        choose = Choice(columns(draws), temperature, top_k, top_p, (talker_ranks, predictor_ranks))
         frame, summed = self.predictor(hidden, code, self.talker.embedding, choose)
         return frame, [summed, *present]
 

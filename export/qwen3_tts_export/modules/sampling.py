@@ -4,6 +4,7 @@ The draw is an input, never made here: the same draw gives the same code in ever
 chunking and backend.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,14 +69,14 @@ class Choice:
     """The settings of a frame: how each of its codes is chosen.
 
     Attributes:
-        draws: (batch, codebooks) in [0, 1), one per code.
+        draws: For each code (batch,) in [0, 1).
         temperature: (batch, 2), the talker's and the predictor's; likewise the next two.
         top_k: int64 (batch, 2).
         top_p: (batch, 2).
         ranks: The talker's and the predictor's, as `sample` takes them.
     """
 
-    draws: Tensor
+    draws: Sequence[Tensor]
     temperature: Tensor
     top_k: Tensor
     top_p: Tensor
@@ -86,7 +87,7 @@ class Choice:
         which = min(codebook, 1)
         return sample(
             scores,
-            self.draws[:, codebook],
+            self.draws[codebook],
             self.temperature[:, which],
             self.top_k[:, which],
             self.top_p[:, which],
