@@ -44,6 +44,7 @@ voice: $(DEV)  ## train the bundled voice again
 	$(STAGE) decoder --work build/voice --steps 17000
 	$(STAGE) checkpoint --work build/voice --tokenizer models/edge-voice -o build/voice/edge-voice
 	$(STAGE) curves --work build/voice
+	$(STAGE) judge --work build/voice
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

@@ -265,6 +265,17 @@ def curves(work: Path) -> None:
     stage.draw(work / "encoder.csv", work / "encoder.png", ["loss", "right"])
 
 
+@main.command(name="judge")
+@work_folder
+@click.option("--every", default=5, show_default=True, help="Of the judge's sentences.")
+def judge_codec(work: Path, every: int) -> None:
+    """Judge codec and encoder on unseen sentences, by ear and by code."""
+    from qwen3_tts_voice import judged as stage
+
+    for judgement in stage.judgements(work, every):
+        click.echo(str(judgement))
+
+
 def _part(starts: range, part: str) -> Iterator[tuple[int, int]]:
     which, parts = (int(number) for number in part.split("/"))
     return itertools.islice(enumerate(starts), which - 1, None, parts)

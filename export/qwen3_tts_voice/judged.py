@@ -1,0 +1,113 @@
+"""How well the codec does alone: what is understood of its sound, and what its encoder hears.
+
+The sentences are the judge's, read by the teacher, so nothing was trained on them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from qwen3_tts_export import judge
+from qwen3_tts_voice import decoder_model
+from qwen3_tts_voice.codes import CODES, Quantiser, blocks
+from qwen3_tts_voice.encoder import Encoder
+from qwen3_tts_voice.speech import SPEAKERS, Teacher
+
+RESIDUAL = 2
+"""Codebooks, the last ones, that mean nothing of their own."""
+
+
+@dataclasses.dataclass
+class Judgement:
+    """Of one speaker.
+
+    Attributes:
+        speaker: Its name.
+        decoded: Word errors of the sound of true codes.
+        residual: Likewise, the residual codebooks random.
+        heard: Likewise, of the codes that the encoder hears.
+        right: Share of the codes that it hears rightly, by codebook.
+        pesq: Wide-band PESQ of the sound of true codes; None without the package `pesq`.
+    """
+
+    speaker: str
+    decoded: judge.Errors
+    residual: judge.Errors
+    heard: judge.Errors
+    right: np.ndarray
+    pesq: float | None
+
+    def __str__(self) -> str:
+        sounds = {"true codes": self.decoded, "residual random": self.residual}
+        sounds["as heard by the encoder"] = self.heard
+        said = ", ".join(f"{name} {100 * e.rate:.1f} %" for name, e in sounds.items())
+        quality = "not run" if self.pesq is None else f"{self.pesq:.2f}"
+        return (
+            f"{self.speaker}: word errors of {self.decoded.words}: {said}; codebook 0 right "
+            f"{100 * self.right[0]:.0f} %, the others {100 * self.right[1:].mean():.0f} %; "
+            f"PESQ {quality}"
+        )
+
+
+@torch.no_grad()
+def judgements(work: Path, every: int) -> Iterator[Judgement]:
+    """Let each speaker read every so-manieth sentence; decode, encode and decode again."""
+    quantiser = Quantiser.load(work / "codebooks.npz")
+    decoder, encoder = decoder_model.build(quantiser, 0), Encoder(0)
+    for network, file in ((decoder, "decoder.pt"), (encoder, "encoder.pt")):
+        network.load_state_dict(torch.load(work / file)["average"])
+        network.eval()
+    teacher, listener = Teacher(), judge.Judge()
+    random = torch.Generator().manual_seed(0)
+    for number, speaker in enumerate(SPEAKERS):
+        errors, right, quality = [judge.Errors()] * 3, [], []
+        for index, sentence in enumerate(judge.sentences()[::every]):
+            read = teacher.read(sentence.text, index, number)
+            assert read is not None, sentence.text
+            sound = torch.from_numpy(read.samples.astype(np.float32) / 2**15)
+            pitch = torch.from_numpy(read.pitch.astype(np.float32))
+            phone = torch.from_numpy(read.phone.astype(np.int64))
+            true = quantiser.encode(blocks(sound, pitch), phone, number)
+            noisy = true.clone()
+            noisy[:, -RESIDUAL:] = torch.randint(CODES, (len(true), RESIDUAL), generator=random)
+            heard = torch.stack([logits.argmax(-1)[0] for logits in encoder(sound[None])], dim=1)
+            sounds = [decoder(codes.T[None])[0, 0].numpy() for codes in (true, noisy, heard)]
+            errors = [
+                before + judge.errors(sentence.text, listener.hear(made))
+                for before, made in zip(errors, sounds, strict=True)
+            ]
+            both = min(len(true), len(heard))
+            right.append((heard[:both] == true[:both]).numpy())
+            quality.append(_pesq(sound.numpy(), sounds[0]))
+        yield Judgement(
+            speaker,
+            *errors,
+            right=np.concatenate(right).mean(axis=0),
+            pesq=None if None in quality else float(np.mean(quality)),
+        )
+
+
+def _pesq(reference: np.ndarray, made: np.ndarray) -> float | None:
+    from scipy.signal import resample_poly
+
+    measure = _package()
+    if measure is None:
+        return None
+    both = (resample_poly(x, 2, 3) for x in (reference, made))  # 24 to 16 kHz
+    return float(measure(judge.HEARD_AT, *both, "wb"))
+
+
+@cache
+def _package() -> Any | None:
+    try:
+        from pesq import pesq
+    except ImportError:
+        return None
+    return pesq
