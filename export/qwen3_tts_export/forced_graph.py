@@ -118,7 +118,7 @@ class ForcedGraph:
                 "top_k": np.ones((1, 2), np.int64),
                 "top_p": np.ones((1, 2), np.float32),
                 "repetition_penalty": np.ones(1, np.float32),
-                **ranks(np.ones((1, 2), np.int64)),
+                **ranks(np.ones((1, 2)), 1, 1),
                 "given": given[None],
                 **past,
             }

@@ -70,7 +70,7 @@ class FrameStep:
         sizes = (self._manifest.vocab_size, self._manifest.codebook_size)
         settings = [each.inputs(*sizes) for each in sampling]
         self._settings = {name: np.concatenate([s[name] for s in settings]) for name in settings[0]}
-        self._settings |= ranks(self._settings["top_k"])
+        self._settings |= ranks(self._settings["top_k"], *sizes)
 
     def launch(
         self, rows: Sequence[Rows | None], draws: npt.NDArray[np.float32], *, allow_end: bool

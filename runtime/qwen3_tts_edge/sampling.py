@@ -84,17 +84,26 @@ class Sampling:
         }
 
 
-def ranks(top_k: npt.NDArray[np.generic]) -> dict[str, npt.NDArray[np.int64]]:
+def ranks(
+    top_k: npt.NDArray[np.generic], vocab_size: int, codebook_size: int
+) -> dict[str, npt.NDArray[np.int64]]:
     """The frame graph's inputs by whose size it knows how many codes to sort out.
+
+    It is the next power of two, or all codes: a captured graph is of one size, and so there are few.
 
     Args:
         top_k: int64 (slots, 2), of all that speak at once.
+        vocab_size: The talker's codes.
+        codebook_size: The predictor's.
 
     Returns:
-        int64 0 to the talker's largest, and to the predictor's.
+        int64, 0 to the largest top_k of the talker or beyond, and of the predictor.
     """
-    talker, predictor = top_k.max(axis=0)
-    return {"talker_ranks": np.arange(talker), "predictor_ranks": np.arange(predictor)}
+    talker, predictor = (1 << (int(k) - 1).bit_length() for k in top_k.max(axis=0))
+    return {
+        "talker_ranks": np.arange(min(talker, vocab_size)),
+        "predictor_ranks": np.arange(min(predictor, codebook_size)),
+    }
 
 
 def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:

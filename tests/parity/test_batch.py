@@ -92,7 +92,7 @@ class Bundle:
             "draws": np.stack([draws(slot.seed, frame, 16) for slot in slots]),
             "allow_end": np.full(len(slots), frame >= MIN_FRAMES),
             **together,
-            **ranks(together["top_k"]),
+            **ranks(together["top_k"], self.manifest.vocab_size, self.manifest.codebook_size),
         }
 
     def prompt(self, slot: Slot) -> Prompt:

@@ -240,7 +240,7 @@ def test_running_in_place_gives_what_two_buffers_give(bundle: Callable, name: st
                     "draws": rng.random((1, 16), np.float32),
                     "allow_end": np.array([True]),
                     **settings,
-                    **ranks(settings["top_k"]),
+                    **ranks(settings["top_k"], manifest.vocab_size, manifest.codebook_size),
                 }
             at += rows
             one, two = shared.run(inputs), apart.run(inputs)

@@ -70,6 +70,26 @@ def test_the_draws_of_a_seed_never_change() -> None:
         assert (draws(7, frame, 3) * 2**24).astype(int).tolist() == bits
 
 
+@pytest.mark.parametrize(
+    ("top_k", "sizes"),
+    [
+        ([[1, 1]], (1, 1)),
+        ([[50, 50]], (64, 64)),
+        ([[2, 3], [64, 1]], (64, 4)),
+        ([[65, 2048]], (128, 2048)),
+        ([[3072, 5]], (3072, 8)),
+    ],
+)
+def test_ranks_are_few_sizes_and_never_too_few(
+    top_k: list[list[int]], sizes: tuple[int, int]
+) -> None:
+    found = ranks(np.array(top_k), 3072, 2048)
+    for values, size in zip(found.values(), sizes, strict=True):
+        assert np.array_equal(values, np.arange(size))
+        assert values.dtype == np.int64
+    assert list(found) == ["talker_ranks", "predictor_ranks"]
+
+
 @pytest.mark.parametrize("along", ["frames", "codebooks", "seeds"])
 def test_draws_are_uniform_and_independent(along: str) -> None:
     """Kolmogorov-Smirnov against the uniform distribution; neighbours do not know each other."""
@@ -457,7 +477,7 @@ class Spoken:
             "draws": draw.astype(np.float32),
             "allow_end": np.full(n, allow_end),
             **{name: np.repeat(value, n, axis=0) for name, value in settings.items()},
-            **ranks(settings["top_k"]),
+            **ranks(settings["top_k"], self.manifest.vocab_size, self.manifest.codebook_size),
             **{name: np.repeat(value, n, axis=0) for name, value in past.items()},
         }
         return self.session.run(None, feeds)
