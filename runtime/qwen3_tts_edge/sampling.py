@@ -89,7 +89,7 @@ def ranks(
 ) -> dict[str, npt.NDArray[np.int64]]:
     """The frame graph's inputs by whose size it knows how many codes to sort out.
 
-    It is the next power of two, or all codes: a captured graph is of one size, and so there are few.
+    The next power of two, or all: a captured graph is for one size, and so there are few of them.
 
     Args:
         top_k: int64 (slots, 2), of all that speak at once.
