@@ -19,7 +19,7 @@ from qwen3_tts_edge.backends import Array
 from qwen3_tts_edge.backends.cuda_driver import Cuda
 from qwen3_tts_edge.backends.device_memory import Block, Memory
 from qwen3_tts_edge.backends.engine import Engine
-from qwen3_tts_edge.backends.frame_engines import ROWS, FrameEngines
+from qwen3_tts_edge.backends.frame_engines import DRAWS, ROWS, FrameEngines
 from qwen3_tts_edge.backends.tensorrt_graph import check_sizes
 
 _TURNS = 2
@@ -97,6 +97,7 @@ class TensorRTFrame:
         for turn, place in enumerate(self._ring):
             for flat in place.inputs.host.values():
                 flat.fill(1)
+            place.inputs.host[DRAWS].fill(0)  # below 1, as ever: 1 is past the last code
             self._speak(turn, rows=1)
             self._cuda.record(place.done, self._stream)
             self._cuda.wait(place.done)
