@@ -1,0 +1,26 @@
+"""The bundled voice's codec, both ways: what it encodes is still understood when decoded again."""
+
+from pathlib import Path
+
+from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.compat import Qwen3TTSTokenizer
+from qwen3_tts_export.bundle import write_codec_bundle
+from qwen3_tts_export.checkpoint import CodecCheckpoint
+from qwen3_tts_export.judge import Errors, Judge, errors, sentences
+from tiny import EDGE_VOICE
+
+
+def test_speech_that_was_encoded_and_decoded_is_understood(
+    voice_bundle: Path, tmp_path: Path, listener: Judge
+) -> None:
+    checkpoint = CodecCheckpoint.open(EDGE_VOICE / "speech_tokenizer")
+    codec = Qwen3TTSTokenizer.from_pretrained(write_codec_bundle(checkpoint, tmp_path / "codec"))
+    tts, heard, wrong = Synthesizer.open(voice_bundle, threads=1), [], Errors()
+    for seed, sentence in enumerate(sentences(["everyday"])[:8]):
+        spoken = tts.speak(sentence.text, seed=seed)
+        codes = codec.encode(spoken.samples, sr=spoken.sample_rate).audio_codes
+        (again,), rate = codec.decode({"audio_codes": codes[0]})
+        heard.append(listener.hear(again, rate))
+        wrong += errors(sentence.text, heard[-1])
+    print(f"{wrong.wrong} of {wrong.words} words wrong")  # noqa: T201
+    assert wrong.rate <= 0.45, heard
