@@ -160,11 +160,14 @@ def _profile(builder: Any, spec: GraphSpec, axes: Mapping[str, AxisRange]) -> An
 def _timing_cache(bundle: Path, key: EngineKey, config: Any) -> Iterator[None]:
     """What was timed on this GPU is not timed again: by the next graph, or after a stop.
 
+    Timings are refused where the properties of the GPU have changed since; then all is timed anew.
     TensorRT-RTX times nothing when it builds.
     """
     path = bundle / FOLDER / f"{key.folder_name}.timings"
-    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
+    for known in (path.read_bytes() if path.is_file() else b"", b""):
+        cache = config.create_timing_cache(known)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            break
     try:
         yield
     finally:

@@ -326,24 +326,48 @@ class TestLibrary:
             open_library(name, flavour)
 
 
-@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX")  # it keeps no timings itself
-def test_full_tensorrt_goes_the_same_way(
-    small_bundle: SmallBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """TensorRT-RTX in its place: what it is asked for exists, and its timings are kept."""
+@pytest.fixture
+def full_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT-RTX in the place of TensorRT, which cannot be imported without a GPU."""
     target = Target("tensorrt", ("sm_89",), "NVIDIA L4")
     monkeypatch.setattr(engines, "find_target", lambda _: target)
     monkeypatch.setitem(sys.modules, "tensorrt", trt)
     monkeypatch.setitem(tensorrt_library.LEAST_VERSIONS["tensorrt"], "trt", (1, 0))
-    bundle = small_bundle()
-    folder = build_engines(bundle, "this-gpu")
-    assert folder.name == f"tensorrt-{trt.__version__}-sm_89-NVIDIA-L4"
-    timings = bundle / FOLDER / f"{folder.name}.timings"
-    assert everything(bundle / FOLDER) == sorted(
-        [folder.name, f"{folder.name}/{FILE}", f"{folder.name}/{TALKER_STEP}.plan", timings.name]
-    )
-    build_engines(bundle, "this-gpu", max_seconds=8)
-    here = Engines.load(folder).key
-    assert find_engines(bundle, here)[0] == folder
-    with pytest.raises(BackendError, match=r"NVIDIA L40S.*it has those for \[.*NVIDIA L4\)"):
-        find_engines(bundle, msgspec.structs.replace(here, gpu="NVIDIA L40S"))
+
+
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX")  # it keeps no timings itself
+@pytest.mark.usefixtures("full_tensorrt")
+class TestFullTensorRT:
+    def test_it_goes_the_same_way(self, small_bundle: SmallBundle) -> None:
+        """What it is asked for exists, and its timings are kept."""
+        bundle = small_bundle()
+        folder = build_engines(bundle, "this-gpu")
+        assert folder.name == f"tensorrt-{trt.__version__}-sm_89-NVIDIA-L4"
+        timings = bundle / FOLDER / f"{folder.name}.timings"
+        plan = f"{folder.name}/{TALKER_STEP}.plan"
+        expected = sorted([folder.name, f"{folder.name}/{FILE}", plan, timings.name])
+        assert everything(bundle / FOLDER) == expected
+        build_engines(bundle, "this-gpu", max_seconds=8)
+        here = Engines.load(folder).key
+        assert find_engines(bundle, here)[0] == folder
+        with pytest.raises(BackendError, match=r"NVIDIA L40S.*it has those for \[.*NVIDIA L4\)"):
+            find_engines(bundle, msgspec.structs.replace(here, gpu="NVIDIA L40S"))
+
+    def test_timings_that_are_refused_are_made_anew(
+        self, small_bundle: SmallBundle, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bundle = small_bundle()
+        folder = build_engines(bundle, "this-gpu")
+        timings = bundle / FOLDER / f"{folder.name}.timings"
+        known = timings.read_bytes()
+        timings.write_bytes(b"of other clocks")
+        take, asked = trt.IBuilderConfig.set_timing_cache, []
+
+        def refuse_the_first(self: object, cache: object, *, ignore_mismatch: bool) -> bool:
+            asked.append(ignore_mismatch)
+            return len(asked) > 1 and take(self, cache, ignore_mismatch=ignore_mismatch)
+
+        monkeypatch.setattr(trt.IBuilderConfig, "set_timing_cache", refuse_the_first)
+        build_engines(bundle, "this-gpu", max_seconds=8)
+        assert asked == [False, False]
+        assert timings.read_bytes() == known
