@@ -74,9 +74,12 @@ class CodePredictor(nn.Module):
         """
         codes, embedded = [code], [embedding(code)]
         rows = torch.cat((self._projected(hidden), self._first(embedding, code)[:, None]), dim=1)
+        # Each past has a tensor to itself, so that a runtime may write its present over it.
+        heads, *rest = self.cache_shape
         zeros = torch.zeros_like(code, dtype=self.trunk.dtype)[:, None, None, None]
-        zeros = zeros.expand(-1, *self.cache_shape)
-        cache: Cache = [(zeros, zeros) for _ in self.trunk.layers]
+        zeros = zeros.expand(-1, 2 * len(self.trunk.layers) * heads, *rest)
+        pasts = torch.split(zeros, heads, dim=1)
+        cache: Cache = list(zip(pasts[0::2], pasts[1::2], strict=True))
         # As many as there are passes, in the type that attention wants: made once, not in each.
         passes = torch.arange(1, self.codebooks, dtype=torch.int32, device=code.device)
         last = columns(passes.expand(code.shape[0], -1))

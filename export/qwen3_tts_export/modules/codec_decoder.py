@@ -116,8 +116,9 @@ class WindowedLayer(nn.Module):
         """
         x, normed = self.input_norm.after(x, update)
         qkv = self.qkv(normed).unflatten(-1, (3, self.heads, self.head_dim))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key = (cast(rotated(wide(part), angles), value) for part in (query, key))
+        both, value = torch.split(qkv.permute(2, 0, 3, 1, 4), [2, 1])
+        value = value.squeeze(0)
+        query, key = cast(rotated(wide(both), angles), value).unbind(0)
         keys, values = state.extend(key, axis=2), state.extend(value, axis=2)
         scores = wide(query @ keys.transpose(2, 3)) * self.head_dim**-0.5
         weights = cast(scores.masked_fill(hidden, float("-inf")).softmax(dim=-1), values)
