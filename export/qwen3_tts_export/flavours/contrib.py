@@ -6,10 +6,8 @@ The onnx package does not have them, so as much of their schemas as is used is r
 from typing import Any
 
 import onnx
-from onnxscript import ir, opset23
+from onnxscript import ir
 from onnxscript.values import Op, Opset
-
-op: Any = opset23  # its type stubs do not know the values that a translation is given
 
 _FLOATS = ["tensor(float)", "tensor(float16)", "tensor(bfloat16)"]
 _KINDS = {int: onnx.defs.OpSchema.AttrType.INT, float: onnx.defs.OpSchema.AttrType.FLOAT}
@@ -17,7 +15,8 @@ _KINDS = {int: onnx.defs.OpSchema.AttrType.INT, float: onnx.defs.OpSchema.AttrTy
 
 def _contrib(name: str, inputs: str, outputs: str, **attributes: type) -> Op:
     """An operation whose tensors are all of one floating type, but for those in capitals: int32."""
-    parameter, optional = onnx.defs.OpSchema.FormalParameter, _optional()
+    parameter = onnx.defs.OpSchema.FormalParameter
+    optional: Any = onnx.defs.OpSchema.FormalParameterOption.Optional
 
     def parameters(names: str) -> list[onnx.defs.OpSchema.FormalParameter]:
         return [
@@ -38,10 +37,6 @@ def _contrib(name: str, inputs: str, outputs: str, **attributes: type) -> Op:
         ],
     )
     return Op(Opset("com.microsoft", 1), name, schema)
-
-
-def _optional() -> Any:
-    return onnx.defs.OpSchema.FormalParameterOption.Optional
 
 
 GROUP_QUERY_ATTENTION = _contrib(
