@@ -63,7 +63,7 @@ def on_gpu(
     tmp_path: Path,
 ) -> OnGpu:
     folder = tmp_path / "bundle"
-    shutil.copytree(flavoured, folder, copy_function=os.link)
+    shutil.copytree(flavoured, folder, copy_function=os.symlink)
     in_place = Manifest.load(folder).flavour == "trt"
     write_engines(folder, capacity=CAPACITY, aliased=in_place, most={"rows": 8, "frames": 3})
     gpu = FakeGpu(eager=request.param == "eager")
