@@ -23,7 +23,7 @@ def on_the_cpu(bundle: Path, folder: Path) -> Path:
     frame = manifest.graphs[FRAME].file
     for name in manifest.files:
         if name != frame:
-            (folder / name).hardlink_to(bundle / name)
+            (folder / name).symlink_to((bundle / name).absolute())
     model = onnx.load(str(bundle / frame), load_external_data=False)
     taken_apart(model)
     (folder / frame).write_bytes(model.SerializeToString())

@@ -102,8 +102,9 @@ def test_a_gpu_with_everything(voice_bundle: Path, tmp_path: Path, gpu: FakeCuda
     assert named(found, "GPU") == Check("GPU", True, text)
     assert named(found, "ORT providers").found == "CUDAExecutionProvider, CPUExecutionProvider"
     assert named(found, "ort-cuda").ok
-    assert named(found, "speaks").found == "with ort-cuda and ort-cpu"
-    assert found.rooflines["CPU"].floor_ms > found.rooflines["GPU"].floor_ms > 0
+    assert named(found, "speaks").found == "with ort-cuda"
+    assert set(found.rooflines) == {"GPU"}
+    assert found.rooflines["GPU"].floor_ms > 0
 
 
 def test_a_gpu_without_cudnn(
@@ -118,8 +119,10 @@ def test_a_gpu_without_cudnn(
         "loaded",
         "run: pip install 'qwen3-tts-edge[gpu]'",
     )
-    assert named(found, "speaks") == Check("speaks", True, "only with --backend ort-cpu")
-    assert set(found.rooflines) == {"CPU"}
+    assert not found.speaks
+    assert named(found, "speaks").found.startswith("ort-cuda: ONNX Runtime's CUDA provider needs")
+    assert named(found, "speaks").fix == "run: pip install 'qwen3-tts-edge[gpu]'"
+    assert not found.rooflines
 
 
 def test_memory_that_cannot_be_measured(
@@ -131,7 +134,7 @@ def test_memory_that_cannot_be_measured(
     monkeypatch.setattr(doctor, "gpu_bandwidth", full)
     found = examine(of_flavour(voice_bundle, tmp_path / "bundle", "cuda"))
     assert found.speaks
-    assert set(found.rooflines) == {"CPU"}
+    assert not found.rooflines
     assert named(found, "floor, GPU") == Check(
         "floor, GPU", False, "cudaMalloc failed: out of memory", "close what else uses it"
     )
