@@ -11,9 +11,14 @@ from qwen3_tts_edge.engine_key import FOLDER, Engines
 from qwen3_tts_edge.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
 from qwen3_tts_export.bundle import write_bundle
 from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.description import describe
 from qwen3_tts_export.engine_plan import read_graph
 from qwen3_tts_export.engines import build_engines
+from qwen3_tts_export.graph_files import write_graphs
+from qwen3_tts_export.graphs import predictor_step_graph, talker_step_graph
+from qwen3_tts_export.precision import find_precision
 from qwen3_tts_export.random_checkpoint import random_from_spec
+from tiny import EDGE_VOICE
 
 trt = pytest.importorskip("tensorrt_rtx")
 
@@ -52,13 +57,32 @@ def weights(bundle: Path, graph: str) -> int:
     return (bundle / f"{graph}.data").stat().st_size
 
 
+def check_sizes(bundle: Path) -> None:
+    for name, plan in read_engines(bundle).plans.items():
+        assert 0.9 * weights(bundle, name) < plan.size < weights(bundle, name) + KERNELS, name
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_every_graph_that_speaks_is_built(built: Built, precision: str) -> None:
     bundle = built(precision)
-    plans = read_engines(bundle).plans
-    assert plans.keys() == GRAPHS
-    for name, plan in plans.items():
-        assert 0.9 * weights(bundle, name) < plan.size < weights(bundle, name) + KERNELS, name
+    assert read_engines(bundle).plans.keys() == GRAPHS
+    check_sizes(bundle)
+
+
+def test_a_frame_in_bfloat16_is_built(tmp_path: Path) -> None:
+    """Its codec is that of fp16."""
+    checkpoint = Checkpoint.open(EDGE_VOICE)
+    config, tensors = checkpoint.config, checkpoint.talker
+    frame = [
+        talker_step_graph(config, tensors, config.talker.max_positions),
+        predictor_step_graph(config, tensors),
+    ]
+    bf16 = find_precision("bf16", "trt")
+    specs = write_graphs(frame, tensors.entries, tmp_path, bf16, "trt", lambda *_: None)
+    describe(checkpoint, tmp_path, "bf16", "trt", specs).save(tmp_path)
+    build_engines(tmp_path, "rtx")
+    assert read_engines(tmp_path).plans.keys() == {TALKER_STEP, PREDICTOR_STEP}
+    check_sizes(tmp_path)
 
 
 @pytest.mark.parametrize("name", [TALKER_STEP, PREDICTOR_STEP])
