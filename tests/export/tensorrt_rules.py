@@ -22,6 +22,11 @@ FORBIDDEN = {
     "Compress", "NonZero", "Unique", "OneHot",
 }  # fmt: skip
 
+OLD = 24
+"""Graphs of an opset before this are for any TensorRT from 10.3 on."""
+LOOPS = {"CumSum"}
+"""TensorRT before 10.8 makes loops of them."""
+
 # Inputs that say how large something is: from constants and shapes alone.
 SIZES = {
     "ConstantOfShape": (0,),
@@ -87,9 +92,12 @@ def complaints(model: onnx.ModelProto) -> list[str]:
     for value in model.graph.initializer:
         if value.data_type == TensorProto.DOUBLE:
             found.append(f"{value.name} is float64")
+    opset = next(x.version for x in model.opset_import if not x.domain)
     for node in model.graph.node:
         if node.domain:
             found.append(f"{node.domain}.{node.op_type}")
+        if opset < OLD and node.op_type in LOOPS:
+            found.append(f"{node.op_type} in opset {opset}")
         if node.op_type in FORBIDDEN:
             found.append(node.op_type)
         for at in SIZES.get(node.op_type, ()):

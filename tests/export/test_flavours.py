@@ -165,6 +165,12 @@ def test_the_tensorrt_rules_see_it(complaint: str) -> None:
     assert complaint in tensorrt_rules.complaints(hand_made(REFUSED[complaint]))
 
 
+def test_old_tensorrt_gets_no_loop_in_disguise() -> None:
+    text = "g (float[1,4] x) => (float[1,4] y) <int64 a = {1}> { y = CumSum(x, a) }"
+    assert tensorrt_rules.complaints(hand_made(text)) == []
+    assert tensorrt_rules.complaints(hand_made(text, 18)) == ["CumSum in opset 18"]
+
+
 def test_the_tensorrt_rules_let_sizes_come_from_shapes() -> None:
     model = hand_made(
         "g (float[b,4] x, float[1] z) => (float[b,4] y) { s = Shape(x) y = Expand(z, s) }"

@@ -10,16 +10,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from onnxscript import ir
 
 from on_the_cpu import on_the_cpu
 from oracle import Case, Official
 from parity.forced import Modules, empty_codec_state, filled
 from parity.stepped import SETTINGS, SteppedFrame, speaking_in_steps
 from parity.test_loop import WHOLE, assert_equal_codes, codes_of
-from parity.test_sampling import _on_an_edge, chosen, eager, sampling_graph
 from parity.tolerances import assert_close, count
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.manifest import (
@@ -32,7 +28,6 @@ from qwen3_tts_edge.request import Request
 from qwen3_tts_export.modules import predictor_step, sampling
 from qwen3_tts_export.modules.frame import TalkerStep, talker_step_weights
 from qwen3_tts_export.modules.predictor_step import PredictorStep, predictor_step_weights
-from qwen3_tts_export.trace import trace
 from tiny import EDGE_VOICE
 
 NAMES = ("same", "edge-voice")  # without the input projection and with it
@@ -350,57 +345,3 @@ def test_what_was_in_the_state_of_a_frame_before_is_not_read(bundle_in: BundleIn
     frame.begin()
     assert np.array_equal(frame.launch(inputs)(), fresh)
     assert np.array_equal(frame.state("feedback"), summed)
-
-
-# the choice
-
-
-VOCABULARY = 300
-
-
-@pytest.fixture(scope="module", params=["cuda", "trt", "compat"])
-def lowered(request: pytest.FixtureRequest) -> Callable[..., np.ndarray]:
-    """The operation alone, traced in a flavour."""
-    graph = sampling_graph(VOCABULARY, ranked=request.param == "cuda")
-    model = ir.to_proto(trace(graph, request.param))
-    onnx.checker.check_model(model, full_check=True)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return functools.partial(chosen, session)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    rows=st.integers(1, 5),
-    spread=st.floats(0.1, 12),
-    steps=st.sampled_from([0, 0, 2]),
-    banned=st.floats(0, 0.9),
-)
-def test_all_sorted_chooses_as_eager_does(
-    lowered: Callable[..., np.ndarray],
-    seed: int,
-    rows: int,
-    spread: float,
-    steps: int,
-    banned: float,
-) -> None:
-    rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((rows, VOCABULARY)) * spread
-    if steps:
-        scores = np.round(scores * steps) / steps  # ties
-    scores[rng.random(scores.shape) < banned] = -np.inf
-    scores[:, 0] = np.where(np.isinf(scores).all(axis=1), 0, scores[:, 0])
-    arrays = [
-        scores.astype(np.float32),
-        rng.random(rows, np.float32),
-        rng.uniform(0.2, 2, rows).astype(np.float32),
-        rng.integers(1, VOCABULARY + 1, rows),
-        np.where(rng.random(rows) < 0.5, 1, rng.uniform(0.05, 1, rows)).astype(np.float32),
-    ]
-    for row in zip(*arrays, strict=True):
-        assume(not _on_an_edge(*row))
-    assert np.array_equal(lowered(*arrays), eager(*arrays))

@@ -1,11 +1,18 @@
 """Choosing a code: scores are sorted, and the draw finds its place in their cumulative sum."""
 
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 from onnxscript import ir, opset18
 
 _FLOAT, _INT64 = int(ir.DataType.FLOAT), int(ir.DataType.INT64)
 op: Any = opset18  # its type stubs do not know the values that a translation is given
+
+_BLOCK = 64
+_STEPS = 2.0**23
 
 
 def from_the_widest(
@@ -34,12 +41,69 @@ def from_all(
 ) -> Any:
     """All scores are sorted: how many there are is a constant, and no shape hangs on a number."""
     assert ranks is None
-    assert scores.shape is not None
-    size = scores.shape[1]
-    assert isinstance(size, int)
-    values, codes = op.TopK(scores, op.Constant(value_ints=[size]), axis=-1)
-    rank = op.Constant(value_ints=list(range(size)))
+    values, codes, rank = _all_sorted(scores, _width(scores))
     return _chosen(values, codes, rank, draw, temperature, top_k, top_p)
+
+
+def from_all_without_loops(
+    scores: ir.Value,
+    draw: ir.Value,
+    temperature: ir.Value,
+    top_k: ir.Value,
+    top_p: ir.Value,
+    ranks: None = None,
+) -> Any:
+    """As `from_all`, for TensorRT before 10.8: there CumSum becomes a loop, one turn for each code.
+
+    Source: importer of CumSum in onnxOpImporters.cpp of onnx/onnx-tensorrt, 10.1; ICumulativeLayer
+        in NvInfer.h of TensorRT 10.8.
+    """
+    assert ranks is None
+    width = _width(scores)
+    summed = partial(_summed_by_products, width=width)
+    values, codes, rank = _all_sorted(scores, width)
+    return _chosen(values, codes, rank, draw, temperature, top_k, top_p, summed)
+
+
+def _width(scores: ir.Value) -> int:
+    assert scores.shape is not None
+    width = scores.shape[1]
+    assert isinstance(width, int)
+    return width
+
+
+def _all_sorted(scores: ir.Value, width: int) -> tuple[Any, Any, Any]:
+    """The scores from the largest down, the codes they are of, and their ranks."""
+    values, codes = op.TopK(scores, op.Constant(value_ints=[width]), axis=-1)
+    return values, codes, op.Constant(value_ints=list(range(width)))
+
+
+def _summed(x: ir.Value, *, exclusive: bool = False) -> Any:
+    """Cumulative sums of rows, each number's own left out if `exclusive`."""
+    return op.CumSum(x, op.Constant(value_ints=[-1]), exclusive=int(exclusive))
+
+
+def _summed_by_products(x: ir.Value, *, width: int, exclusive: bool = False) -> Any:
+    """The same: blocks by a triangular matrix, what came before a block by a smaller one.
+
+    Of whole numbers of 2**-23, which float32 sums exactly in any order. So sums never fall, and
+    past the last code that may be chosen all are the same: no draw finds a place there.
+    """
+    block = math.gcd(width, _BLOCK)
+    whole = op.Round(op.Mul(x, op.Constant(value_float=_STEPS)))
+    blocks = op.Reshape(whole, op.Constant(value_ints=[-1, width // block, block]))
+    inside = op.MatMul(blocks, _ones_above(block, exclusive=exclusive))
+    totals = op.ReduceSum(blocks, op.Constant(value_ints=[2]), keepdims=0)
+    before = op.MatMul(totals, _ones_above(width // block, exclusive=True))
+    sums = op.Add(inside, op.Unsqueeze(before, op.Constant(value_ints=[2])))
+    sums = op.Reshape(sums, op.Constant(value_ints=[-1, width]))
+    return op.Div(sums, op.Constant(value_float=_STEPS))
+
+
+def _ones_above(size: int, *, exclusive: bool) -> Any:
+    """float32 (size, size): a row times it is the row's cumulative sums."""
+    ones = np.triu(np.ones((size, size), np.float32), int(exclusive))
+    return op.Constant(value=ir.tensor(ones))
 
 
 def _chosen(
@@ -50,6 +114,7 @@ def _chosen(
     temperature: ir.Value,
     top_k: ir.Value,
     top_p: ir.Value,
+    summed: Callable[..., Any] = _summed,
 ) -> Any:
     # Counted in float32, which is exact: of whole numbers CUDA makes float32 and back to add them.
     column, last = op.Constant(value_ints=[1]), op.Constant(value_ints=[-1])
@@ -57,10 +122,10 @@ def _chosen(
     inside = op.Less(rank, op.Unsqueeze(top_k, column))
     values = op.Where(inside, values, op.Constant(value_float=float("-inf")))
     probability = op.Softmax(values, axis=-1)
-    before = op.CumSum(probability, last, exclusive=1)
+    before = summed(probability, exclusive=True)
     kept = op.Less(before, op.Unsqueeze(top_p, column))
     probability = op.Where(kept, probability, op.Constant(value_float=0.0))
-    cumulative = op.CumSum(probability, last)
+    cumulative = summed(probability)
     target = op.Mul(op.Unsqueeze(draw, column), op.Gather(cumulative, last, axis=1))
     passed = op.Cast(op.LessOrEqual(cumulative, target), to=_FLOAT)
     index = op.Cast(op.ReduceSum(passed, last, keepdims=1), to=_INT64)
