@@ -32,21 +32,26 @@ def scale_type(value: ir.Value, *, contrib: bool) -> ir.DataType:
 
 def scales_of(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """One symmetric scale for each output column of a matrix (in, out), float32 (out,)."""
-    scales = np.abs(weight).max(axis=0) / 127.0
-    return np.where(scales == 0, 1.0, scales).astype(np.float32)
+    scales: npt.NDArray[np.float32] = np.abs(weight).max(axis=0) / np.float32(127)
+    return scales
+
+
+def never_zero(scales: Array) -> Array:
+    """Scales as they are stored, 1 where nothing is left of one: TensorRT refuses 0.
+
+    The column's numbers are nothing then too, see `to_int8`.
+    """
+    return np.where(scales == 0, np.ones_like(scales), scales)
 
 
 def to_int8(weight: npt.NDArray[np.float32], scales: Array) -> npt.NDArray[np.int8]:
     """Round a matrix (in, out) to int8 in -127..127: weight ≈ int8 * scales (out,).
 
-    The scales are those that are stored: what was lost of them is then made up for. One of which
-    nothing was left belongs to a column of which nothing would be left.
+    The scales are those that are stored: what was lost of them is then made up for.
     """
-    wide = scales.astype(np.float32)
-    numbers: npt.NDArray[np.int8] = (
-        np.rint(weight / np.where(wide == 0, 1.0, wide)).clip(-127, 127).astype(np.int8)
-    )
-    return numbers
+    numbers = np.rint(weight / scales.astype(np.float32)).clip(-127, 127)
+    rounded: npt.NDArray[np.int8] = numbers.astype(np.int8)
+    return rounded
 
 
 def dequantize_linear(

@@ -54,6 +54,7 @@ def write_graph(
             if _becomes_int8(name, array, precision):
                 kind = quantize.scale_type(value, contrib=precision.contrib)
                 scales = rounding.convert(name, quantize.scales_of(array), _name(kind))
+                scales = quantize.never_zero(scales)
                 numbers = quantize.to_int8(array, scales)
                 write = quantize.matmul_nbits if precision.contrib else quantize.dequantize_linear
                 write(value, numbers, scales, add)

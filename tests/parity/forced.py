@@ -37,6 +37,7 @@ def filled(
         if precision.is_int8(name):
             kind = str(types[name]).removeprefix("torch.")
             scales = Rounding().convert(name, quantize.scales_of(weight.numpy()), kind)
+            scales = quantize.never_zero(scales)
             numbers = quantize.to_int8(weight.numpy(), scales)
             made[name] = torch.from_numpy(numbers * scales.astype(np.float32))
     network.load_state_dict(made, strict=True)
