@@ -24,7 +24,8 @@ from qwen3_tts_edge.engine_key import (
     graphs_hash,
     plan_file,
 )
-from qwen3_tts_edge.manifest import FileSpec, GraphSpec, Manifest, TensorSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, TensorSpec
+from qwen3_tts_edge.manifest import FileSpec, Manifest
 
 Arrays = dict[str, np.ndarray]
 Compute = Callable[[Arrays], Arrays]

@@ -15,8 +15,9 @@ EXPORT = ROOT / "export" / "qwen3_tts_export"
 
 # A room imports from lower floors, and inside itself. A new room gets its floor here.
 FLOORS = (
-    {"errors", "version"},
-    {"manifest", "tensor_file"},
+    {"errors", "version", "part"},
+    {"graph_spec", "tensor_file"},
+    {"manifest"},
     {"profile", "engine_key"},
     {"voice", "library"},
     {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
@@ -30,9 +31,11 @@ FLOORS = (
 )
 # Not safetensors: voice profiles and code files are such files, read with numpy alone.
 FOREIGN = {"torch", "onnx", "onnxscript", "transformers", "qwen3_tts_export"}
-# The door and the plans both sides keep to, the GPU, and the one page of both command lines.
+# The door and what is said there of graphs, the plans both sides keep to, the GPU, and the one page
+# of both command lines.
 OPEN_TO_EXPORT = {
     "manifest",
+    "graph_spec",
     "errors",
     "version",
     "memory",

@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from qwen3_tts_edge import manifest as door
+from qwen3_tts_edge.graph_spec import GraphSpec
 from qwen3_tts_edge.manifest import CodecManifest, Manifest
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint import Checkpoint, CodecCheckpoint
@@ -14,7 +15,7 @@ def describe(
     folder: Path,
     precision: str,
     flavour: str,
-    graphs: dict[str, door.GraphSpec],
+    graphs: dict[str, GraphSpec],
 ) -> Manifest:
     """The manifest of the files in `folder`."""
     config, talker = checkpoint.config, checkpoint.config.talker
@@ -60,7 +61,7 @@ def describe(
 
 
 def describe_codec(
-    checkpoint: CodecCheckpoint, folder: Path, flavour: str, graphs: dict[str, door.GraphSpec]
+    checkpoint: CodecCheckpoint, folder: Path, flavour: str, graphs: dict[str, GraphSpec]
 ) -> CodecManifest:
     """The manifest of the files in `folder`, of a codec alone; those are always in fp32."""
     config = checkpoint.config

@@ -15,7 +15,7 @@ import onnx
 from qwen3_tts_edge.backends.tensorrt_library import DTYPES, make_logger
 from qwen3_tts_edge.engine_key import FOLDER, AxisRange, EngineKey
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import GraphSpec
+from qwen3_tts_edge.graph_spec import GraphSpec
 from qwen3_tts_export.tensorrt_library import make_progress, reasons
 
 

@@ -18,7 +18,8 @@ from qwen3_tts_edge.engine_key import (
     plan_file,
 )
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.manifest import FileSpec, GraphSpec, Manifest, sha256
+from qwen3_tts_edge.graph_spec import GraphSpec
+from qwen3_tts_edge.manifest import FileSpec, Manifest, sha256
 from qwen3_tts_edge.memory import capacity
 from qwen3_tts_export.engine_plan import build_plan
 from qwen3_tts_export.tensorrt_library import find_target, open_library

@@ -9,6 +9,7 @@ import numpy as np
 from onnxscript import ir
 
 from qwen3_tts_edge import manifest as door
+from qwen3_tts_edge.graph_spec import GraphSpec, RoundingSpec
 from qwen3_tts_export.graphs import Graph
 from qwen3_tts_export.in_place import may_run_in_place
 from qwen3_tts_export.precision import Precision
@@ -37,7 +38,7 @@ def write_graphs(
     precision: Precision,
     flavour: str,
     report: Report,
-) -> dict[str, door.GraphSpec]:
+) -> dict[str, GraphSpec]:
     """Write graphs and their weights.
 
     Args:
@@ -69,14 +70,14 @@ def write_graphs(
         rounding = write_graph(model, graph.weights, precision, path, on_weight)
         if rounding.numbers:
             dtype = precision.activations(graph.name)
-            counts = door.RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding))
+            counts = RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding))
             spec = msgspec.structs.replace(spec, rounding=counts)
         specs[graph.name] = spec
     return specs
 
 
-def _spec(graph: Graph, model: ir.Model) -> door.GraphSpec:
-    return door.GraphSpec(
+def _spec(graph: Graph, model: ir.Model) -> GraphSpec:
+    return GraphSpec(
         file=f"{graph.name}.onnx",
         inputs=graph.inputs,
         outputs=graph.outputs,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from qwen3_tts_edge.graph_spec import StateSpec, TensorSpec
 from qwen3_tts_edge.manifest import (
     CODEC_DECODER,
     CODEC_ENCODER,
@@ -16,8 +17,6 @@ from qwen3_tts_edge.manifest import (
     PREDICTOR_STEP,
     SPEAKER_ENCODER,
     TALKER_STEP,
-    StateSpec,
-    TensorSpec,
 )
 from qwen3_tts_export.config import (
     CheckpointConfig,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from onnxscript import ir
 
-from qwen3_tts_edge.manifest import StateSpec
+from qwen3_tts_edge.graph_spec import StateSpec
 
 # These read and write one position at a time, or are made to run on one shared buffer.
 _SAFE_ONTO_ITSELF = {"GroupQueryAttention", "Or", "ScatterElements", "TensorScatter", "Where"}

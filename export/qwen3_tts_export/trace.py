@@ -13,7 +13,7 @@ from onnx_ir.passes import common
 from onnxscript import ir
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from qwen3_tts_edge.manifest import TensorSpec
+from qwen3_tts_edge.graph_spec import TensorSpec
 from qwen3_tts_export.axes import write_down_shapes
 from qwen3_tts_export.flavours import FLAVOURS
 from qwen3_tts_export.flavours.contrib import SKIP_NORM

@@ -6,7 +6,7 @@ import msgspec
 import torch
 from torch import nn
 
-from qwen3_tts_edge.manifest import StateSpec
+from qwen3_tts_edge.graph_spec import StateSpec
 from qwen3_tts_export.graphs import Graph
 from qwen3_tts_export.precision import Precision
 

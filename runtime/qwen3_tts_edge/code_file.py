@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from qwen3_tts_edge import tensor_file
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import CodecManifest, Part
+from qwen3_tts_edge.manifest import CodecManifest
+from qwen3_tts_edge.part import Part
 
 KIND = tensor_file.Kind(
     name="code file",

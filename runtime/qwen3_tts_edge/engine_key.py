@@ -12,14 +12,9 @@ from pathlib import Path
 import msgspec
 
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import (
-    CODEC_ENCODER,
-    SPEAKER_ENCODER,
-    CodecManifest,
-    FileSpec,
-    GraphSpec,
-    Part,
-)
+from qwen3_tts_edge.graph_spec import GraphSpec
+from qwen3_tts_edge.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest, FileSpec
+from qwen3_tts_edge.part import Part
 
 FOLDER, FILE = "engines", "engine.json"
 TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen3_tts_edge.errors import CapacityError, InputError
+from qwen3_tts_edge.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.manifest import (
     CODEC_DECODER,
     CODEC_ROWS,
@@ -14,9 +15,7 @@ from qwen3_tts_edge.manifest import (
     PREDICTOR_STEP,
     TALKER_STEP,
     TEXT_ROWS,
-    GraphSpec,
     Manifest,
-    TensorSpec,
 )
 
 MAX_SECONDS = 160.0

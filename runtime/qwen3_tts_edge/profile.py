@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from qwen3_tts_edge import tensor_file
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import Manifest, Part
+from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.part import Part
 
 ENDING = ".safetensors"
 KIND = tensor_file.Kind(

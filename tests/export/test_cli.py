@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.manifest import FRAME, GraphSpec, RoundingSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, RoundingSpec
+from qwen3_tts_edge.manifest import FRAME
 from qwen3_tts_export import bundle, cli, random_checkpoint
 from qwen3_tts_export.checkpoint import Checkpoint
 from qwen3_tts_export.description import describe

@@ -26,7 +26,8 @@ from qwen3_tts_edge.engine_key import (
     plan_file,
 )
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError, InputError
-from qwen3_tts_edge.manifest import TALKER_STEP, GraphSpec, Manifest, StateSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.manifest import TALKER_STEP, Manifest
 from qwen3_tts_export import engines, tensorrt_library
 from qwen3_tts_export.checkpoint import Checkpoint
 from qwen3_tts_export.description import describe

@@ -18,14 +18,8 @@ from parity.forced import Modules, empty_codec_state
 from parity.tolerances import assert_close, note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.manifest import (
-    CODEC_DECODER,
-    FRAME,
-    TOKENIZER,
-    Manifest,
-    StateSpec,
-    TensorSpec,
-)
+from qwen3_tts_edge.graph_spec import StateSpec, TensorSpec
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
 from qwen3_tts_edge.prompt import PromptBuilder
 from qwen3_tts_edge.sampling import ranks
 from qwen3_tts_edge.tokenizer import Tokenizer

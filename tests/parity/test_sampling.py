@@ -23,7 +23,7 @@ from parity.official_draws import (
     assert_inverse_cdf,
     distribution,
 )
-from qwen3_tts_edge.manifest import StateSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import StateSpec, TensorSpec
 from qwen3_tts_edge.sampling import draws
 from qwen3_tts_export.flavours import FLAVOURS
 from qwen3_tts_export.graphs import Graph

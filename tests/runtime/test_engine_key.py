@@ -18,7 +18,8 @@ from qwen3_tts_edge.engine_key import (
     plan_file,
 )
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import FileSpec, GraphSpec, sha256
+from qwen3_tts_edge.graph_spec import GraphSpec
+from qwen3_tts_edge.manifest import FileSpec, sha256
 
 RTX = EngineKey(
     library="tensorrt_rtx",

@@ -12,7 +12,8 @@ from fake_cuda import CUDA, FakeCuda, disguised, fake_cuda
 from qwen3_tts_edge import Audio, Request, Synthesizer
 from qwen3_tts_edge.backends import open_backend, ort_install
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, GraphSpec, Manifest, StateSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
 
 TEXT = "Good morning. Your timer is set."
 ALONE, TOGETHER = (3, 4), (5, 6)

@@ -28,7 +28,7 @@ from qwen3_tts_edge.backends.tensorrt_frame import TensorRTFrame
 from qwen3_tts_edge.backends.tensorrt_graph import TensorRTGraph
 from qwen3_tts_edge.engine_key import AxisRange
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError
-from qwen3_tts_edge.manifest import GraphSpec
+from qwen3_tts_edge.graph_spec import GraphSpec
 
 SIZES = {"batch": 3, "rows": 4, "frames": 6}
 AXES = {name: AxisRange(least=1, best=1, most=most) for name, most in SIZES.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.manifest import GraphSpec
+from qwen3_tts_edge.graph_spec import GraphSpec
 
 Array = npt.NDArray[np.generic]
 FLAVOURS: Mapping[str, tuple[str, ...]] = {

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from qwen3_tts_edge.backends import Array
 from qwen3_tts_edge.backends.cuda_driver import Cuda
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.manifest import StateSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import StateSpec, TensorSpec
 
 _ALIGNMENT = 256
 """Bytes: where cudaMalloc begins, and what engines may count on."""

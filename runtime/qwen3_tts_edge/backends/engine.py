@@ -11,7 +11,7 @@ from typing import Any
 from qwen3_tts_edge.backends.tensorrt_library import DTYPES, import_library, make_logger
 from qwen3_tts_edge.engine_key import AxisRange
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import GraphSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, TensorSpec
 
 
 class Library:

@@ -11,7 +11,7 @@ import numpy as np
 
 from qwen3_tts_edge.backends.device_memory import Block, Memory, States
 from qwen3_tts_edge.backends.engine import Engine
-from qwen3_tts_edge.manifest import TensorSpec
+from qwen3_tts_edge.graph_spec import TensorSpec
 
 DRAWS, FEEDBACK, ROWS = "draws", "feedback", "rows"
 _PAST_CODES, _PAST_FEEDBACK, _PAST_SEEN = "past.codes", "past.feedback", "past.seen"

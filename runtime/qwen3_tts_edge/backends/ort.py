@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.manifest import FRAME, GraphSpec
+from qwen3_tts_edge.graph_spec import GraphSpec
+from qwen3_tts_edge.manifest import FRAME
 
 try:
     import onnxruntime  # noqa: F401

@@ -9,7 +9,8 @@ from typing import Any
 
 from qwen3_tts_edge.backends.ort_install import CUDA, INSTALL, cuda_lack
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import FRAME, GraphSpec
+from qwen3_tts_edge.graph_spec import GraphSpec
+from qwen3_tts_edge.manifest import FRAME
 
 try:
     import onnxruntime as ort

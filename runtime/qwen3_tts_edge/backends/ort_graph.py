@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 from qwen3_tts_edge.backends import Array
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import GraphSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, TensorSpec
 
 UNCAPTURED = -1
 """No CUDA graph, in ONNX Runtime's numbers for them."""

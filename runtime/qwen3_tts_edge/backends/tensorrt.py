@@ -12,12 +12,12 @@ from qwen3_tts_edge.backends.engine import Engine, Library
 from qwen3_tts_edge.backends.tensorrt_frame import TensorRTFrame
 from qwen3_tts_edge.backends.tensorrt_graph import TensorRTGraph
 from qwen3_tts_edge.engine_key import EngineKey, find_engines, graphs_hash, plan_file
+from qwen3_tts_edge.graph_spec import GraphSpec
 from qwen3_tts_edge.manifest import (
     CODEC_ENCODER,
     PREDICTOR_STEP,
     SPEAKER_ENCODER,
     TALKER_STEP,
-    GraphSpec,
     load_codec,
 )
 

@@ -8,7 +8,7 @@ from qwen3_tts_edge.backends.cuda_driver import Cuda
 from qwen3_tts_edge.backends.device_memory import Block, Memory, States
 from qwen3_tts_edge.backends.engine import Engine
 from qwen3_tts_edge.errors import CapacityError
-from qwen3_tts_edge.manifest import GraphSpec, TensorSpec
+from qwen3_tts_edge.graph_spec import GraphSpec, TensorSpec
 
 
 class TensorRTGraph:
