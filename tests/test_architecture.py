@@ -22,7 +22,7 @@ FLOORS = (
     {"voice", "library"},
     {"tokenizer", "sampling", "audio", "metrics", "memory", "bundled", "backends", "mel"},
     {"embeddings", "casting", "codec", "codec_encoder", "sound", "machine", "graph_reads"},
-    {"reference", "bandwidth"},
+    {"reference", "bandwidth", "patience"},
     {"prompt", "listener", "code_file", "roofline"},
     {"frame_loop", "speech", "request"},
     {"synthesizer"},

@@ -27,6 +27,7 @@ class Utterance:
         sampling: Complete settings.
         seed: Of the draws.
         limit: At most this many frames.
+        patient: The limit is several times what the text takes: only what runs away comes to it.
         ended: None while it is spoken; then whether speech ended by itself, not by the limit.
     """
 
@@ -34,7 +35,13 @@ class Utterance:
     sampling: Sampling
     seed: int
     limit: int
+    patient: bool = False
     ended: bool | None = None
+
+    @property
+    def ran_away(self) -> bool:
+        """It was cut, and more of it would not be speech."""
+        return self.patient and self.ended is False
 
     def rows(self, frame: int) -> Rows | None:
         """What the talker reads before that frame; None if there will be none."""

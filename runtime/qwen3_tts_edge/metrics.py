@@ -22,6 +22,8 @@ class Metrics:
         total: All work, the caller's own time between chunks left out.
         samples: How many were made.
         ended: Whether speech ended by itself; None before the end, False when a limit cut it.
+        ran_away: What cut it was that it went on for several times as long as its text takes.
+        attempts: Seeds it was begun with until it ended. Times are those of the last.
     """
 
     sample_rate: int
@@ -33,6 +35,8 @@ class Metrics:
     total: float = 0.0
     samples: int = 0
     ended: bool | None = None
+    ran_away: bool = False
+    attempts: int = 1
 
     @property
     def audio(self) -> float:

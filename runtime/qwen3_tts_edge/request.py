@@ -19,7 +19,7 @@ class Request:
         text_layout: `upfront` or `streamed`; None is what the checkpoint was made for.
         sampling: None is the checkpoint's defaults.
         seed: 0 to 2**64 - 1; None draws one.
-        max_seconds: Cut the speech after this long.
+        max_seconds: Cut the speech after this long; None is several times what the text takes.
     """
 
     text: str

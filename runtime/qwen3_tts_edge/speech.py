@@ -1,7 +1,9 @@
 """What is spoken: chunks while it is made, the whole when it is done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,13 @@ class Audio:
     sample_rate: int
     seed: int
     metrics: Metrics
+
+    @classmethod
+    def of(cls, chunks: Sequence[Chunk], seed: int) -> Self:
+        """All the chunks of an utterance, put together."""
+        samples = np.concatenate([chunk.samples for chunk in chunks])
+        codes = np.concatenate([chunk.codes for chunk in chunks])
+        return cls(samples, codes, chunks[0].sample_rate, seed, chunks[0].metrics)
 
     def save(self, path: str | Path) -> None:
         """Write a WAV, FLAC or raw PCM file, by the ending of its name."""

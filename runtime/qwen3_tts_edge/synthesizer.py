@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +15,9 @@ from qwen3_tts_edge.errors import CapacityError, InputError, Qwen3TTSError
 from qwen3_tts_edge.frame_loop import Codes, FrameStep, Utterance, frames
 from qwen3_tts_edge.listener import Listener
 from qwen3_tts_edge.manifest import CODEC_DECODER, TOKENIZER, Manifest
-from qwen3_tts_edge.memory import capacity, frame_limit
+from qwen3_tts_edge.memory import capacity, frame_count, frame_limit
 from qwen3_tts_edge.metrics import Metrics, timed
+from qwen3_tts_edge.patience import other_seeds, patience
 from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
 from qwen3_tts_edge.reference import Reference, Source
 from qwen3_tts_edge.request import Request
@@ -150,23 +152,16 @@ class Synthesizer:
             text_layout: `upfront` or `streamed`; None is what the checkpoint was made for.
             sampling: None is the checkpoint's defaults.
             seed: 0 to 2**64 - 1; None draws one.
-            max_seconds: Cut the speech after this long.
+            max_seconds: Cut the speech after this long. None is several times as long as the text
+                takes, for what goes on after that has run away.
             chunk_frames: Frames a chunk, 80 ms each; the last number goes on.
 
         Raises:
             InputError: Something asked for is not to be had; says what is.
             CapacityError: The KV cache is too small for it.
         """
-        started = time.perf_counter()
-        if not chunk_frames or min(chunk_frames) < 1:
-            raise InputError(f"chunk_frames is {chunk_frames}; expected whole numbers from 1")
         request = Request(text, voice, language, instruct, text_layout, sampling, seed, max_seconds)
-        utterance = self._utterance(request)
-        metrics = Metrics(self.manifest.sample_rate)
-        metrics.prompt = metrics.total = time.perf_counter() - started
-        self._request += 1
-        spoken = timed(self._frames(self._request, utterance, metrics), metrics.frames)
-        return self._chunks(self._request, utterance.prompt, spoken, chunk_frames, metrics)
+        return self._stream(request, chunk_frames)
 
     def speak(
         self,
@@ -181,33 +176,20 @@ class Synthesizer:
         max_seconds: float | None = None,
         chunk_frames: Sequence[int] = RAMP,
     ) -> Audio:
-        """Speak all of it: `stream`, put together. Arguments and errors are those of `stream`."""
-        seed = _seed(seed)
-        spoken = list(
-            self.stream(
-                text,
-                voice,
-                language=language,
-                instruct=instruct,
-                text_layout=text_layout,
-                sampling=sampling,
-                seed=seed,
-                max_seconds=max_seconds,
-                chunk_frames=chunk_frames,
-            )
+        """Speak all of it: `stream`, put together. Arguments and errors are those of `stream`.
+
+        Speech that has run away is begun anew, with the next seed, twice at most.
+        """
+        request = Request(
+            text, voice, language, instruct, text_layout, sampling, _seed(seed), max_seconds
         )
-        return Audio(
-            samples=np.concatenate([chunk.samples for chunk in spoken]),
-            codes=np.concatenate([chunk.codes for chunk in spoken]),
-            sample_rate=self.manifest.sample_rate,
-            seed=seed,
-            metrics=spoken[0].metrics,
-        )
+        return self._ended(request, self._whole(request, chunk_frames), chunk_frames)
 
     def speak_batch(self, requests: Sequence[Request]) -> list[Audio]:
         """Speak several requests at once, as slots of one batch: more sound a second, not sooner.
 
         Each is what `speak` makes of it alone with the same seed. Errors are those of `speak`.
+        What has run away is begun anew by itself.
         """
         started = time.perf_counter()
         utterances = [self._utterance(request) for request in requests]
@@ -215,10 +197,37 @@ class Synthesizer:
             return []
         self._request += 1
         spoken = zip(*frames(self._slots(len(utterances)), utterances, self.manifest), strict=True)
-        return [
+        made = [
             self._decoded(utterance, [frame for frame in mine if frame is not None], started)
             for utterance, mine in zip(utterances, spoken, strict=True)
         ]
+        return [self._ended(request, audio) for request, audio in zip(requests, made, strict=True)]
+
+    def _stream(self, request: Request, chunk_frames: Sequence[int]) -> Iterator[Chunk]:
+        started = time.perf_counter()
+        if not chunk_frames or min(chunk_frames) < 1:
+            raise InputError(f"chunk_frames is {chunk_frames}; expected whole numbers from 1")
+        utterance = self._utterance(request)
+        metrics = Metrics(self.manifest.sample_rate)
+        metrics.prompt = metrics.total = time.perf_counter() - started
+        self._request += 1
+        spoken = timed(self._frames(self._request, utterance, metrics), metrics.frames)
+        return self._chunks(self._request, utterance.prompt, spoken, chunk_frames, metrics)
+
+    def _whole(self, request: Request, chunk_frames: Sequence[int]) -> Audio:
+        assert request.seed is not None
+        return Audio.of(list(self._stream(request, chunk_frames)), request.seed)
+
+    def _ended(
+        self, request: Request, audio: Audio, chunk_frames: Sequence[int] = (DECODED_AT_ONCE,)
+    ) -> Audio:
+        """The same, or if that has run away, what another seed makes of the request."""
+        others = other_seeds(audio.seed, self._settings(request))
+        while audio.metrics.ran_away and (seed := next(others, None)) is not None:
+            attempts = audio.metrics.attempts + 1
+            audio = self._whole(replace(request, seed=seed), chunk_frames)
+            audio.metrics.attempts = attempts
+        return audio
 
     def _slots(self, count: int) -> FrameStep:
         """What makes frames for so many at once. The last is kept, for what it has captured."""
@@ -231,7 +240,8 @@ class Synthesizer:
         sizes, metrics = (DECODED_AT_ONCE,), Metrics(self.manifest.sample_rate)
         chunks_made = self._chunks(self._request, utterance.prompt, iter(spoken), sizes, metrics)
         samples = np.concatenate([chunk.samples for chunk in chunks_made])
-        metrics = Metrics(self.manifest.sample_rate, samples=len(samples), ended=utterance.ended)
+        metrics = Metrics(self.manifest.sample_rate, samples=len(samples))
+        metrics.ended, metrics.ran_away = utterance.ended, utterance.ran_away
         metrics.ttfa = metrics.total = time.perf_counter() - started
         codes = np.stack(spoken)
         return Audio(samples, codes, self.manifest.sample_rate, utterance.seed, metrics)
@@ -244,14 +254,21 @@ class Synthesizer:
             instruct=request.instruct,
             text_layout=request.text_layout,
         )
+        limit = frame_limit(
+            self.manifest, self.step.capacity, len(prompt.rows), request.max_seconds
+        )
+        longest = frame_count(self.manifest, patience(request.text))
+        patient = request.max_seconds is None and longest <= limit
         return Utterance(
             prompt,
-            sampling=(request.sampling or Sampling()).over(self.manifest.sampling),
+            sampling=self._settings(request),
             seed=_seed(request.seed),
-            limit=frame_limit(
-                self.manifest, self.step.capacity, len(prompt.rows), request.max_seconds
-            ),
+            limit=longest if patient else limit,
+            patient=patient,
         )
+
+    def _settings(self, request: Request) -> Sampling:
+        return (request.sampling or Sampling()).over(self.manifest.sampling)
 
     def _frames(
         self, request: int, utterance: Utterance, metrics: Metrics
@@ -260,7 +277,7 @@ class Synthesizer:
             assert codes is not None
             yield codes
             self._check_turn(request)
-        metrics.ended = utterance.ended
+        metrics.ended, metrics.ran_away = utterance.ended, utterance.ran_away
 
     def _chunks(
         self,

@@ -56,9 +56,16 @@ def report(output: str, metrics: Metrics, seed: int) -> None:
         f"seed {seed}",
         err=True,
     )
-    if metrics.ended is False:
+    if metrics.ran_away:
+        click.echo(
+            f"warning: the speech was cut after {metrics.audio:.2f} s, for it did not end although "
+            "its text takes a fraction of that; another seed is the cure, or --max-seconds if it "
+            "is still speech",
+            err=True,
+        )
+    elif metrics.ended is False:
         click.echo(
             f"warning: the speech was cut after {metrics.audio:.2f} s, before its end; raise "
-            "--max-seconds, or try another --seed if it should have ended long ago",
+            "--max-seconds",
             err=True,
         )

@@ -18,6 +18,7 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.manifest import TOKENIZER, Manifest
 from qwen3_tts_edge.memory import MAX_SECONDS, capacity
 from qwen3_tts_edge.metrics import Metrics
+from qwen3_tts_edge.patience import other_seeds
 from qwen3_tts_edge.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
 from qwen3_tts_edge.sampling import Sampling
 from qwen3_tts_edge.synthesizer import Synthesizer
@@ -100,7 +101,11 @@ def _sampling_options(command: F) -> F:
 )
 @_sampling_options
 @click.option("--greedy", is_flag=True, help="Always the likeliest code. For tests.")
-@click.option("--max-seconds", type=float, help="Cut the speech after this long.")
+@click.option(
+    "--max-seconds",
+    type=float,
+    help="Cut the speech after this long; without it when it has run away.",
+)
 @click.option(
     "--chunk-frames",
     callback=_chunk_frames,
@@ -161,15 +166,24 @@ def speak(
     # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
     longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
     synthesizer = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=longer)
-    spoken = synthesizer.stream(
-        **asked, sampling=sampling, seed=seed, max_seconds=max_seconds, chunk_frames=chunk_frames
-    )
-    metrics = Metrics(manifest.sample_rate)
-    with _sink(output, manifest.sample_rate) as sink:
-        for chunk in shown(spoken):
+    asked |= {"sampling": sampling, "max_seconds": max_seconds, "chunk_frames": chunk_frames}
+    # What was heard already cannot be begun anew.
+    others = () if output == "-" else other_seeds(seed, sampling.over(manifest.sampling))
+    for attempt in (seed, *others):
+        metrics = _spoken(synthesizer, asked, attempt, output)
+        report(output, metrics, attempt)
+        if not metrics.ran_away:
+            break
+
+
+def _spoken(synthesizer: Synthesizer, asked: dict[str, Any], seed: int, output: str) -> Metrics:
+    rate = synthesizer.manifest.sample_rate
+    metrics = Metrics(rate)
+    with _sink(output, rate) as sink:
+        for chunk in shown(synthesizer.stream(**asked, seed=seed)):
             sink.write(chunk.samples)
             metrics = chunk.metrics
-    report(output, metrics, seed)
+    return metrics
 
 
 def _list_speakers(manifest: Manifest) -> None:
