@@ -103,6 +103,14 @@ def test_only_the_ort_backends_import_onnxruntime() -> None:
     assert users == {f"backends/{name}.py" for name in ("ort", "ort_cuda", "ort_graph")}
 
 
+def test_python_3_10_is_enough() -> None:
+    """JetPack 6 has no other, and TensorRT comes with it. The tests themselves need 3.11."""
+    vermin = [Path(sys.executable).with_name("vermin"), "--target=3.10-", "--no-tips"]
+    command = [*vermin, "--violations", RUNTIME, EXPORT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_every_floor_still_has_its_rooms() -> None:
     there = {path.relative_to(RUNTIME).parts[0].removesuffix(".py") for path in modules(RUNTIME)}
     assert set().union(*FLOORS) <= there

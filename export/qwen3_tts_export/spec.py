@@ -5,11 +5,12 @@ stands for other shapes. A checkpoint of another name (a fine-tune, a voice of o
 its own config.json alone.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.tensor_file import TensorFile, count
@@ -54,7 +55,7 @@ def find_spec(name: str) -> Spec | None:
     if stem not in spec_names():
         return None
     file = models_folder() / f"{stem}.toml"
-    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    values: Any = msgspec.toml.decode(file.read_bytes())
     return Spec(
         name=stem,
         hub=values["hub"],

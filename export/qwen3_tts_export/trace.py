@@ -86,6 +86,8 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     common.RemoveUnusedNodesPass()(model)
     _leave_out_unused_outputs(model)
     _name(model, graph)
+    # Bundles are compared by hash, and a graph is the same whichever build of PyTorch traced it.
+    model.producer_version = (model.producer_version or "").partition("+")[0]
     return model
 
 

@@ -8,11 +8,12 @@ one and a file that has the final name is whole.
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from typing_extensions import Self
 
 from qwen3_tts_edge.errors import InputError
 

@@ -7,10 +7,10 @@ A safetensors file with one tensor, `codes`, I16 (frames, codebooks), codebook 0
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge import tensor_file
 from qwen3_tts_edge.errors import InputError

@@ -11,10 +11,10 @@ the second minute are the same (20 s of context: 99 and 86 %); trained encoders 
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge.backends import Backend, Graph
 from qwen3_tts_edge.errors import InputError

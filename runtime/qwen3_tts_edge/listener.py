@@ -4,13 +4,13 @@ In: mono float32 at 24 kHz. Out: speaker vectors, codes, and `Clone`s that know 
 they belong to. It speaks nothing, so a voice can be created without loading the talker.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge.backends import Backend, Graph, open_backend
 from qwen3_tts_edge.codec_encoder import CodecEncoder
@@ -76,7 +76,7 @@ class Listener:
             sha256=reference.sha256,
             seconds=round(reference.seconds, 3),
             clipped=round(reference.clipped, 6),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             made_with=f"qwen3-tts-edge {VERSION}",
             checkpoint=self._manifest.checkpoint.name,
             **notes,

@@ -9,9 +9,9 @@ two graphs and a table more than the others.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 import msgspec
+from typing_extensions import Self
 
 from qwen3_tts_edge.errors import BundleError
 from qwen3_tts_edge.graph_spec import GraphSpec
@@ -219,5 +219,8 @@ def _read(folder: Path) -> tuple[bytes, _Head]:
 
 def sha256(path: Path) -> str:
     """Hash a file without holding it in memory."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

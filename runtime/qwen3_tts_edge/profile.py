@@ -13,10 +13,11 @@ missing keys are errors. `format` rises whenever an old profile would be read wr
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge import tensor_file
 from qwen3_tts_edge.errors import InputError

@@ -5,11 +5,11 @@ Choosing itself happens inside the frame graph; here are only its inputs.
 
 import math
 from dataclasses import dataclass, fields
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from numpy.random import Philox
+from typing_extensions import Self
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.manifest import SamplingDefaults

@@ -5,9 +5,9 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
+from typing_extensions import Self
 
 from qwen3_tts_edge.backends import Backend, FrameGraph, Graph, open_backend
 from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks

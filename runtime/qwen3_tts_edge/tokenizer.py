@@ -11,9 +11,9 @@ as the official demo does, blanks at the ends are dropped.
 """
 
 from pathlib import Path
-from typing import Self
 
 import tokenizers
+from typing_extensions import Self
 
 from qwen3_tts_edge.errors import BundleError, InputError
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.profile import Family, Profile, Provenance

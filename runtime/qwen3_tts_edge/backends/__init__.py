@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.graph_spec import GraphSpec

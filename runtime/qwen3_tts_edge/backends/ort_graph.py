@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from typing_extensions import Self
 
 from qwen3_tts_edge.backends import Array
 from qwen3_tts_edge.errors import BackendError, BundleError

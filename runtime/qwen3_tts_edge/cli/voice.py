@@ -175,7 +175,7 @@ def list_voices(*, as_json: bool) -> None:
     for name, path in found.items():
         try:
             click.echo(f"{name:<20} {_summary(Profile.load(path))}")
-        except InputError as error:
+        except InputError as error:  # noqa: PERF203
             click.echo(f"{name:<20} unusable: {error}")
     if not found:
         click.echo(f"no voices in {library.folder()}; make one with `voice create`", err=True)

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self, Unpack
 
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items

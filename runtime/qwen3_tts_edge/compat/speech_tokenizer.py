@@ -4,10 +4,11 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.codec import CodecDecoder
