@@ -283,6 +283,15 @@ def test_a_driver_that_fails_when_the_bundle_is_opened(
     assert message in str(raised.value)
 
 
+def test_an_old_cuda_python_without_a_driver(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*_: object) -> None:
+        raise RuntimeError("Failed to dlopen libcuda.so.1")
+
+    monkeypatch.setattr(world.gpu, "cudaStreamCreateWithFlags", raises)
+    with pytest.raises(BackendError, match=r"Failed to dlopen libcuda.so.1; install or update"):
+        world.frame()
+
+
 @pytest.mark.parametrize("call", ["cudaGraphLaunch", "cudaEventSynchronize", "cudaEventRecord"])
 def test_a_driver_that_fails_while_it_speaks(world: World, call: str) -> None:
     frame, speaker = world.frame(), Speaker(1)

@@ -139,7 +139,11 @@ class Cuda:
         self._call("cudaGraphExecDestroy", graph)
 
     def _call(self, name: str, *arguments: object) -> Any:
-        error, *results = getattr(self._cuda, name)(*arguments)
+        try:
+            error, *results = getattr(self._cuda, name)(*arguments)
+        except RuntimeError as failure:  # cuda-python before 13, where there is no driver
+            remedy = _REMEDIES["cudaErrorInsufficientDriver"]
+            raise BackendError(f"{name} failed: {failure}; {remedy}") from failure
         if error != self._cuda.cudaError_t.cudaSuccess:
             _, text = self._cuda.cudaGetErrorString(error)
             remedy = _REMEDIES.get(error.name, _RESTART)
