@@ -14,18 +14,14 @@ MOST_SORTED = 3840
 """K of TopK."""
 
 # Chosen by numbers that TensorRT does not take from the graph, sized by numbers it does not know
-# before it launches, or not there at all.
+# before it launches, not there at all, or a loop before 10.8 (CumSum).
 FORBIDDEN = {
+    "CumSum",
     "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
     "RandomUniformLike",
     "If", "Loop", "Scan",
     "Compress", "NonZero", "Unique", "OneHot",
 }  # fmt: skip
-
-OLD = 24
-"""Graphs of an opset before this are for any TensorRT from 10.3 on."""
-LOOPS = {"CumSum"}
-"""TensorRT before 10.8 makes loops of them."""
 
 # Inputs that say how large something is: from constants and shapes alone.
 SIZES = {
@@ -38,7 +34,6 @@ SIZES = {
 }
 # Inputs that must be written down in the graph.
 CONSTANT = {
-    "CumSum": (1,),
     "ReduceMax": (1,),
     "ReduceMean": (1,),
     "ReduceSum": (1,),
@@ -92,12 +87,9 @@ def complaints(model: onnx.ModelProto) -> list[str]:
     for value in model.graph.initializer:
         if value.data_type == TensorProto.DOUBLE:
             found.append(f"{value.name} is float64")
-    opset = next(x.version for x in model.opset_import if not x.domain)
     for node in model.graph.node:
         if node.domain:
             found.append(f"{node.domain}.{node.op_type}")
-        if opset < OLD and node.op_type in LOOPS:
-            found.append(f"{node.op_type} in opset {opset}")
         if node.op_type in FORBIDDEN:
             found.append(node.op_type)
         for at in SIZES.get(node.op_type, ()):

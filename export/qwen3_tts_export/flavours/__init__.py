@@ -91,7 +91,7 @@ FLAVOURS = {
     "compat": Flavour(
         opset=18,
         sound_opset=18,
-        lowerings={_SAMPLE: choosing.from_all_without_loops},
+        lowerings={_SAMPLE: choosing.from_all},
         definitions={_ATTENTION: attention.in_full, _ADD_NORM: layers.in_two},
     ),
 }

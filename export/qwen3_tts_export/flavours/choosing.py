@@ -39,43 +39,22 @@ def from_all(
     top_p: ir.Value,
     ranks: None = None,
 ) -> Any:
-    """All scores are sorted: how many there are is a constant, and no shape hangs on a number."""
-    assert ranks is None
-    values, codes, rank = _all_sorted(scores, _width(scores))
-    return _chosen(values, codes, rank, draw, temperature, top_k, top_p)
+    """All scores are sorted: how many there are is a constant, and no shape hangs on a number.
 
-
-def from_all_without_loops(
-    scores: ir.Value,
-    draw: ir.Value,
-    temperature: ir.Value,
-    top_k: ir.Value,
-    top_p: ir.Value,
-    ranks: None = None,
-) -> Any:
-    """As `from_all`, for TensorRT before 10.8: there CumSum becomes a loop, one turn for each code.
+    Without CumSum: TensorRT before 10.8 makes a loop of it, with a turn for every code, and from
+    then on nobody says in which order it sums.
 
     Source: importer of CumSum in onnxOpImporters.cpp of onnx/onnx-tensorrt, 10.1; ICumulativeLayer
         in NvInfer.h of TensorRT 10.8.
     """
     assert ranks is None
-    width = _width(scores)
-    summed = partial(_summed_by_products, width=width)
-    values, codes, rank = _all_sorted(scores, width)
-    return _chosen(values, codes, rank, draw, temperature, top_k, top_p, summed)
-
-
-def _width(scores: ir.Value) -> int:
     assert scores.shape is not None
     width = scores.shape[1]
     assert isinstance(width, int)
-    return width
-
-
-def _all_sorted(scores: ir.Value, width: int) -> tuple[Any, Any, Any]:
-    """The scores from the largest down, the codes they are of, and their ranks."""
     values, codes = op.TopK(scores, op.Constant(value_ints=[width]), axis=-1)
-    return values, codes, op.Constant(value_ints=list(range(width)))
+    rank = op.Constant(value_ints=list(range(width)))
+    summed = partial(_summed_by_products, width=width)
+    return _chosen(values, codes, rank, draw, temperature, top_k, top_p, summed)
 
 
 def _summed(x: ir.Value, *, exclusive: bool = False) -> Any:
