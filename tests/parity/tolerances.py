@@ -102,9 +102,9 @@ def assert_close(
 
 def note(what: str, value: float) -> None:
     """Keep the largest value seen of something."""
-    measured[what] = max(measured.get(what, 0.0), value)
+    measured[what] = max(measured.get(what, 0.0), float(value))
 
 
 def count(what: str, number: int) -> None:
     """Add to how many there were of something."""
-    measured[what] = measured.get(what, 0.0) + number
+    measured[what] = measured.get(what, 0.0) + float(number)
