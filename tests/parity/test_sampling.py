@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnxscript import ir
 from torch import Tensor, nn
@@ -213,7 +213,7 @@ def rows_of(rng: np.random.Generator, rows: int, vocab: int, spread: float, bann
     ]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flavour", ["eager", *FLAVOURS])
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -224,19 +224,29 @@ def rows_of(rng: np.random.Generator, rows: int, vocab: int, spread: float, bann
     banned=st.floats(0, 0.9),
 )
 @example(seed=0, vocab=3072, rows=5, spread=4.0, steps=0, banned=0.3)
-def test_every_flavour_chooses_as_eager_does(
+@example(seed=151, vocab=3072, rows=2, spread=0.552734375, steps=2, banned=0.28962976101034554)
+def test_every_row_chooses_as_without_rounding_whatever_the_batch(
     flavour: str, seed: int, vocab: int, rows: int, spread: float, steps: int, banned: float
 ) -> None:
-    """Rows of other settings in one batch; draws on the very edge of a code are left out."""
+    """Rows of other settings in one batch, against the same sums in float64."""
     arrays = rows_of(np.random.default_rng(seed), rows, vocab, spread, banned)
     if steps:
         arrays[0] = np.round(arrays[0] * steps) / steps  # ties
-    for row in zip(*arrays, strict=True):
-        assume(not _on_an_edge(*row))
-    found, expected = lowered(flavour, *arrays), eager(*arrays)
-    assert np.array_equal(found, expected)
-    alone = [lowered(flavour, *(x[i : i + 1] for x in arrays))[0] for i in range(rows)]
+    choose = eager if flavour == "eager" else functools.partial(lowered, flavour)
+    found = choose(*arrays)
+    for code, *row in zip(found, *arrays, strict=True):
+        assert right_without_rounding(code, *row)
+    alone = [choose(*(x[i : i + 1] for x in arrays))[0] for i in range(rows)]
     assert np.array_equal(found, alone)
+
+
+def test_the_neighbour_of_a_code_is_never_right_as_well() -> None:
+    arrays = rows_of(np.random.default_rng(3), 200, 64, spread=2.0, banned=0.3)
+    for code, *row in zip(eager(*arrays), *arrays, strict=True):
+        order = np.argsort(-row[0], kind="stable")
+        (rank,) = np.flatnonzero(order == code)
+        assert right_without_rounding(code, *row)
+        assert not any(right_without_rounding(order[x], *row) for x in (rank - 1, rank + 1))
 
 
 @pytest.mark.parametrize("vocab", VOCABULARIES)
@@ -250,15 +260,22 @@ def test_the_last_draw_is_not_past_the_last_code(sampler: Sampler, vocab: int) -
     assert ((scores > chosen[:, None]).sum(axis=1) < top_k).all()
 
 
-def _on_an_edge(
-    scores: np.ndarray, draw: float, temperature: float, top_k: int, top_p: float
+def right_without_rounding(
+    code: int, scores: np.ndarray, draw: float, temperature: float, top_k: int, top_p: float
 ) -> bool:
-    values = np.sort(scores.astype(np.float64))[::-1][:top_k] / temperature
+    """Whether the draw lies in the code's part of the distribution, but for what sums may lose.
+
+    That is half a step of 2**-23 for each code summed; with ties all of them err the same way.
+    """
+    order = np.argsort(-scores, kind="stable")[:top_k]
+    values = (scores[order] / temperature).astype(np.float64)
     probability = np.exp(values - values[0])
     probability /= probability.sum()
     upper = np.cumsum(probability)
     before = upper - probability
-    if top_p < 1 and np.abs(before - top_p).min() < 1e-5:
-        return True
-    total = probability[before < top_p].sum()
-    return bool(np.abs(upper[upper < total * (1 + 1e-9)] - draw * total).min(initial=1) < 1e-5)
+    slack = 1e-6 + np.isfinite(values).sum() * 2.0**-24
+    surely = upper[before < max(top_p - slack, slack)][-1]  # kept: how much at least, at most
+    perhaps = upper[before < top_p + slack][-1]
+    here = (order == code) & np.isfinite(values) & (before < top_p + slack)
+    here &= (before - slack <= draw * perhaps) & (draw * surely <= upper + slack)
+    return bool(here.any())
