@@ -239,7 +239,7 @@ def test_silence_clipping_and_voice_are_heard_alike(
         assert_heard(graph(name)(samples), official(name)(samples), f"{name}, {what}")
 
 
-@settings(deadline=None, max_examples=40, derandomize=True, database=None)
+@settings(max_examples=40)
 @given(length=st.integers(1, 60_000), seed=st.integers(0, 2**32 - 1))
 @example(length=959, seed=0)
 @example(length=3840, seed=0)

@@ -325,7 +325,7 @@ def test_the_defaults_of_a_checkpoint_reach_the_processors() -> None:
     assert [described(each) for each in live[1]] == [described(each) for each in predictor]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     step=st.integers(0, 5),

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from onnxscript import ir
 from torch import Tensor, nn
@@ -214,7 +214,6 @@ def rows_of(rng: np.random.Generator, rows: int, vocab: int, spread: float, bann
 
 
 @pytest.mark.parametrize("flavour", ["eager", *FLAVOURS])
-@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     vocab=st.sampled_from(VOCABULARIES),

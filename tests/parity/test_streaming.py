@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle import Official
@@ -105,7 +105,7 @@ def test_speech_is_the_official_decode_of_its_codes(judge: Judge, bundle: Callab
     assert_close("streaming.official", audio.samples, oracle.decode_chunked(audio.codes), "public")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(
     name=st.sampled_from(NAMES),
     sizes=st.lists(st.integers(1, 40), min_size=2, max_size=8),

@@ -196,7 +196,8 @@ def test_listed_texts_get_the_official_ids(both: Pair, text: str) -> None:
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(text=unstripped())
 @example("\nassistant\n")

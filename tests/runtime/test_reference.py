@@ -228,7 +228,7 @@ def test_what_is_no_reference_at_all(tmp_path: Path) -> None:
 HEADER = wav(voice(1.1, 8000), 8000, "PCM_16")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_broken_wav_is_an_error_or_a_sound(data: st.DataObject) -> None:
     """Bytes of the header changed at will: no crash, no memory that the header claims to need."""
@@ -245,7 +245,6 @@ def test_a_broken_wav_is_an_error_or_a_sound(data: st.DataObject) -> None:
         assert np.isfinite(found.samples).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM"]))
 def test_any_bytes_are_refused(data: bytes, magic: bytes) -> None:
     with pytest.raises(InputError):

@@ -67,6 +67,7 @@ def _summed_by_products(x: ir.Value, *, width: int, exclusive: bool = False) -> 
 
     Of whole numbers of 2**-23, which float32 sums exactly in any order. So sums never fall, and
     past the last code that may be chosen all are the same: no draw finds a place there.
+    Half a step for each code at most is lost, as float32 may lose it in any sum.
     """
     block = math.gcd(width, _BLOCK)
     whole = op.Round(op.Mul(x, op.Constant(value_float=_STEPS)))
