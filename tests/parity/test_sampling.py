@@ -273,7 +273,7 @@ def right_without_rounding(
     upper = np.cumsum(probability)
     before = upper - probability
     slack = 1e-6 + np.isfinite(values).sum() * 2.0**-24
-    surely = upper[before < max(top_p - slack, slack)][-1]  # kept: how much at least, at most
+    surely = upper[before < top_p - slack][-1]  # kept: how much at least, at most
     perhaps = upper[before < top_p + slack][-1]
     here = (order == code) & np.isfinite(values) & (before < top_p + slack)
     here &= (before - slack <= draw * perhaps) & (draw * surely <= upper + slack)
