@@ -20,6 +20,7 @@ check: $(DEV)
 	$(BIN)/ruff format --check runtime export tests
 	$(BIN)/ruff check runtime export tests
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 slow: $(DEV)  ## the tests that need minutes and gigabytes
 	$(BIN)/pytest -m slow

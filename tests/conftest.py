@@ -61,7 +61,7 @@ def tiny_checkpoint(made_once: MadeOnce) -> TinyCheckpoint:
     `tiny_checkpoint("base", "narrow", seed=3)`; the session shares the folder: copy before editing.
     """
     # Here and not above: the tests of the runtime also run where PyTorch is not installed.
-    from qwen3_tts_export.random_checkpoint import write_random
+    from qwen3_tts_export.checkpoint.random import write_random
 
     def make(
         kind: Kind = "custom_voice",
@@ -85,15 +85,15 @@ def tiny_checkpoint(made_once: MadeOnce) -> TinyCheckpoint:
 @pytest.fixture(scope="session")
 def voice_bundle(made_once: MadeOnce) -> Path:
     """Give the bundled voice in int8: the one in models/ if it was exported, else a fresh one."""
-    from qwen3_tts_edge.bundled import bundled_voice
+    from qwen3_tts_edge.bundle.bundled import bundled_voice
     from qwen3_tts_edge.errors import BundleError
 
     try:
         return bundled_voice()
     except BundleError:
         pytest.importorskip("torch")
-    from qwen3_tts_export.bundle import write_bundle
-    from qwen3_tts_export.checkpoint import Checkpoint
+    from qwen3_tts_export.bundle.writing import write_bundle
+    from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     return made_once(
         "edge-voice-int8",
@@ -121,10 +121,10 @@ def tiny_bundle(
     The voice_design checkpoint with the `same` predictor has the very tensors of the custom_voice
     one, so its bundle is that one's files under its own manifest.
     """
-    from qwen3_tts_edge.manifest import FILE, Manifest
-    from qwen3_tts_export.bundle import write_bundle
-    from qwen3_tts_export.checkpoint import Checkpoint
-    from qwen3_tts_export.description import describe
+    from qwen3_tts_edge.bundle.manifest import FILE, Manifest
+    from qwen3_tts_export.bundle.description import describe
+    from qwen3_tts_export.bundle.writing import write_bundle
+    from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     def twin(checkpoint: Checkpoint, folder: Path, original: Path) -> None:
         part = folder.with_name(folder.name + ".part")
@@ -153,8 +153,8 @@ def tiny_bundle(
 @pytest.fixture(scope="session")
 def exact_voice_bundle(made_once: MadeOnce, one_thread: None) -> Path:
     """Give the bundled voice in fp32, exported now."""
-    from qwen3_tts_export.bundle import write_bundle
-    from qwen3_tts_export.checkpoint import Checkpoint
+    from qwen3_tts_export.bundle.writing import write_bundle
+    from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     return made_once(
         "edge-voice-fp32",
@@ -172,8 +172,8 @@ def bundle_in(
     the tiny custom_voice checkpoint with that predictor.
     """
     request.getfixturevalue("one_thread")
-    from qwen3_tts_export.bundle import write_bundle
-    from qwen3_tts_export.checkpoint import Checkpoint
+    from qwen3_tts_export.bundle.writing import write_bundle
+    from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     def make(name: str, flavour: str, precision: str = "fp32") -> Path:
         voiced = name == "edge-voice"

@@ -18,8 +18,8 @@ import numpy as np
 import onnxruntime as real
 import pytest
 
-from qwen3_tts_edge.backends import ort_install
-from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.backends.ort import install as ort_install
+from qwen3_tts_edge.bundle.manifest import Manifest
 
 LAUNCHES_TO_CAPTURE = 3
 CUDA = "CUDAExecutionProvider"
@@ -182,11 +182,11 @@ class Session:
 @contextmanager
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """Give the backend a fake GPU, with all its libraries."""
-    from qwen3_tts_edge.backends import ort_cuda, ort_graph
+    from qwen3_tts_edge.backends.ort import cuda, graph
 
     module = FakeCuda()
     with monkeypatch.context() as patch:
-        for user in (ort_cuda, ort_graph):
+        for user in (cuda, graph):
             patch.setattr(user, "ort", module)
         patch.setattr(ort_install, "onnxruntime", lambda: module)
         patch.setattr(ort_install, "_loads", lambda _: True)

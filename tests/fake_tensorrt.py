@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from fake_gpu import ALIGNMENT, FakeGpu
-from qwen3_tts_edge.engine_key import (
+from qwen3_tts_edge.bundle.engines import (
     FOLDER,
     AxisRange,
     EngineKey,
@@ -24,8 +24,8 @@ from qwen3_tts_edge.engine_key import (
     graphs_hash,
     plan_file,
 )
-from qwen3_tts_edge.graph_spec import GraphSpec, TensorSpec
-from qwen3_tts_edge.manifest import FileSpec, Manifest
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
+from qwen3_tts_edge.bundle.manifest import FileSpec, Manifest
 
 Arrays = dict[str, np.ndarray]
 Compute = Callable[[Arrays], Arrays]

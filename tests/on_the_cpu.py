@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from qwen3_tts_edge.manifest import FRAME, Manifest
+from qwen3_tts_edge.bundle.manifest import FRAME, Manifest
 
 Q_NORM, K_NORM = 14, 15
 

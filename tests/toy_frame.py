@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qwen3_tts_edge.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
 
 HIDDEN, CODEBOOKS, VOCAB, CODEBOOK_SIZE, CAPACITY = 3, 5, 23, 17, 24
 Arrays = dict[str, np.ndarray]

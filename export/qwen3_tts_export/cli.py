@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.bundle.manifest import load_codec
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.manifest import load_codec
+from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
-from qwen3_tts_export.precision import PRECISIONS
+from qwen3_tts_export.precision.policy import PRECISIONS
 
 FLAVOURS = ("ort", "cuda", "trt", "compat")
 """Those of `flavours`, named here so that help needs no PyTorch."""
@@ -102,8 +102,8 @@ def bundle(
     is simply started again.
     """
     with _export_extra():
-        from qwen3_tts_export.bundle import write_bundle, write_codec_bundle
-        from qwen3_tts_export.checkpoint import CodecCheckpoint, open_checkpoint
+        from qwen3_tts_export.bundle.writing import write_bundle, write_codec_bundle
+        from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
         opened = open_checkpoint(checkpoint, revision=revision)
         folder = Path(output).expanduser()
@@ -142,11 +142,11 @@ def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: b
     codebook; then both speak the judge's sentences in both text layouts.
     """
     with _export_extra():
-        from qwen3_tts_export.bundle import write_bundle
-        from qwen3_tts_export.checkpoint import Checkpoint
-        from qwen3_tts_export.judge import SETS, Judge
-        from qwen3_tts_export.judge import sentences as fixed
-        from qwen3_tts_export.parity import write_parity
+        from qwen3_tts_export.bundle.writing import write_bundle
+        from qwen3_tts_export.checkpoint.opening import Checkpoint
+        from qwen3_tts_export.parity.judge import SETS, Judge
+        from qwen3_tts_export.parity.judge import sentences as fixed
+        from qwen3_tts_export.parity.ladder import write_parity
 
         folder = Path(bundle).expanduser().resolve()
         judge = Judge() if listen else None
@@ -176,7 +176,7 @@ def engines(bundle: str, target: str, max_seconds: float | None) -> None:
     """
     extra = "tensorrt" if target == "this-gpu" else "rtx"
     with _export_extra(dict.fromkeys(("onnx", "rich"), extra)):
-        from qwen3_tts_export.engines import build_engines
+        from qwen3_tts_export.engines.building import build_engines
 
         with _progress_bar() as report:
             folder = build_engines(
@@ -197,7 +197,7 @@ def random_checkpoint(name: str, output: str, seed: int) -> None:
     noise.
     """
     with _export_extra():
-        from qwen3_tts_export.random_checkpoint import random_from_spec
+        from qwen3_tts_export.checkpoint.random import random_from_spec
 
         folder = random_from_spec(name, Path(output).expanduser(), seed)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

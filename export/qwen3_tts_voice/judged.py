@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qwen3_tts_export import judge
+from qwen3_tts_export.parity import judge
 from qwen3_tts_voice import decoder_model
 from qwen3_tts_voice.codes import CODES, Quantiser, blocks
 from qwen3_tts_voice.encoder import Encoder

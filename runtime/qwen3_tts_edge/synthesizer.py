@@ -10,21 +10,21 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.backends import Backend, FrameGraph, Graph, open_backend
-from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.memory import capacity, frame_count, frame_limit
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.codec.decoder import RAMP, CodecDecoder, chunks
 from qwen3_tts_edge.errors import CapacityError, InputError, Qwen3TTSError
-from qwen3_tts_edge.frame_loop import Codes, FrameStep, Utterance, frames
-from qwen3_tts_edge.listener import Listener
-from qwen3_tts_edge.manifest import CODEC_DECODER, TOKENIZER, Manifest
-from qwen3_tts_edge.memory import capacity, frame_count, frame_limit
-from qwen3_tts_edge.metrics import Metrics, timed
-from qwen3_tts_edge.patience import other_seeds, patience
-from qwen3_tts_edge.prompt import AUTO, Prompt, PromptBuilder
-from qwen3_tts_edge.reference import Reference, Source
-from qwen3_tts_edge.request import Request
-from qwen3_tts_edge.sampling import Sampling
-from qwen3_tts_edge.speech import Audio, Chunk
-from qwen3_tts_edge.tokenizer import Tokenizer
-from qwen3_tts_edge.voice import Voice
+from qwen3_tts_edge.speech.chunk import Audio, Chunk
+from qwen3_tts_edge.speech.metrics import Metrics, timed
+from qwen3_tts_edge.speech.patience import other_seeds, patience
+from qwen3_tts_edge.speech.prompt import AUTO, Prompt, PromptBuilder
+from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.slots import Codes, FrameStep, Utterance, frames
+from qwen3_tts_edge.voices.listener import Listener
+from qwen3_tts_edge.voices.reference import Reference, Source
+from qwen3_tts_edge.voices.voice import Voice
 
 DECODED_AT_ONCE = 25
 """Frames a codec launch when all codes are there: little gain beyond, and memory grows."""
@@ -92,7 +92,7 @@ class Synthesizer:
             BackendError: The backend is not installed.
             CapacityError: `max_seconds` is more than the checkpoint has positions for.
         """
-        from qwen3_tts_edge.bundled import bundled_voice
+        from qwen3_tts_edge.bundle.bundled import bundled_voice
 
         folder = bundled_voice() if bundle is None else Path(bundle).expanduser()
         manifest = Manifest.load(folder)

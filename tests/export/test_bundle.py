@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from qwen3_tts_edge.bundle.manifest import FILE, Manifest
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.manifest import FILE, Manifest
-from qwen3_tts_export import graph_files
-from qwen3_tts_export.bundle import write_bundle
-from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_export.bundle import graph_files
+from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.opening import Checkpoint
 from tiny import EDGE_VOICE
 
 

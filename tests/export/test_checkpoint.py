@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint import Checkpoint, CodecCheckpoint
+from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]
@@ -221,7 +221,7 @@ def test_a_hub_id_is_fetched_at_its_revision(
         asked.append((hub_id, revision))
         return tiny_checkpoint()
 
-    monkeypatch.setattr("qwen3_tts_export.hub.download", download)
+    monkeypatch.setattr("qwen3_tts_export.checkpoint.hub.download", download)
     checkpoint = Checkpoint.open("someone/tiny", revision="v2")
     assert asked == [("someone/tiny", "v2")]
     assert checkpoint.folder == tiny_checkpoint()

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, RoundingSpec
+from qwen3_tts_edge.bundle.manifest import FRAME
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.graph_spec import GraphSpec, RoundingSpec
-from qwen3_tts_edge.manifest import FRAME
-from qwen3_tts_export import bundle, cli, random_checkpoint
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.description import describe
-from qwen3_tts_export.spec import spec_names
-from qwen3_tts_export.tensorrt_library import TARGETS
+from qwen3_tts_export import cli
+from qwen3_tts_export.bundle import writing as bundle
+from qwen3_tts_export.bundle.description import describe
+from qwen3_tts_export.checkpoint import random as random_checkpoint
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.checkpoint.spec import spec_names
+from qwen3_tts_export.engines.target import TARGETS
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]

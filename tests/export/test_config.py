@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.config import CheckpointConfig, GenerationConfig, TextIds, TransformerConfig
-from qwen3_tts_export.config_files import parse_checkpoint, parse_codec, parse_generation
+from qwen3_tts_export.checkpoint.config import (
+    CheckpointConfig,
+    GenerationConfig,
+    TextIds,
+    TransformerConfig,
+)
+from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec, parse_generation
 from tiny import EDGE_VOICE, tiny_config
 
 Json = dict[str, Any]

@@ -14,8 +14,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from qwen3_tts_edge.backends import cuda_driver
-from qwen3_tts_edge.engine_key import (
+from qwen3_tts_edge.backends import cuda as cuda_driver
+from qwen3_tts_edge.bundle.engines import (
     FILE,
     FOLDER,
     TENSORRT_RTX,
@@ -25,14 +25,15 @@ from qwen3_tts_edge.engine_key import (
     graphs_hash,
     plan_file,
 )
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.manifest import TALKER_STEP, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError, InputError
-from qwen3_tts_edge.graph_spec import GraphSpec, StateSpec, TensorSpec
-from qwen3_tts_edge.manifest import TALKER_STEP, Manifest
-from qwen3_tts_export import engines, tensorrt_library
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.description import describe
-from qwen3_tts_export.engines import build_engines
-from qwen3_tts_export.tensorrt_library import RTX_CAPABILITIES, Target, find_target, open_library
+from qwen3_tts_export.bundle.description import describe
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.engines import building as engines
+from qwen3_tts_export.engines import target as tensorrt_library
+from qwen3_tts_export.engines.building import build_engines
+from qwen3_tts_export.engines.target import RTX_CAPABILITIES, Target, find_target, open_library
 from tiny import EDGE_VOICE
 
 trt = pytest.importorskip("tensorrt_rtx")

@@ -11,9 +11,8 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from export import cuda_rules, tensorrt_rules
-from qwen3_tts_edge.bundled import bundled_voice
-from qwen3_tts_edge.errors import BackendError, InputError
-from qwen3_tts_edge.manifest import (
+from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
     FILE,
     FRAME,
@@ -21,11 +20,14 @@ from qwen3_tts_edge.manifest import (
     TALKER_STEP,
     Manifest,
 )
-from qwen3_tts_export import bundle, cli, quantize
-from qwen3_tts_export.bundle import write_bundle
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.flavours import FLAVOURS
-from qwen3_tts_export.graphs import predictor_step_graph
+from qwen3_tts_edge.errors import BackendError, InputError
+from qwen3_tts_export import cli
+from qwen3_tts_export.bundle import writing as bundle
+from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.graphs.declared import predictor_step_graph
+from qwen3_tts_export.graphs.flavours import FLAVOURS
+from qwen3_tts_export.precision import int8 as quantize
 from tiny import EDGE_VOICE
 
 BundleIn = Callable[..., Path]

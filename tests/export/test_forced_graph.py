@@ -5,7 +5,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from qwen3_tts_export.forced_graph import _with_float32_states
+from qwen3_tts_export.parity.forced_graph import _with_float32_states
 
 
 def test_states_of_bfloat16_are_fed_in_float32() -> None:

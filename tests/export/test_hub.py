@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.hub import download, is_hub_id
+from qwen3_tts_export.checkpoint.hub import download, is_hub_id
 
 TinyCheckpoint = Callable[..., Path]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -25,7 +25,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ASK = """
 import sys
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.hub import download
+from qwen3_tts_export.checkpoint.hub import download
 try:
     print(download(*sys.argv[1:]))
 except CheckpointError as error:

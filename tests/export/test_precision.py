@@ -12,8 +12,7 @@ import torch
 from onnx import numpy_helper
 from onnxscript import ir
 
-from qwen3_tts_edge.errors import CheckpointError, InputError
-from qwen3_tts_edge.manifest import (
+from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
     CODEC_ENCODER,
     FRAME,
@@ -21,19 +20,20 @@ from qwen3_tts_edge.manifest import (
     SPEAKER_ENCODER,
     TALKER_STEP,
 )
-from qwen3_tts_export import quantize
-from qwen3_tts_export.bundle import write_bundle
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.graphs import (
+from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.graphs.declared import (
     codec_decoder_graph,
     frame_graph,
     predictor_step_graph,
     talker_step_graph,
 )
-from qwen3_tts_export.precision import FP32, Precision, find_precision
-from qwen3_tts_export.rounding import Rounding
-from qwen3_tts_export.typed_graph import typed
-from qwen3_tts_export.weight_file import write_graph
+from qwen3_tts_export.graphs.typed import typed
+from qwen3_tts_export.graphs.weight_file import write_graph
+from qwen3_tts_export.precision import int8 as quantize
+from qwen3_tts_export.precision.policy import FP32, Precision, find_precision
+from qwen3_tts_export.precision.rounding import Rounding
 from tiny import EDGE_VOICE
 
 GPU = ("cuda", "trt", "compat")

@@ -14,8 +14,8 @@ import torch
 
 from oracle import BASE_CASES, CASES, load_official
 from qwen3_tts_edge.errors import CheckpointError, InputError
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.random_checkpoint import random_from_spec, released_json, write_random
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.checkpoint.random import random_from_spec, released_json, write_random
 from tiny import EDGE_VOICE, tiny_config
 
 TinyCheckpoint = Callable[..., Path]
@@ -150,7 +150,7 @@ def test_a_folder_appears_only_when_it_is_whole(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qwen3_tts_export.random_checkpoint._append", stop)
+    monkeypatch.setattr("qwen3_tts_export.checkpoint.random._append", stop)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "voice")
     assert not (tmp_path / "voice").exists()
@@ -200,7 +200,7 @@ def test_the_full_0_6b_is_written_in_under_two_gigabytes_of_memory(tmp_path: Pat
     script = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from qwen3_tts_export.random_checkpoint import random_from_spec\n"
+        "from qwen3_tts_export.checkpoint.random import random_from_spec\n"
         "random_from_spec('0.6b-base', Path(sys.argv[1]), 0)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
-from qwen3_tts_export.checkpoint import TOKENIZER_FILES, Checkpoint, CodecCheckpoint
-from qwen3_tts_export.config_files import parse_checkpoint, parse_codec
-from qwen3_tts_export.random_checkpoint import released_json
-from qwen3_tts_export.spec import check, find_spec, load_spec, spec_names
-from qwen3_tts_export.tensors import Shape, expected_codec_tensors, expected_tensors
+from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
+from qwen3_tts_export.checkpoint.expected import Shape, expected_codec_tensors, expected_tensors
+from qwen3_tts_export.checkpoint.opening import TOKENIZER_FILES, Checkpoint, CodecCheckpoint
+from qwen3_tts_export.checkpoint.random import released_json
+from qwen3_tts_export.checkpoint.spec import check, find_spec, load_spec, spec_names
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]

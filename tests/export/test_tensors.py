@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from oracle.official import _package
-from qwen3_tts_export.config_files import parse_checkpoint, parse_codec
-from qwen3_tts_export.random_checkpoint import released_json
-from qwen3_tts_export.spec import load_spec, spec_names
-from qwen3_tts_export.tensors import Shape, expected_codec_tensors, expected_tensors
+from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
+from qwen3_tts_export.checkpoint.expected import Shape, expected_codec_tensors, expected_tensors
+from qwen3_tts_export.checkpoint.random import released_json
+from qwen3_tts_export.checkpoint.spec import load_spec, spec_names
 from tiny import tiny_config
 
 Json = dict[str, Any]

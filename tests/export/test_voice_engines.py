@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from qwen3_tts_edge.backends.tensorrt_library import make_logger
-from qwen3_tts_edge.engine_key import FOLDER, Engines
-from qwen3_tts_edge.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
-from qwen3_tts_export.bundle import write_bundle
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.description import describe
-from qwen3_tts_export.engine_plan import read_graph
-from qwen3_tts_export.engines import build_engines
-from qwen3_tts_export.graph_files import write_graphs
-from qwen3_tts_export.graphs import predictor_step_graph, talker_step_graph
-from qwen3_tts_export.precision import find_precision
-from qwen3_tts_export.random_checkpoint import random_from_spec
+from qwen3_tts_edge.backends.tensorrt.library import make_logger
+from qwen3_tts_edge.bundle.engines import FOLDER, Engines
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
+from qwen3_tts_export.bundle.description import describe
+from qwen3_tts_export.bundle.graph_files import write_graphs
+from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.checkpoint.random import random_from_spec
+from qwen3_tts_export.engines.building import build_engines
+from qwen3_tts_export.engines.plan import read_graph
+from qwen3_tts_export.graphs.declared import predictor_step_graph, talker_step_graph
+from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE
 
 trt = pytest.importorskip("tensorrt_rtx")

@@ -7,15 +7,15 @@ import numpy as np
 from hardware.case import CPU, Case
 from hardware.record import Figures, NotRun
 from qwen3_tts_edge import Sampling, Synthesizer
-from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.bundle.manifest import Manifest
 
 _PROVIDERS = {CPU: "CPUExecutionProvider", "ort-cuda": "CUDAExecutionProvider"}
 
 
 def agreement(case: Case) -> Figures:
     """Share of equal choices by codebook, teacher-forced; how far the codec's samples are."""
-    from qwen3_tts_export.judge import SETS, sentences
-    from qwen3_tts_export.parity import compare
+    from qwen3_tts_export.parity.judge import SETS, sentences
+    from qwen3_tts_export.parity.ladder import compare
 
     if case.backend not in _PROVIDERS:
         raise NotRun(f"the codes of {case.backend} cannot be forced")

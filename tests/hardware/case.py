@@ -14,9 +14,9 @@ import numpy as np
 from hardware.record import NOT_RUN, Figures, NotRun, not_run, ran
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import automatic
-from qwen3_tts_edge.bandwidth import cpu_bandwidth, gpu_bandwidth
-from qwen3_tts_edge.manifest import CODEC, CodecManifest, load_codec
-from qwen3_tts_edge.roofline import Roofline, roofline
+from qwen3_tts_edge.bundle.manifest import CODEC, CodecManifest, load_codec
+from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
+from qwen3_tts_edge.machine.roofline import Roofline, roofline
 
 CPU = "ort-cpu"
 

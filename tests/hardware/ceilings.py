@@ -7,7 +7,7 @@ from functools import partial
 
 from hardware.case import attempt
 from hardware.record import Figures, NotRun
-from qwen3_tts_edge.bandwidth import LARGE, cpu_bandwidth, gpu_bandwidth
+from qwen3_tts_edge.machine.bandwidth import LARGE, cpu_bandwidth, gpu_bandwidth
 
 _SIZE = 8192
 _WARM_UP, _TIMES = 3, 10

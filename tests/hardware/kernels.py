@@ -15,9 +15,9 @@ from unittest.mock import patch
 from hardware.case import CPU, Case, attempt, for_each
 from hardware.record import Figures, NotRun, ran
 from hardware.rows import WARM_UP, uncaptured_step
-from qwen3_tts_edge.bench import frames_of, prompt_of
-from qwen3_tts_edge.frame_loop import FrameStep
-from qwen3_tts_edge.manifest import FRAME
+from qwen3_tts_edge.bundle.manifest import FRAME
+from qwen3_tts_edge.machine.bench import frames_of, prompt_of
+from qwen3_tts_edge.speech.slots import FrameStep
 
 FRAMES = 5
 TOP = 15
@@ -132,7 +132,7 @@ def from_pytorch(events: Sequence[dict[str, Any]]) -> Figures:
 
 
 def _nodes(case: Case) -> Figures:
-    from qwen3_tts_edge.backends import ort
+    from qwen3_tts_edge.backends.ort import cpu as ort
 
     with tempfile.TemporaryDirectory() as aside:
         plain = ort.session_options

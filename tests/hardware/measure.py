@@ -17,7 +17,7 @@ from hardware import agreement, aside, ceilings, kernels, official, place, rows
 from hardware.case import CPU, Case, Counts, ready_for_a_gpu
 from hardware.record import Figures, NotRun, ran
 from qwen3_tts_edge.backends import BACKENDS
-from qwen3_tts_edge.bundled import bundled_voice
+from qwen3_tts_edge.bundle.bundled import bundled_voice
 from qwen3_tts_edge.errors import Qwen3TTSError
 
 Rows = dict[str, Callable[[], Figures]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hardware.case import spread
 from hardware.record import Figures, NotRun
-from qwen3_tts_edge.bench import TEXT
+from qwen3_tts_edge.machine.bench import TEXT
 
 _FRAMES_A_TURN = 24
 _TURNS = 2

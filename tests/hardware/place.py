@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hardware.record import Record
-from qwen3_tts_edge.backends.cuda_driver import Cuda
-from qwen3_tts_edge.backends.ort_install import Lack, onnxruntime
-from qwen3_tts_edge.machine import cpu_name, find_gpu, processors
+from qwen3_tts_edge.backends.cuda import Cuda
+from qwen3_tts_edge.backends.ort.install import Lack, onnxruntime
+from qwen3_tts_edge.machine.hardware import cpu_name, find_gpu, processors
 from qwen3_tts_edge.version import VERSION
 
 _PACKAGES = (

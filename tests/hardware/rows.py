@@ -9,14 +9,14 @@ import numpy as np
 from hardware.case import CPU, Case, for_each, spread
 from hardware.place import gpu_free
 from hardware.record import Figures, NotRun
-from qwen3_tts_edge import memory as plans
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.bench import TEXT, frames_of, peak_rss, prompt_of, voice_of
-from qwen3_tts_edge.codec import CodecDecoder
-from qwen3_tts_edge.frame_loop import FrameStep
-from qwen3_tts_edge.manifest import CODEC_DECODER
-from qwen3_tts_edge.metrics import timed
-from qwen3_tts_edge.prompt import Prompt
+from qwen3_tts_edge.bundle import memory as plans
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
+from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.machine.bench import TEXT, frames_of, peak_rss, prompt_of, voice_of
+from qwen3_tts_edge.speech.metrics import timed
+from qwen3_tts_edge.speech.prompt import Prompt
+from qwen3_tts_edge.speech.slots import FrameStep
 
 CONTEXTS = (100, 500, 2000)
 CHUNKS = (1, 2, 4, 8)
@@ -39,7 +39,7 @@ def uncaptured_step(case: Case) -> FrameStep:
     """A frame step of the same session, with a state of its own, that is never captured."""
     if case.backend != "ort-cuda":
         raise NotRun(f"{case.backend} has no captured graph that could be left out")
-    from qwen3_tts_edge.backends.ort_graph import UNCAPTURED
+    from qwen3_tts_edge.backends.ort.graph import UNCAPTURED
 
     step = case.tts.step.resized(1)
     step._graph._graph._graph_number = lambda: UNCAPTURED

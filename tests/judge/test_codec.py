@@ -4,9 +4,9 @@ from pathlib import Path
 
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.compat import Qwen3TTSTokenizer
-from qwen3_tts_export.bundle import write_codec_bundle
-from qwen3_tts_export.checkpoint import CodecCheckpoint
-from qwen3_tts_export.judge import Errors, Judge, errors, sentences
+from qwen3_tts_export.bundle.writing import write_codec_bundle
+from qwen3_tts_export.checkpoint.opening import CodecCheckpoint
+from qwen3_tts_export.parity.judge import Errors, Judge, errors, sentences
 from tiny import EDGE_VOICE
 
 

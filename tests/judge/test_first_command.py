@@ -6,7 +6,7 @@ from pathlib import Path
 
 import soundfile
 
-from qwen3_tts_export.judge import Errors, Judge, errors
+from qwen3_tts_export.parity.judge import Errors, Judge, errors
 
 SAID = (
     "Good morning. Your timer is set for twenty minutes.",

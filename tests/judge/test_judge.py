@@ -6,7 +6,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from qwen3_tts_export.judge import (
+from qwen3_tts_export.parity.judge import (
     SETS,
     Errors,
     Sentence,

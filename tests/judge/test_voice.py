@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qwen3_tts_edge import Synthesizer, Voice
-from qwen3_tts_export.judge import SETS, Judge, listen, sentences, synthesizer_speaks
+from qwen3_tts_export.parity.judge import SETS, Judge, listen, sentences, synthesizer_speaks
 
 pytestmark = pytest.mark.slow
 

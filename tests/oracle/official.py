@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from oracle.cases import Case, reference_values
-from qwen3_tts_export.text_tokenizer import SPLIT_PATTERN
+from qwen3_tts_export.checkpoint.text_tokenizer import SPLIT_PATTERN
 
 VERSIONS = {"qwen-tts": "0.1.1", "transformers": "4.57.3"}
 

@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME
-from qwen3_tts_edge.prompt import Prompt
-from qwen3_tts_export import quantize
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.forced_graph import Codes, Heard
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME
+from qwen3_tts_edge.speech.prompt import Prompt
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.graphs.typed import with_types
 from qwen3_tts_export.modules.code_predictor import CodePredictor
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder, state_shapes
 from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
 from qwen3_tts_export.modules.frame import Frame, frame_weights
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.modules.talker import Talker
-from qwen3_tts_export.precision import FP32, Precision
-from qwen3_tts_export.rounding import Rounding
-from qwen3_tts_export.typed_graph import with_types
+from qwen3_tts_export.parity.forced_graph import Codes, Heard
+from qwen3_tts_export.precision import int8 as quantize
+from qwen3_tts_export.precision.policy import FP32, Precision
+from qwen3_tts_export.precision.rounding import Rounding
 
 
 def filled(

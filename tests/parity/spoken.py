@@ -6,7 +6,7 @@ from typing import Any
 from oracle import Case
 from oracle.cases import Reference, reference_values
 from qwen3_tts_edge import Voice
-from qwen3_tts_edge.voice import Clone
+from qwen3_tts_edge.voices.voice import Clone
 from tiny import tiny_config
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import Array, open_backend
-from qwen3_tts_edge.backends.ort_graph import OrtGraph
-from qwen3_tts_edge.frame_loop import FrameStep
-from qwen3_tts_edge.manifest import PREDICTOR_STEP, TALKER_STEP, Manifest
+from qwen3_tts_edge.backends.ort.graph import OrtGraph
+from qwen3_tts_edge.bundle.manifest import PREDICTOR_STEP, TALKER_STEP, Manifest
+from qwen3_tts_edge.speech.slots import FrameStep
 
 SETTINGS = ("draws", "temperature", "top_k", "top_p")
 

@@ -15,10 +15,10 @@ import pytest
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import Graph, open_backend
-from qwen3_tts_edge.manifest import FRAME, TOKENIZER, Manifest
-from qwen3_tts_edge.prompt import Prompt, PromptBuilder
-from qwen3_tts_edge.sampling import MIN_FRAMES, draws, ranks
-from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.bundle.manifest import FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
+from qwen3_tts_edge.speech.sampling import MIN_FRAMES, draws, ranks
 
 FRAMES, CAPACITY = 24, 128
 PADDING = 7.0  # what stands in rows beyond a prompt's length: anything

@@ -20,7 +20,7 @@ from parity.spoken import drawn_clone, request
 from parity.test_loop import assert_equal_codes
 from parity.tolerances import assert_close, count
 from qwen3_tts_edge import Audio, Sampling, Synthesizer, Voice
-from qwen3_tts_edge.reference import read_reference
+from qwen3_tts_edge.voices.reference import read_reference
 
 Judge = Callable[[Path], Official]
 PER_FRAME = 1920

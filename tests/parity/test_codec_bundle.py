@@ -10,11 +10,11 @@ import pytest
 from oracle import Official
 from parity.tolerances import assert_close
 from qwen3_tts_edge import BundleError, Synthesizer
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, load_codec
 from qwen3_tts_edge.compat import Qwen3TTSTokenizer
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, load_codec
-from qwen3_tts_export.bundle import write_codec_bundle
-from qwen3_tts_export.checkpoint import CodecCheckpoint, open_checkpoint
+from qwen3_tts_export.bundle.writing import write_codec_bundle
+from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
 
 @pytest.fixture(scope="module")

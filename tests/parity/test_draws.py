@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from qwen3_tts_edge import Synthesizer, Voice
-from qwen3_tts_edge.sampling import draws, ranks
+from qwen3_tts_edge.speech.sampling import draws, ranks
 
 
 def test_a_draw_depends_on_seed_frame_and_codebook_only() -> None:

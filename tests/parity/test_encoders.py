@@ -18,7 +18,7 @@ from oracle import Official
 from parity.forced import filled
 from parity.tolerances import LADDER, assert_close, note
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.manifest import (
+from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
     CODEC_ENCODER,
     CODEC_ROWS,
@@ -27,15 +27,15 @@ from qwen3_tts_edge.manifest import (
     SPEAKER_ENCODER,
     Manifest,
 )
-from qwen3_tts_edge.mel import log_mel
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.graphs import codec_encoder_graph, speaker_encoder_graph
+from qwen3_tts_edge.voices.mel import log_mel
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.checkpoint.random import write_random
+from qwen3_tts_export.graphs.declared import codec_encoder_graph, speaker_encoder_graph
+from qwen3_tts_export.graphs.trace import trace
+from qwen3_tts_export.graphs.weight_file import write_graph
 from qwen3_tts_export.modules.codec_encoder import CodecEncoder
 from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder, least_frames
-from qwen3_tts_export.precision import find_precision
-from qwen3_tts_export.random_checkpoint import write_random
-from qwen3_tts_export.trace import trace
-from qwen3_tts_export.weight_file import write_graph
+from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE, tiny_config
 
 Judge = Callable[[Path], Official]

@@ -18,13 +18,13 @@ from parity.stepped import SETTINGS, SteppedFrame, speaking_in_steps
 from parity.test_loop import WHOLE, assert_equal_codes, codes_of
 from parity.tolerances import assert_close, count
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
-from qwen3_tts_edge.manifest import (
+from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
     PREDICTOR_STEP,
     TALKER_STEP,
     Manifest,
 )
-from qwen3_tts_edge.request import Request
+from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_export.modules import predictor_step, sampling
 from qwen3_tts_export.modules.frame import TalkerStep, talker_step_weights
 from qwen3_tts_export.modules.predictor_step import PredictorStep, predictor_step_weights

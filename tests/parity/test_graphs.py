@@ -18,18 +18,18 @@ from parity.forced import Modules, empty_codec_state
 from parity.tolerances import assert_close, note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.graph_spec import StateSpec, TensorSpec
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
-from qwen3_tts_edge.prompt import PromptBuilder
-from qwen3_tts_edge.sampling import ranks
-from qwen3_tts_edge.tokenizer import Tokenizer
-from qwen3_tts_export import quantize
-from qwen3_tts_export.checkpoint import Checkpoint
-from qwen3_tts_export.forced_graph import ForcedGraph
-from qwen3_tts_export.graphs import codec_decoder_graph, frame_graph
-from qwen3_tts_export.in_place import may_run_in_place
+from qwen3_tts_edge.bundle.graph_spec import StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.speech.prompt import PromptBuilder
+from qwen3_tts_edge.speech.sampling import ranks
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.graphs.declared import codec_decoder_graph, frame_graph
+from qwen3_tts_export.graphs.in_place import may_run_in_place
+from qwen3_tts_export.graphs.weight_file import HALF
 from qwen3_tts_export.modules.layers import Weights
-from qwen3_tts_export.weight_file import HALF
+from qwen3_tts_export.parity.forced_graph import ForcedGraph
+from qwen3_tts_export.precision import int8 as quantize
 from tiny import EDGE_VOICE
 
 BUNDLES = ("same", "narrow", "edge-voice")

@@ -13,9 +13,9 @@ from oracle import CASES, Case, Official, official_scores
 from parity.spoken import request
 from parity.tolerances import LADDER, count
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
-from qwen3_tts_edge.prompt import Prompt
-from qwen3_tts_export.forced_graph import ForcedGraph
+from qwen3_tts_edge.speech.prompt import Prompt
 from qwen3_tts_export.modules.frame import RESERVED
+from qwen3_tts_export.parity.forced_graph import ForcedGraph
 from tiny import EDGE_VOICE
 
 Judge = Callable[[Path], Official]

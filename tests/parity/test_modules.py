@@ -12,9 +12,9 @@ from torch import Tensor
 from oracle import Case, Official
 from parity.forced import Modules, empty_codec_state
 from parity.tolerances import assert_close
-from qwen3_tts_edge.manifest import SamplingDefaults
-from qwen3_tts_edge.prompt import Prompt
-from qwen3_tts_edge.sampling import MIN_FRAMES, Sampling
+from qwen3_tts_edge.bundle.manifest import SamplingDefaults
+from qwen3_tts_edge.speech.prompt import Prompt
+from qwen3_tts_edge.speech.sampling import MIN_FRAMES, Sampling
 from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
 from qwen3_tts_export.modules.frame import frame_weights
 from qwen3_tts_export.modules.talker import text_rows

@@ -18,13 +18,13 @@ from on_the_cpu import on_the_cpu
 from parity.forced import Modules, empty_codec_state
 from parity.tolerances import note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
-from qwen3_tts_edge.manifest import TOKENIZER, Manifest
-from qwen3_tts_edge.prompt import Prompt, PromptBuilder
-from qwen3_tts_edge.tokenizer import Tokenizer
-from qwen3_tts_export import precision
-from qwen3_tts_export.forced_graph import ForcedGraph, Heard
+from qwen3_tts_edge.bundle.manifest import TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder
-from qwen3_tts_export.precision import find_precision
+from qwen3_tts_export.parity.forced_graph import ForcedGraph, Heard
+from qwen3_tts_export.precision import policy as precision
+from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE
 
 BundleIn = Callable[..., Path]

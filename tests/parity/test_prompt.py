@@ -11,9 +11,9 @@ from oracle import CASES, Case, Official
 from parity.spoken import request
 from parity.tolerances import assert_close
 from qwen3_tts_edge import InputError, Voice
-from qwen3_tts_edge.manifest import TOKENIZER, Manifest
-from qwen3_tts_edge.prompt import PromptBuilder
-from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.bundle.manifest import TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.speech.prompt import PromptBuilder
 
 Judge = Callable[[Path], Official]
 

@@ -16,10 +16,10 @@ from parity.official_draws import (
     distribution,
 )
 from qwen3_tts_edge import Sampling, Voice
-from qwen3_tts_edge.manifest import FRAME, TOKENIZER, Manifest
-from qwen3_tts_edge.prompt import Prompt, PromptBuilder
-from qwen3_tts_edge.sampling import MIN_FRAMES, draws, ranks
-from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.bundle.manifest import FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
+from qwen3_tts_edge.speech.sampling import MIN_FRAMES, draws, ranks
 from qwen3_tts_export.modules.frame import RESERVED
 from tiny import EDGE_VOICE
 

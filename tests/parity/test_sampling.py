@@ -23,13 +23,13 @@ from parity.official_draws import (
     assert_inverse_cdf,
     distribution,
 )
-from qwen3_tts_edge.graph_spec import StateSpec, TensorSpec
-from qwen3_tts_edge.sampling import draws
-from qwen3_tts_export.flavours import FLAVOURS
-from qwen3_tts_export.graphs import Graph
+from qwen3_tts_edge.bundle.graph_spec import StateSpec, TensorSpec
+from qwen3_tts_edge.speech.sampling import draws
+from qwen3_tts_export.graphs.declared import Graph
+from qwen3_tts_export.graphs.flavours import FLAVOURS
+from qwen3_tts_export.graphs.trace import trace
 from qwen3_tts_export.modules.frame import RESERVED
 from qwen3_tts_export.modules.sampling import sample
-from qwen3_tts_export.trace import trace
 from tiny import EDGE_VOICE
 
 Judge = Callable[[Path], Official]

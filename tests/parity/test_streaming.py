@@ -12,8 +12,8 @@ from oracle import Official
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.codec import RAMP, CodecDecoder
-from qwen3_tts_edge.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.codec.decoder import RAMP, CodecDecoder
 from tiny import EDGE_VOICE
 
 Judge = Callable[[Path], Official]

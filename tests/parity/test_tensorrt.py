@@ -22,10 +22,10 @@ from fake_tensorrt import FakeTensorRT, write_engines
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.backends.tensorrt import TensorRTBackend
+from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
+from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, Manifest
 from qwen3_tts_edge.errors import BackendError, CapacityError
-from qwen3_tts_edge.manifest import CODEC_ENCODER, Manifest
-from qwen3_tts_edge.request import Request
+from qwen3_tts_edge.speech.request import Request
 
 TEXT = "Hello there, how are you?"
 SECONDS = 1.6

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel
 
 from oracle import load_processor
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.errors import BundleError, CheckpointError, InputError
-from qwen3_tts_edge.tokenizer import Tokenizer
-from qwen3_tts_export.text_tokenizer import (
+from qwen3_tts_export.checkpoint.text_tokenizer import (
     SPLIT_PATTERN,
     build_tokenizer,
     parse_merges,

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from parity.forced import filled
 from parity.tolerances import assert_close
-from qwen3_tts_edge.graph_spec import StateSpec
-from qwen3_tts_edge.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
-from qwen3_tts_export.checkpoint import Checkpoint
+from qwen3_tts_edge.bundle.graph_spec import StateSpec
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
+from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.modules import predictor_step, sampling
 from qwen3_tts_export.modules.frame import TalkerStep, talker_step_weights
 from qwen3_tts_export.modules.predictor_step import PredictorStep, predictor_step_weights
-from qwen3_tts_export.precision import find_precision
+from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE
 
 BundleIn = Callable[..., Path]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from qwen3_tts_edge.audio import AudioFile, PcmStream, check_path, save, to_pcm
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.sound.writing import AudioFile, PcmStream, check_path, save, to_pcm
 
 RATE = 24000
 ENDINGS = (".wav", ".flac", ".pcm")

@@ -10,8 +10,8 @@ import pytest
 
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import BACKENDS, open_backend
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
 
 
 def test_an_unknown_backend(voice_bundle: Path) -> None:

@@ -16,10 +16,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from qwen3_tts_edge import Sampling, Synthesizer, Voice, bundled
-from qwen3_tts_edge.audio import to_pcm
+from qwen3_tts_edge import Sampling, Synthesizer, Voice
+from qwen3_tts_edge.bundle import bundled
+from qwen3_tts_edge.bundle.manifest import FILE
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.manifest import FILE
+from qwen3_tts_edge.sound.writing import to_pcm
 from tiny import EDGE_VOICE
 
 TEXT = "Set a timer for ten minutes."
@@ -179,7 +180,7 @@ def test_what_is_refused(
     args: list[str], code: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one line, without a traceback, without a file, and before any graph is loaded."""
-    from qwen3_tts_edge.backends.ort import OrtBackend
+    from qwen3_tts_edge.backends.ort.cpu import OrtBackend
 
     def load(*_: object) -> None:
         pytest.fail("a graph was loaded")
@@ -221,7 +222,8 @@ def test_debug_shows_where() -> None:
 
 def test_without_the_bundled_voice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QWEN3_TTS_EDGE_MODEL")
-    monkeypatch.setattr(bundled, "__file__", str(Path("site/qwen3_tts_edge/bundled.py").absolute()))
+    elsewhere = Path("site/qwen3_tts_edge/bundle/bundled.py").absolute()
+    monkeypatch.setattr(bundled, "__file__", str(elsewhere))
     done = run("speak", TEXT)
     assert done.exit_code == 1
     assert "error: the bundled voice is neither in" in done.stderr

@@ -10,14 +10,15 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from qwen3_tts_edge import Synthesizer, Voice, library
-from qwen3_tts_edge.audio import to_pcm
+from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.code_file import CodeFile
-from qwen3_tts_edge.codec_encoder import CodecEncoder
-from qwen3_tts_edge.listener import Listener
-from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_edge.profile import Profile
+from qwen3_tts_edge.codec.code_file import CodeFile
+from qwen3_tts_edge.codec.encoder import CodecEncoder
+from qwen3_tts_edge.sound.writing import to_pcm
+from qwen3_tts_edge.voices import library
+from qwen3_tts_edge.voices.listener import Listener
+from qwen3_tts_edge.voices.profile import Profile
 
 TEXT, REFERENCE_TEXT = "Set a timer.", "Who is it?"
 

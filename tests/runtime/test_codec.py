@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import Synthesizer
-from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
+from qwen3_tts_edge.codec.decoder import RAMP, CodecDecoder, chunks
 from qwen3_tts_edge.errors import InputError
 
 

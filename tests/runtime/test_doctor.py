@@ -11,14 +11,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fake_cuda import FakeCuda, fake_cuda
-from qwen3_tts_edge import bench as benchmark
-from qwen3_tts_edge import doctor, machine
-from qwen3_tts_edge.backends import FLAVOURS, ort_install
+from qwen3_tts_edge.backends import FLAVOURS
+from qwen3_tts_edge.backends.ort import install as ort_install
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.doctor import Check, Examination, examine
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.machine import Gpu, find_gpu
-from qwen3_tts_edge.manifest import Manifest
+from qwen3_tts_edge.machine import bench as benchmark
+from qwen3_tts_edge.machine import doctor
+from qwen3_tts_edge.machine import hardware as machine
+from qwen3_tts_edge.machine.doctor import Check, Examination, examine
+from qwen3_tts_edge.machine.hardware import Gpu, find_gpu
 
 NO_DRIVER = BackendError("cudaGetDevice failed: CUDA driver version is insufficient; update")
 H100 = Gpu("NVIDIA H100", "sm_90", "driver for CUDA 13.2", 80 * 10**9)

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from qwen3_tts_edge.engine_key import (
+from qwen3_tts_edge.bundle.engines import (
     FILE,
     FOLDER,
     AxisRange,
@@ -17,9 +17,9 @@ from qwen3_tts_edge.engine_key import (
     graphs_hash,
     plan_file,
 )
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.manifest import FileSpec, sha256
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.graph_spec import GraphSpec
-from qwen3_tts_edge.manifest import FileSpec, sha256
 
 RTX = EngineKey(
     library="tensorrt_rtx",

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qwen3_tts_edge.frame_loop import FrameStep, Utterance, frames
-from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_edge.prompt import Prompt
-from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.speech.prompt import Prompt
+from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.slots import FrameStep, Utterance, frames
 
 PROMPT = 5
 

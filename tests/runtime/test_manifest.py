@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, Manifest
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.manifest import FILE, FORMAT, Manifest
 from tiny import EDGE_VOICE
 
 Content = dict[str, Any]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.mel import BANDS, HOP, SAMPLE_RATE, _bands, log_mel
+from qwen3_tts_edge.voices.mel import BANDS, HOP, SAMPLE_RATE, _bands, log_mel
 
 
 def tone(hertz: float, samples: int = 12_000) -> np.ndarray:

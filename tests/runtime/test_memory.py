@@ -5,9 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from qwen3_tts_edge import Synthesizer, memory
+from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.bundle import memory
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import CapacityError, InputError
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
 
 POSITION = 4 * 2 * 2 * 64 * 4  # layers, key and value, KV heads, head, bytes of float32
 FRAME_STATE = 256 * 4 + 1280  # the summed embedding, and a byte for every code that was seen

@@ -10,10 +10,11 @@ import pytest
 
 from fake_cuda import CUDA, FakeCuda, disguised, fake_cuda
 from qwen3_tts_edge import Audio, Request, Synthesizer
-from qwen3_tts_edge.backends import open_backend, ort_install
+from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.backends.ort import install as ort_install
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.graph_spec import GraphSpec, StateSpec, TensorSpec
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
 
 TEXT = "Good morning. Your timer is set."
 ALONE, TOGETHER = (3, 4), (5, 6)

@@ -11,8 +11,8 @@ import pytest
 
 from fake_cuda import FakeCuda, disguised, fake_cuda
 from qwen3_tts_edge.backends import Graph, open_backend
-from qwen3_tts_edge.codec import RAMP, CodecDecoder, chunks
-from qwen3_tts_edge.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.codec.decoder import RAMP, CodecDecoder, chunks
 
 LONGEST = 16
 """Frames of a chunk that is captured."""

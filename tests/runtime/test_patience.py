@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from qwen3_tts_edge import Request, Sampling, Synthesizer
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.patience import other_seeds, patience
-from qwen3_tts_export.judge import sentences
+from qwen3_tts_edge.speech.patience import other_seeds, patience
+from qwen3_tts_export.parity.judge import sentences
 
 TEXT = "Hi."
 QUESTION = "What time is it in Tokyo right now?"

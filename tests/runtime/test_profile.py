@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load, save
 
-from qwen3_tts_edge import InputError, Voice, library
-from qwen3_tts_edge.casting import cast
-from qwen3_tts_edge.code_file import CodeFile
-from qwen3_tts_edge.code_file import Content as CodeContent
-from qwen3_tts_edge.profile import Family, Profile, Provenance
-from qwen3_tts_edge.voice import Clone
+from qwen3_tts_edge import InputError, Voice
+from qwen3_tts_edge.codec.code_file import CodeFile
+from qwen3_tts_edge.codec.code_file import Content as CodeContent
+from qwen3_tts_edge.voices import library
+from qwen3_tts_edge.voices.matching import cast
+from qwen3_tts_edge.voices.profile import Family, Profile, Provenance
+from qwen3_tts_edge.voices.voice import Clone
 
 FAMILY = Family(
     model_type="base",

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from qwen3_tts_edge import Sampling, Voice
+from qwen3_tts_edge.bundle.manifest import TEXT_ROWS, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.errors import BundleError, InputError, Qwen3TTSError
-from qwen3_tts_edge.manifest import TEXT_ROWS, TOKENIZER, Manifest
-from qwen3_tts_edge.prompt import PromptBuilder
-from qwen3_tts_edge.tokenizer import Tokenizer
+from qwen3_tts_edge.speech.prompt import PromptBuilder
 
 SPEAKERS = {"vivian": 3, "ryan": 1, "eric": 2}
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import InputError
-from qwen3_tts_edge.reference import read_reference
-from qwen3_tts_edge.sound import open_sound, read_blocks, resampled, resampled_blocks
+from qwen3_tts_edge.sound.reading import open_sound, read_blocks, resampled, resampled_blocks
+from qwen3_tts_edge.voices.reference import read_reference
 
 RATE = 24000
 
@@ -101,10 +101,10 @@ def test_any_rate_becomes_24_khz(rate: int) -> None:
 @pytest.mark.parametrize("rate", [8000, 44100, 44101, 48000, 192000])
 def test_a_rate_is_converted_the_same_piece_by_piece(rate: int) -> None:
     samples = voice(1.3, rate)
-    whole = resampled(samples, rate)
+    whole = resampled(samples, rate, 24_000)
     for size in (1000, 4321, len(samples)):
         blocks = (samples[i : i + size] for i in range(0, len(samples), size))
-        pieces = np.concatenate(list(resampled_blocks(blocks, rate)))
+        pieces = np.concatenate(list(resampled_blocks(blocks, rate, 24_000)))
         assert pieces.shape == whole.shape
         assert np.abs(pieces - whole).max() <= 1e-6
 
@@ -159,7 +159,7 @@ def test_clipping_is_a_warning_and_a_fact(caplog: pytest.LogCaptureFixture) -> N
     share = (np.abs(loud) == 1).mean()
     assert found.clipped == pytest.approx(share, rel=0.1)
     (record,) = caplog.records
-    assert record.name == "qwen3_tts_edge.reference"
+    assert record.name == "qwen3_tts_edge.voices.reference"
     assert f"{100 * found.clipped:.1f} % of it is clipped" in record.getMessage()
 
 

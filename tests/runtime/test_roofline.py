@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from qwen3_tts_edge import bandwidth, memory
+from qwen3_tts_edge.bundle import memory
+from qwen3_tts_edge.bundle.manifest import FRAME, PREDICTOR_STEP, TALKER_STEP, Manifest
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.graph_reads import Reads, graph_reads
-from qwen3_tts_edge.manifest import FRAME, PREDICTOR_STEP, TALKER_STEP, Manifest
-from qwen3_tts_edge.roofline import CONTEXT, Roofline, frame_reads, roofline
+from qwen3_tts_edge.machine import bandwidth
+from qwen3_tts_edge.machine.graph_reads import Reads, graph_reads
+from qwen3_tts_edge.machine.roofline import CONTEXT, Roofline, frame_reads, roofline
 
 
 def counted_by_onnx(path: Path) -> Reads:

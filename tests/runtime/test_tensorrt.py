@@ -21,14 +21,14 @@ import toy_frame as toy
 from fake_gpu import CudaError, FakeGpu
 from fake_tensorrt import FakeTensorRT, Plan, kv_cache, write_plan
 from qwen3_tts_edge import backends
-from qwen3_tts_edge.backends import tensorrt
-from qwen3_tts_edge.backends.cuda_driver import Cuda
-from qwen3_tts_edge.backends.engine import Engine, Library
-from qwen3_tts_edge.backends.tensorrt_frame import TensorRTFrame
-from qwen3_tts_edge.backends.tensorrt_graph import TensorRTGraph
-from qwen3_tts_edge.engine_key import AxisRange
+from qwen3_tts_edge.backends.cuda import Cuda
+from qwen3_tts_edge.backends.tensorrt import backend as tensorrt
+from qwen3_tts_edge.backends.tensorrt.engine import Engine, Library
+from qwen3_tts_edge.backends.tensorrt.frame import TensorRTFrame
+from qwen3_tts_edge.backends.tensorrt.graph import TensorRTGraph
+from qwen3_tts_edge.bundle.engines import AxisRange
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError
-from qwen3_tts_edge.graph_spec import GraphSpec
 
 SIZES = {"batch": 3, "rows": 4, "frames": 6}
 AXES = {name: AxisRange(least=1, best=1, most=most) for name, most in SIZES.items()}

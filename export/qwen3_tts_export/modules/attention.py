@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from qwen3_tts_export.modules.casting import cast, wide
+from qwen3_tts_export.modules.narrowing import cast, wide
 
 
 def in_full(

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qwen3_tts_export.config import TalkerConfig, TransformerConfig
-from qwen3_tts_export.modules.casting import cast, columns, wide
+from qwen3_tts_export.checkpoint.config import TalkerConfig, TransformerConfig
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,
@@ -17,6 +16,7 @@ from qwen3_tts_export.modules.layers import (
     transposed,
     trunk_weights,
 )
+from qwen3_tts_export.modules.narrowing import cast, columns, wide
 
 PROJECTION = "talker.code_predictor.small_to_mtp_projection"
 

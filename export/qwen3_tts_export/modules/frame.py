@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from qwen3_tts_export.config import CheckpointConfig
-from qwen3_tts_export.modules.casting import columns
+from qwen3_tts_export.checkpoint.config import CheckpointConfig
 from qwen3_tts_export.modules.code_predictor import CodePredictor, predictor_weights
 from qwen3_tts_export.modules.layers import Weights
+from qwen3_tts_export.modules.narrowing import columns
 from qwen3_tts_export.modules.sampling import Choice
 from qwen3_tts_export.modules.talker import Talker, talker_weights
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qwen3_tts_export.config import TransformerConfig
+from qwen3_tts_export.checkpoint.config import TransformerConfig
 from qwen3_tts_export.modules.attention import attention, rotary_angles
-from qwen3_tts_export.modules.casting import cast
+from qwen3_tts_export.modules.narrowing import cast
 
 # (key, value) of one layer, each (batch, kv_heads, capacity, head_dim)
 Cache = list[tuple[Tensor, Tensor]]

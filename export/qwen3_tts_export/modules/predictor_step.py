@@ -9,8 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from qwen3_tts_export.config import CheckpointConfig, TalkerConfig, TransformerConfig
-from qwen3_tts_export.modules.casting import cast, wide
+from qwen3_tts_export.checkpoint.config import CheckpointConfig, TalkerConfig, TransformerConfig
 from qwen3_tts_export.modules.code_predictor import PROJECTION, is_projected
 from qwen3_tts_export.modules.layers import (
     Linear,
@@ -20,6 +19,7 @@ from qwen3_tts_export.modules.layers import (
     transposed,
     trunk_weights,
 )
+from qwen3_tts_export.modules.narrowing import cast, wide
 from qwen3_tts_export.modules.sampling import sample
 
 

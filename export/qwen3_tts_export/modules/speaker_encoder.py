@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from qwen3_tts_export.config import SpeakerEncoderConfig
+from qwen3_tts_export.checkpoint.config import SpeakerEncoderConfig
 from qwen3_tts_export.modules.layers import Weights, copied
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qwen3_tts_export.config import TalkerConfig
+from qwen3_tts_export.checkpoint.config import TalkerConfig
 from qwen3_tts_export.modules.layers import (
     Cache,
     Linear,

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.graph_spec import GraphSpec
 
 Array = npt.NDArray[np.generic]
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
@@ -136,14 +136,14 @@ def open_backend(
             f"the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}"
         )
     if name == "ort-cuda":
-        from qwen3_tts_edge.backends.ort_cuda import OrtCudaBackend
+        from qwen3_tts_edge.backends.ort.cuda import OrtCudaBackend
 
         return OrtCudaBackend(threads=threads)
     if name in ("tensorrt", "tensorrt-rtx"):
-        from qwen3_tts_edge.backends.tensorrt import TensorRTBackend
+        from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
 
         return TensorRTBackend(name, threads=threads)
-    from qwen3_tts_edge.backends.ort import OrtBackend
+    from qwen3_tts_edge.backends.ort.cpu import OrtBackend
 
     return OrtBackend(threads=threads)
 

@@ -6,9 +6,9 @@ from qwen3_tts_edge.cli.bench import bench
 from qwen3_tts_edge.cli.codec import codec
 from qwen3_tts_edge.cli.doctor import doctor
 from qwen3_tts_edge.cli.info import info
-from qwen3_tts_edge.cli.program import Program
 from qwen3_tts_edge.cli.speak import speak
 from qwen3_tts_edge.cli.voice import voice
+from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
 
 _EXAMPLES = """\b

@@ -5,7 +5,7 @@ import json
 import click
 
 from qwen3_tts_edge.backends import BACKENDS
-from qwen3_tts_edge.bench import Bench, measure
+from qwen3_tts_edge.machine.bench import Bench, measure
 from qwen3_tts_edge.synthesizer import Synthesizer
 
 _EXAMPLES = """\b

@@ -6,17 +6,17 @@ from pathlib import Path
 import click
 import numpy as np
 
-from qwen3_tts_edge.audio import AudioFile, check_path
 from qwen3_tts_edge.backends import BACKENDS, open_backend
-from qwen3_tts_edge.bundled import bundled_voice
-from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest, load_codec
 from qwen3_tts_edge.cli.progress import progressed
-from qwen3_tts_edge.code_file import CodeFile
-from qwen3_tts_edge.codec import CodecDecoder
-from qwen3_tts_edge.codec_encoder import CodecEncoder
+from qwen3_tts_edge.codec.code_file import CodeFile
+from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import CODEC_DECODER, CodecManifest, load_codec
-from qwen3_tts_edge.sound import Mono, open_sound, read_blocks, resampled_blocks
+from qwen3_tts_edge.program import Program
+from qwen3_tts_edge.sound.reading import Mono, open_sound, read_blocks, resampled_blocks
+from qwen3_tts_edge.sound.writing import AudioFile, check_path
 
 _FRAMES_AT_ONCE = 25
 
@@ -74,7 +74,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     def mono() -> Iterator[Mono]:
         nonlocal heard
         blocks = (block.mean(axis=1, dtype=np.float32) for block in read_blocks(file, sound))
-        for block in resampled_blocks(blocks, rate):
+        for block in resampled_blocks(blocks, rate, manifest.sample_rate):
             heard += len(block)
             yield block
 

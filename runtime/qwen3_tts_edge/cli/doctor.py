@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from qwen3_tts_edge.doctor import Check, examine
-from qwen3_tts_edge.roofline import Roofline
+from qwen3_tts_edge.machine.doctor import Check, examine
+from qwen3_tts_edge.machine.roofline import Roofline
 
 _EXAMPLES = """\b
 Examples:

@@ -7,9 +7,9 @@ from typing import Any
 import click
 import msgspec
 
-from qwen3_tts_edge import memory
-from qwen3_tts_edge.bundled import bundled_voice
-from qwen3_tts_edge.manifest import CODEC_DECODER, FRAME, Manifest
+from qwen3_tts_edge.bundle import memory
+from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 
 _EXAMPLES = """\b
 Examples:

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import click
 
-from qwen3_tts_edge.metrics import Metrics
-from qwen3_tts_edge.speech import Chunk
+from qwen3_tts_edge.speech.chunk import Chunk
+from qwen3_tts_edge.speech.metrics import Metrics
 
 _ERASE = "\r\x1b[K"
 T = TypeVar("T")

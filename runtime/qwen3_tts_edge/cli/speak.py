@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 
 import click
 
-from qwen3_tts_edge.audio import AudioFile, PcmStream, check_path
 from qwen3_tts_edge.backends import BACKENDS
-from qwen3_tts_edge.bundled import bundled_voice
+from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.manifest import TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.cli.progress import report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
-from qwen3_tts_edge.codec import RAMP
+from qwen3_tts_edge.codec.decoder import RAMP
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import TOKENIZER, Manifest
-from qwen3_tts_edge.memory import MAX_SECONDS, capacity
-from qwen3_tts_edge.metrics import Metrics
-from qwen3_tts_edge.patience import other_seeds
-from qwen3_tts_edge.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
-from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.sound.writing import AudioFile, PcmStream, check_path
+from qwen3_tts_edge.speech.metrics import Metrics
+from qwen3_tts_edge.speech.patience import other_seeds
+from qwen3_tts_edge.speech.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
+from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.synthesizer import Synthesizer
-from qwen3_tts_edge.tokenizer import Tokenizer
 
 _EXAMPLES = """\b
 Examples:

@@ -8,20 +8,20 @@ import click
 import msgspec
 import numpy as np
 
-from qwen3_tts_edge import library
 from qwen3_tts_edge.backends import BACKENDS
-from qwen3_tts_edge.bundled import bundled_voice
-from qwen3_tts_edge.cli.program import Program
+from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import profile_path
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.listener import Listener
-from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_edge.profile import Profile
-from qwen3_tts_edge.prompt import AUTO
-from qwen3_tts_edge.reference import read_reference
+from qwen3_tts_edge.program import Program
+from qwen3_tts_edge.speech.prompt import AUTO
 from qwen3_tts_edge.synthesizer import Synthesizer
-from qwen3_tts_edge.voice import Voice
+from qwen3_tts_edge.voices import library
+from qwen3_tts_edge.voices.listener import Listener
+from qwen3_tts_edge.voices.profile import Profile
+from qwen3_tts_edge.voices.reference import read_reference
+from qwen3_tts_edge.voices.voice import Voice
 
 _EXAMPLES = """\b
 Examples:

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import click
 
-from qwen3_tts_edge import library
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.listener import Listener
-from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_edge.profile import ENDING
-from qwen3_tts_edge.voice import Voice
+from qwen3_tts_edge.voices import library
+from qwen3_tts_edge.voices.listener import Listener
+from qwen3_tts_edge.voices.profile import ENDING
+from qwen3_tts_edge.voices.voice import Voice
 
 F = TypeVar("F", bound=Callable[..., Any])
 

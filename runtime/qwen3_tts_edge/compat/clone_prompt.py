@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.voice import Clone
+from qwen3_tts_edge.voices.voice import Clone
 
 
 @dataclass

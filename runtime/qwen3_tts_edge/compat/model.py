@@ -14,10 +14,10 @@ from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, item
 from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto
 from qwen3_tts_edge.compat.sounds import AudioLike, local
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.reference import read_reference
-from qwen3_tts_edge.request import Request
+from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.synthesizer import Synthesizer
-from qwen3_tts_edge.voice import Voice
+from qwen3_tts_edge.voices.reference import read_reference
+from qwen3_tts_edge.voices.voice import Voice
 
 Wavs = tuple[list[npt.NDArray[np.float32]], int]
 """Samples of each text, float32 (n,) in [-1, 1], and their rate, 24000."""

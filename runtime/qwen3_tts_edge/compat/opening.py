@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, load_codec
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.errors import BackendError, BundleError, InputError
-from qwen3_tts_edge.manifest import FILE, FORMAT, load_codec
 
 CACHE = "QWEN3_TTS_EDGE_CACHE"
 

@@ -2,9 +2,9 @@
 
 from typing import Any, TypedDict
 
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
-from qwen3_tts_edge.manifest import Manifest
-from qwen3_tts_edge.sampling import Sampling
+from qwen3_tts_edge.speech.sampling import Sampling
 
 
 class ArgumentError(Qwen3TTSError, TypeError):

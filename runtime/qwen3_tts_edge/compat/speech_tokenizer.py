@@ -11,14 +11,14 @@ import numpy.typing as npt
 from typing_extensions import Self
 
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.codec import CodecDecoder
-from qwen3_tts_edge.codec_encoder import CodecEncoder
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest, load_codec
+from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.compat.sounds import Waveform, local
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest, load_codec
-from qwen3_tts_edge.sound import check_rate, open_sound, read_blocks, resampled
+from qwen3_tts_edge.sound.reading import check_rate, open_sound, read_blocks, resampled
 
 Codes = npt.NDArray[np.int64]
 """int64 (frames, codebooks)."""
@@ -199,7 +199,7 @@ class Qwen3TTSTokenizer:
             found = _mono(sound)
         else:
             found, rate = _read(local(sound, fetch_urls=self._fetch_urls))
-        return resampled(found, int(rate))
+        return resampled(found, int(rate), self._manifest.sample_rate)
 
     def _decoded(self, codes: npt.NDArray[Any]) -> Samples:
         if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):

@@ -14,9 +14,9 @@ import torch
 
 from parity.compat.calls import GREEDY, HELLO
 from qwen3_tts_edge import BackendError, InputError
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, opening
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.manifest import Manifest
 
 
 def test_a_checkpoint_is_exported_once(

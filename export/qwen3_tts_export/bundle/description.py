@@ -1,0 +1,112 @@
+"""What a bundle says about itself: a checkpoint and the files made from it → the manifest."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from qwen3_tts_edge.bundle import manifest as door
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.manifest import CodecManifest, Manifest
+from qwen3_tts_edge.version import VERSION
+from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+
+
+def describe(
+    checkpoint: Checkpoint,
+    folder: Path,
+    precision: str,
+    flavour: str,
+    graphs: dict[str, GraphSpec],
+) -> Manifest:
+    """The manifest of the files in `folder`."""
+    config, talker = checkpoint.config, checkpoint.config.talker
+    generation = config.generation
+    return Manifest(
+        format=door.FORMAT,
+        checkpoint=_origin(checkpoint, config.tts_model_type, config.tts_model_size),
+        precision=precision,
+        flavour=flavour,
+        made_with=_made_with(),
+        sample_rate=config.sample_rate,
+        samples_per_frame=config.codec.samples_per_frame,
+        codebooks=talker.num_codebooks,
+        codebook_size=config.codec.codebook_size,
+        hidden_size=talker.hidden_size,
+        vocab_size=talker.vocab_size,
+        max_positions=talker.max_positions,
+        text_ids=door.TextIds(
+            tts_pad=config.text_ids.tts_pad,
+            tts_bos=config.text_ids.tts_bos,
+            tts_eos=config.text_ids.tts_eos,
+        ),
+        control_codes=door.ControlCodes(
+            bos=talker.codec_bos_id,
+            pad=talker.codec_pad_id,
+            think=talker.codec_think_id,
+            nothink=talker.codec_nothink_id,
+            think_bos=talker.codec_think_bos_id,
+            think_eos=talker.codec_think_eos_id,
+            end_of_speech=talker.codec_eos_id,
+        ),
+        languages=talker.languages,
+        speakers=talker.speakers,
+        dialects=talker.dialects,
+        takes_instruct=_takes_instruct(checkpoint),
+        text_layout="upfront" if generation.non_streaming_mode else "streamed",
+        sampling=door.SamplingDefaults(
+            **{name: getattr(generation, name) for name in door.SamplingDefaults.__struct_fields__}
+        ),
+        graphs=graphs,
+        files=_files(folder),
+    )
+
+
+def describe_codec(
+    checkpoint: CodecCheckpoint, folder: Path, flavour: str, graphs: dict[str, GraphSpec]
+) -> CodecManifest:
+    """The manifest of the files in `folder`, of a codec alone; those are always in fp32."""
+    config = checkpoint.config
+    return CodecManifest(
+        format=door.FORMAT,
+        checkpoint=_origin(checkpoint, door.CODEC, ""),
+        precision="fp32",
+        flavour=flavour,
+        made_with=_made_with(),
+        sample_rate=config.sample_rate,
+        samples_per_frame=config.decoder.samples_per_frame,
+        codebooks=config.decoder.num_codebooks,
+        codebook_size=config.decoder.codebook_size,
+        graphs=graphs,
+        files=_files(folder),
+    )
+
+
+def _origin(
+    checkpoint: Checkpoint | CodecCheckpoint, model_type: str, model_size: str
+) -> door.Origin:
+    return door.Origin(
+        name=checkpoint.name,
+        revision=checkpoint.revision,
+        fingerprint=checkpoint.fingerprint,
+        model_type=model_type,
+        model_size=model_size,
+        codec=checkpoint.codec_fingerprint,
+    )
+
+
+def _made_with() -> dict[str, str]:
+    return {"qwen3-tts-edge": VERSION} | {name: version(name) for name in ("torch", "onnx")}
+
+
+def _files(folder: Path) -> dict[str, door.FileSpec]:
+    return {
+        path.name: door.FileSpec(size=path.stat().st_size, sha256=door.sha256(path))
+        for path in sorted(folder.iterdir())
+    }
+
+
+def _takes_instruct(checkpoint: Checkpoint) -> bool:
+    # Source: Qwen3TTSModel.generate_custom_voice drops the instruction on the 0.6B.
+    config = checkpoint.config
+    return config.tts_model_type == "voice_design" or (
+        config.tts_model_type == "custom_voice" and config.tts_model_size != "0b6"
+    )

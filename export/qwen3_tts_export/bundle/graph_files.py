@@ -1,0 +1,95 @@
+"""The graphs of a bundle, traced and written one by one, and what its manifest says of each."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from onnxscript import ir
+
+from qwen3_tts_edge.bundle import manifest as door
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, RoundingSpec
+from qwen3_tts_export.checkpoint.weights import TensorEntry
+from qwen3_tts_export.graphs.declared import Graph
+from qwen3_tts_export.graphs.in_place import may_run_in_place
+from qwen3_tts_export.graphs.trace import trace
+from qwen3_tts_export.graphs.typed import typed
+from qwen3_tts_export.graphs.weight_file import write_graph
+from qwen3_tts_export.precision.policy import Precision
+
+Report = Callable[[str, float], None]
+"""What is being done, and how much of the whole is done, 0 to 1."""
+
+_PREFIXES = {
+    door.FRAME: "talker.",
+    door.TALKER_STEP: "talker.model.",
+    door.PREDICTOR_STEP: "talker.code_predictor.",
+    door.SPEAKER_ENCODER: "speaker_encoder.",
+    door.CODEC_DECODER: "decoder.",
+    door.CODEC_ENCODER: "encoder.",
+}
+
+
+def write_graphs(
+    graphs: Sequence[Graph],
+    tensors: Mapping[str, TensorEntry],
+    part: Path,
+    precision: Precision,
+    flavour: str,
+    report: Report,
+) -> dict[str, GraphSpec]:
+    """Write graphs and their weights.
+
+    Args:
+        graphs: What to write.
+        tensors: Of the checkpoint: all that the graphs' weights come from.
+        part: The folder they go to.
+        precision: What they compute in.
+        flavour: One of `flavours.FLAVOURS`.
+        report: Called as the work proceeds, from 0.05 to 0.95 of the whole.
+
+    Returns:
+        What the manifest says of each, by name.
+
+    Raises:
+        CheckpointError: A weight does not fit into the precision's type.
+    """
+    total, done = sum(_size(tensors, graph) for graph in graphs), 0
+    specs = {}
+    for graph in (typed(each, precision) for each in graphs):
+        report(f"{graph.name}: tracing", 0.05 + 0.9 * done / total)
+        model = trace(graph, flavour)
+
+        def on_weight(size: int, name: str = graph.name) -> None:
+            nonlocal done
+            done += size
+            report(f"{name}: weights", min(0.95, 0.05 + 0.9 * done / total))
+
+        spec, path = _spec(graph, model), part / f"{graph.name}.onnx"
+        rounding = write_graph(model, graph.weights, precision, path, on_weight)
+        if rounding.numbers:
+            dtype = precision.activations(graph.name)
+            counts = RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding))
+            spec = msgspec.structs.replace(spec, rounding=counts)
+        specs[graph.name] = spec
+    return specs
+
+
+def _spec(graph: Graph, model: ir.Model) -> GraphSpec:
+    return GraphSpec(
+        file=f"{graph.name}.onnx",
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        states=graph.states,
+        in_place=may_run_in_place(model, graph.states),
+    )
+
+
+def _size(tensors: Mapping[str, TensorEntry], graph: Graph) -> int:
+    """About how many float32 bytes a graph's weights are: a measure of the work."""
+    return 4 * sum(
+        int(np.prod(entry.shape))
+        for name, entry in tensors.items()
+        if name.startswith(_PREFIXES[graph.name]) and "text_embedding" not in name
+    )

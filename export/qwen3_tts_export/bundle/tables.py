@@ -1,0 +1,59 @@
+"""The embedding tables of a bundle: rows that the host looks up by id or code."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qwen3_tts_edge.bundle import manifest as door
+from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.modules.talker import text_rows
+from qwen3_tts_export.precision.rounding import Rounding
+
+_ROWS_AT_ONCE = 4096
+
+
+def write_tables(checkpoint: Checkpoint, part: Path, text_ids: int, dtype: str) -> None:
+    """Write the tables that a checkpoint's prompts are made from.
+
+    Args:
+        checkpoint: Where the rows come from.
+        part: The folder they go to.
+        text_ids: How many ids the tokenizer can make.
+        dtype: NumPy's name of what they are stored in.
+
+    Raises:
+        CheckpointError: A number does not fit into `dtype`.
+    """
+    _write_text_rows(checkpoint, part / door.TEXT_ROWS, text_ids, dtype)
+    name = "talker.model.codec_embedding.weight"
+    codec_rows = checkpoint.talker[name].float().numpy()
+    np.save(part / door.CODEC_ROWS, Rounding().convert(name, codec_rows, dtype))
+    if checkpoint.config.tts_model_type == "base":
+        _write_predictor_rows(checkpoint, part / door.PREDICTOR_ROWS, dtype)
+
+
+def _write_text_rows(checkpoint: Checkpoint, path: Path, count: int, dtype: str) -> None:
+    """One row for every id the tokenizer can make; the checkpoint's table goes on with padding."""
+    shape = (count, checkpoint.config.talker.hidden_size)
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    for start in range(0, count, _ROWS_AT_ONCE):
+        ids = torch.arange(start, min(count, start + _ROWS_AT_ONCE))
+        rows = text_rows(checkpoint.talker, ids).numpy()
+        table[start : start + len(ids)] = Rounding().convert("the text table", rows, dtype)
+    table.flush()
+
+
+def _write_predictor_rows(checkpoint: Checkpoint, path: Path, dtype: str) -> None:
+    """The tables of all codebooks but the first, as wide as the talker's rows they are added to."""
+    config = checkpoint.config
+    shape = (
+        config.talker.num_codebooks - 1,
+        config.predictor.vocab_size,
+        config.talker.hidden_size,
+    )
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    for book in range(len(table)):
+        name = f"talker.code_predictor.model.codec_embedding.{book}.weight"
+        table[book] = Rounding().convert(name, checkpoint.talker[name].float().numpy(), dtype)
+    table.flush()

@@ -1,0 +1,167 @@
+"""Checkpoint → bundle: the folder that the runtime opens."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from qwen3_tts_edge.bundle.manifest import TOKENIZER
+from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export.bundle.description import describe, describe_codec
+from qwen3_tts_export.bundle.graph_files import Report, write_graphs
+from qwen3_tts_export.bundle.tables import write_tables
+from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+from qwen3_tts_export.checkpoint.text_tokenizer import read_text_tokenizer
+from qwen3_tts_export.checkpoint.weights import TensorEntry
+from qwen3_tts_export.graphs.declared import (
+    Graph,
+    codec_decoder_graph,
+    codec_encoder_graph,
+    frame_graph,
+    predictor_step_graph,
+    speaker_encoder_graph,
+    talker_step_graph,
+)
+from qwen3_tts_export.graphs.flavours import FLAVOURS, find_flavour
+from qwen3_tts_export.precision.policy import FP32, Precision, find_precision
+
+
+def write_bundle(
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    precision: str,
+    flavour: str = "ort",
+    report: Report = lambda *_: None,
+) -> Path:
+    """Write a bundle.
+
+    It is written beside its place as `<name>.part` and renamed when complete: a folder that has
+    the final name is whole. What an export that was killed left behind is thrown away.
+
+    Args:
+        checkpoint: What to export.
+        folder: Where the bundle goes; must not exist.
+        precision: One of `precision.PRECISIONS`.
+        flavour: One of `flavours.FLAVOURS`: which runtimes it is for.
+        report: Called as the work proceeds.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        CheckpointError: `folder` exists, the disk is too small, the checkpoint cannot be read, or
+            one of its weights does not fit into the precision's type.
+        InputError: There is no such flavour or precision, or this one is not for that one.
+    """
+    family = find_flavour(flavour)
+    wanted = find_precision(precision, flavour)
+    if family.contrib:
+        _refuse_head_dim(checkpoint)
+    tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
+    with _aside(folder, tensors, wanted) as part:
+        _fill(checkpoint, part, wanted, flavour, report)
+    return folder
+
+
+def write_codec_bundle(
+    checkpoint: CodecCheckpoint,
+    folder: Path,
+    *,
+    flavour: str = "ort",
+    report: Report = lambda *_: None,
+) -> Path:
+    """Write a bundle of the codec alone, encoder and decoder, always in fp32.
+
+    Arguments, errors and the way it is written are those of `write_bundle`.
+    """
+    find_flavour(flavour)
+    config = checkpoint.config
+    if config.encoder is None:
+        raise CheckpointError(
+            f"{checkpoint.folder} describes no encoder; a codec of its own encodes and decodes"
+        )
+    graphs = [
+        codec_encoder_graph(config.encoder, checkpoint.codec),
+        codec_decoder_graph(config.decoder, checkpoint.codec),
+    ]
+    with _aside(folder, [*checkpoint.codec.entries.values()], FP32) as part:
+        specs = write_graphs(graphs, checkpoint.codec.entries, part, FP32, flavour, report)
+        describe_codec(checkpoint, part, flavour, specs).save(part)
+        report("done", 1.0)
+    return folder
+
+
+@contextmanager
+def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: Precision) -> Iterator[Path]:
+    """A folder to write in that becomes `folder` when all went well, and nothing when not."""
+    if folder.exists():
+        raise CheckpointError(f"{folder} already exists; remove it or choose another place")
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    _check_space(tensors, part.absolute().parent, precision)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _fill(
+    checkpoint: Checkpoint, part: Path, precision: Precision, flavour: str, report: Report
+) -> None:
+    report("text tokenizer", 0.0)
+    tokenizer = read_text_tokenizer(checkpoint.folder)
+    tokenizer.save(str(part / TOKENIZER))
+    graphs = list(_graphs(checkpoint, flavour))
+    tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
+    specs = write_graphs(graphs, tensors, part, precision, flavour, report)
+    report("embedding tables", 0.95)
+    write_tables(checkpoint, part, tokenizer.get_vocab_size(), precision.tables)
+    report("manifest", 0.98)
+    describe(checkpoint, part, precision.name, flavour, specs).save(part)
+    report("done", 1.0)
+
+
+def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
+    """The graphs of a checkpoint; only a base one hears, although each codec has an encoder."""
+    config = checkpoint.config
+    if config.tts_model_type == "base":
+        assert config.speaker_encoder is not None
+        assert config.codec_encoder is not None
+        yield speaker_encoder_graph(config.speaker_encoder, checkpoint.talker)
+        yield codec_encoder_graph(config.codec_encoder, checkpoint.codec)
+    yield codec_decoder_graph(config.codec, checkpoint.codec)
+    positions = config.talker.max_positions
+    if FLAVOURS[flavour].fused:
+        yield frame_graph(config, checkpoint.talker, positions)
+    else:
+        yield talker_step_graph(config, checkpoint.talker, positions)
+        yield predictor_step_graph(config, checkpoint.talker)
+
+
+def _refuse_head_dim(checkpoint: Checkpoint) -> None:
+    for name in ("talker", "predictor"):
+        found = getattr(checkpoint.config, name).head_dim
+        if found % 16:
+            raise CheckpointError(
+                f"the {name}'s head_dim is {found}; ONNX Runtime's GroupQueryAttention needs a "
+                "multiple of 16"
+            )
+
+
+def _check_space(tensors: Iterable[TensorEntry], parent: Path, precision: Precision) -> None:
+    while not parent.exists():
+        parent = parent.parent
+    numbers = sum(int(np.prod(entry.shape)) for entry in tensors)
+    need = numbers * (4 if precision.name == "fp32" else 2)
+    free = shutil.disk_usage(parent).free
+    if free < need:
+        raise CheckpointError(
+            f"{parent} has {free / 1e9:.1f} GB free and the bundle may need {need / 1e9:.1f} GB; "
+            "make room or choose another place"
+        )

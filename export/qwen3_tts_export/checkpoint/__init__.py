@@ -1,0 +1,1 @@
+"""Official files → checked numbers and mapped tensors."""

@@ -1,0 +1,137 @@
+"""What each released checkpoint is expected to be: `models/*.toml`, read and compared.
+
+A checkpoint whose name is that of a spec is held to it when it opens, so an official name never
+stands for other shapes. A checkpoint of another name (a fine-tune, a voice of one's own) is held to
+its own config.json alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_export.checkpoint.weights import TensorFile, count
+
+if TYPE_CHECKING:
+    from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+
+_PREFIX = "qwen3-tts-12hz-"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One file of models/: who the checkpoint is, and what is asserted of it."""
+
+    name: str
+    hub: str
+    licence: str
+    codec: str | None
+    """Name of the spec that speech_tokenizer/ is held to; None for the codec itself."""
+    config: Mapping[str, Any]
+    """Keys of config.json and the values they must have."""
+    weights: Mapping[str, Mapping[str, int]]
+    """Prefix of tensor names to `tensors` and `parameters`, the counts they must have."""
+    unasserted: Mapping[str, Any]
+    """Values nobody could verify, in the same layout: for random checkpoints."""
+
+
+def models_folder() -> Path:
+    """Return the folder of the specs: beside the package when installed, else the repository's."""
+    installed = Path(__file__).parents[1] / "models"
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "models"
+
+
+def spec_names() -> list[str]:
+    """Return the names of all specs, sorted."""
+    return sorted(file.stem for file in models_folder().glob("*.toml"))
+
+
+def find_spec(name: str) -> Spec | None:
+    """Return the spec of a checkpoint name such as `Qwen3-TTS-12Hz-0.6B-Base`, or None."""
+    stem = name.rsplit("/", 1)[-1].lower()
+    if stem not in spec_names():
+        return None
+    file = models_folder() / f"{stem}.toml"
+    values: Any = msgspec.toml.decode(file.read_bytes())
+    return Spec(
+        name=stem,
+        hub=values["hub"],
+        licence=values["licence"],
+        codec=values.get("codec"),
+        config=values["config"],
+        weights=values["weights"],
+        unasserted=values.get("unasserted", {}),
+    )
+
+
+def load_spec(name: str) -> Spec:
+    """Return a spec by its name, with or without the `qwen3-tts-12hz-` in front.
+
+    Raises:
+        InputError: There is no such spec; the message lists all.
+    """
+    spec = find_spec(name) or find_spec(_PREFIX + name)
+    if spec is None:
+        raise InputError(f"no spec is called {name!r}; choose one of {', '.join(spec_names())}")
+    return spec
+
+
+def check(spec: Spec, checkpoint: "Checkpoint") -> None:
+    """Hold a checkpoint and its codec to their specs.
+
+    Raises:
+        CheckpointError: Names the field, what was found and what was expected.
+    """
+    _check(spec, checkpoint.config_json, checkpoint.talker, checkpoint.folder)
+    if spec.codec is not None:
+        codec = load_spec(spec.codec)
+        _check(
+            codec, checkpoint.codec_json, checkpoint.codec, checkpoint.folder / "speech_tokenizer"
+        )
+
+
+def check_codec(spec: Spec, checkpoint: "CodecCheckpoint") -> None:
+    """Hold a standalone codec to its spec.
+
+    Raises:
+        CheckpointError: As for `check`.
+    """
+    _check(spec, checkpoint.config_json, checkpoint.codec, checkpoint.folder)
+
+
+def _check(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Path) -> None:
+    advice = "these are not the official files, download them again or rename the folder"
+    for path, expected in _leaves(spec.config):
+        found = _at(config, path)
+        if found != expected:
+            raise CheckpointError(
+                f"{folder / 'config.json'}: {'.'.join(path)} is {found!r}, spec {spec.name} expects"
+                f" {expected!r}; {advice}"
+            )
+    for prefix, expected in spec.weights.items():
+        number, parameters = count(tensors, prefix)
+        for field, found in (("tensors", number), ("parameters", parameters)):
+            if found != expected[field]:
+                raise CheckpointError(
+                    f"{folder / 'model.safetensors'}: {prefix}* has {found} {field}, spec"
+                    f" {spec.name} expects {expected[field]}; {advice}"
+                )
+
+
+def _leaves(
+    values: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values

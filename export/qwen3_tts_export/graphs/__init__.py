@@ -1,0 +1,1 @@
+"""Networks → ONNX graphs: declared, traced, lowered for a flavour, given their weights."""

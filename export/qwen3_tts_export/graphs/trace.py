@@ -1,0 +1,156 @@
+"""Torch network → ONNX graph, weights not yet in it.
+
+The network is traced with fake tensors: shapes without numbers. A full-size checkpoint therefore
+costs no memory here, and the weights are filled in one at a time when the bundle is written.
+"""
+
+import logging
+import warnings
+from typing import Any
+
+import torch
+from onnx_ir.passes import common
+from onnxscript import ir
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from qwen3_tts_edge.bundle.graph_spec import TensorSpec
+from qwen3_tts_export.graphs.axes import write_down_shapes
+from qwen3_tts_export.graphs.declared import Graph
+from qwen3_tts_export.graphs.flavours import FLAVOURS
+from qwen3_tts_export.graphs.flavours.contrib import SKIP_NORM
+
+# Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another; nor
+# may what is computed from them, as the 14 positions and 7 frames of 13001 samples.
+_EXAMPLE = {
+    "batch": 2,
+    "rows": 3,
+    "frames": 5,
+    "capacity": 64,
+    "samples": 13001,
+    "mel_frames": 47,
+    "talker_ranks": 11,
+    "predictor_ranks": 17,
+}
+
+# Of these torch.export may say from how many on its trace is sure to hold, such as 1921 samples,
+# where other axes must hold for any number. The graph knows no such limit and is tested below it.
+_LENGTHS = ("samples", "mel_frames")
+
+
+def trace(graph: Graph, flavour: str) -> ir.Model:
+    """Trace a graph's network.
+
+    Args:
+        graph: What to trace.
+        flavour: One of `flavours.FLAVOURS`.
+
+    Returns:
+        The model: inputs, outputs and states named as `graph` says, one initializer without value
+        for each of the network's parameters, named like the parameter.
+
+    Raises:
+        AssertionError: The traced graph does not have the declared inputs and outputs.
+    """
+    wanted = FLAVOURS[flavour]
+    states = [state.past for state in graph.states]
+    axes: dict[str, Any] = {axis: torch.export.Dim(axis) for axis in _EXAMPLE}
+    axes |= dict.fromkeys(_LENGTHS, torch.export.Dim.DYNAMIC)
+    shapes: tuple[Any, ...] = tuple(_dynamic(spec, axes) for spec in graph.inputs)
+    with FakeTensorMode(), warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        network = graph.network().eval().requires_grad_(requires_grad=False)
+        examples: tuple[Any, ...] = tuple(map(_example, graph.inputs))
+        if states:
+            examples += ([_example(spec) for spec in states],)
+            shapes += ([_dynamic(spec, axes) for spec in states],)
+        program = torch.export.export(network, examples, dynamic_shapes=shapes, strict=False)
+        if wanted.definitions:
+            program = program.run_decompositions(dict(wanted.definitions))
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=wanted.opset_of(graph.name),
+            custom_translation_table=dict(wanted.lowerings),
+            optimize=False,
+            verbose=False,
+        )
+        assert exported is not None
+        for name, _ in network.named_parameters():
+            if name in exported.model.graph.initializers:
+                # nothing may read a fake tensor's numbers
+                exported.model.graph.initializers[name].const_value = None
+        exported.optimize()
+    model = exported.model
+    write_down_shapes(model)
+    common.CommonSubexpressionEliminationPass()(model)
+    common.RemoveUnusedNodesPass()(model)
+    _leave_out_unused_outputs(model)
+    _name(model, graph)
+    # Bundles are compared by hash, and a graph is the same whichever build of PyTorch traced it.
+    model.producer_version = (model.producer_version or "").partition("+")[0]
+    return model
+
+
+def _example(spec: TensorSpec) -> torch.Tensor:
+    size = [_EXAMPLE[axis] if isinstance(axis, str) else axis for axis in spec.shape]
+    return torch.zeros(size, dtype=getattr(torch, spec.dtype))
+
+
+def _dynamic(spec: TensorSpec, axes: dict[str, Any]) -> dict[int, Any]:
+    return {i: axes[axis] for i, axis in enumerate(spec.shape) if isinstance(axis, str)}
+
+
+def _leave_out_unused_outputs(model: ir.Model) -> None:
+    """The statistics of a norm, which a runtime computes if they have a name."""
+    for node in model.graph:
+        if node.op_type != SKIP_NORM.name:
+            continue
+        used = [bool(value.uses()) or value.is_graph_output() for value in node.outputs]
+        for value, is_used in zip(node.outputs, used, strict=True):
+            if not is_used:
+                value.name = ""
+        node.resize_outputs(max(i for i, is_used in enumerate(used) if is_used) + 1)
+
+
+def _name(model: ir.Model, graph: Graph) -> None:
+    """Give inputs and outputs their declared names and axes."""
+    outputs = [
+        *graph.outputs,
+        *(
+            TensorSpec(name=state.present, dtype=state.past.dtype, shape=state.past.shape)
+            for state in graph.states
+        ),
+    ]
+    inputs = [*graph.inputs, *(state.past for state in graph.states)]
+    for values, specs in ((model.graph.inputs, inputs), (model.graph.outputs, outputs)):
+        assert len(values) == len(specs), f"{graph.name}: {len(values)} traced, {len(specs)} named"
+        for value, spec in zip(values, specs, strict=True):
+            assert value.dtype == ir.DataType[_ONNX_NAMES[spec.dtype]], f"{spec} is {value.dtype}"
+            value.name = spec.name
+            value.shape = ir.Shape(spec.shape)
+    missing = graph.weights.keys() - model.graph.initializers.keys()
+    assert not missing, f"{graph.name} was traced without {sorted(missing)}"
+    model.graph.name = graph.name
+    model.metadata_props.clear()
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+
+
+_ONNX_NAMES = {
+    "float32": "FLOAT",
+    "float16": "FLOAT16",
+    "bfloat16": "BFLOAT16",
+    "int64": "INT64",
+    "bool": "BOOL",
+}
+
+
+class _quiet:  # noqa: N801  (reads as a statement)
+    """Keep the exporter's notes about optional packages out of the user's terminal."""
+
+    def __enter__(self) -> None:
+        logging.disable(logging.WARNING)
+
+    def __exit__(self, *_: object) -> None:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,159 @@
+"""The frame graph of a bundle with the choice taken away: codes go in, logits come out.
+
+Teacher forcing: every stage gets the reference's codes, so one bad stage does not smear over the
+rest. What is measured is the graph itself, its rounded weights and its kernels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+from qwen3_tts_edge.bundle.manifest import FRAME, Manifest
+from qwen3_tts_edge.speech.prompt import Prompt
+from qwen3_tts_edge.speech.sampling import ranks
+
+Codes = npt.NDArray[np.int64]
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a network said while it was made to speak given codes.
+
+    Attributes:
+        talker: (frames, vocab), raw codebook-0 logits.
+        hidden: (frames, hidden), the talker's normalised state that the predictor reads.
+        predictor: (frames, codebooks - 1, codebook), raw logits.
+        feedback: (frames, hidden), each frame's summed embedding.
+        cache: key and value of every talker layer after the last frame, as far as it was filled.
+    """
+
+    talker: Array
+    hidden: Array
+    predictor: Array
+    feedback: Array
+    cache: list[Array]
+
+
+class ForcedGraph:
+    """The frame graph of a bundle with the choice taken away: codes go in, logits come out."""
+
+    def __init__(self, folder: Path, *, provider: str = "CPUExecutionProvider") -> None:
+        self.manifest = Manifest.load(folder)
+        spec = self.manifest.graphs[FRAME]
+        model = onnx.load(str(folder / spec.file), load_external_data=False)
+        makers = {name: node for node in model.graph.node for name in node.output}
+        stacked = makers["codes"]
+        assert stacked.op_type == "Concat"
+        chosen = [makers[name].input[0] for name in stacked.input]
+        assert len(chosen) == self.manifest.codebooks
+        for node in model.graph.node:
+            for i, name in enumerate(node.input):
+                if name in chosen:
+                    node.input[i] = f"given.{chosen.index(name)}"
+        gathers = []
+        for book in range(len(chosen)):
+            index = helper.make_tensor(f"book.{book}", TensorProto.INT64, [], [book])
+            model.graph.initializer.append(index)
+            gathers.append(
+                helper.make_node("Gather", ["given", index.name], [f"given.{book}"], axis=1)
+            )
+        nodes = [*gathers, *model.graph.node]
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+        shape: list[str | int | None] = ["batch", len(chosen)]
+        model.graph.input.append(helper.make_tensor_value_info("given", TensorProto.INT64, shape))
+
+        heads = {  # a weight kept in bfloat16 comes through a Cast: `<weight>.bf16.float32`
+            node.input[1].partition(".bf16")[0]: node
+            for node in model.graph.node
+            if node.op_type == "MatMul" and ".head" in node.input[1]
+        }
+        first = heads.pop("talker.head.weight")
+        others = [heads.pop(f"predictor.heads.{book}.weight") for book in range(len(chosen) - 1)]
+        assert not heads
+        self._logits = [node.output[0] for node in (first, *others)]
+        self._hidden = first.input[0]
+        for name in (self._hidden, *self._logits):
+            value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+            model.graph.output.append(value)
+        _with_float32_states(model.graph, {s.past.name: s.present for s in spec.states})
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(folder)
+        )
+        self._session = ort.InferenceSession(
+            model.SerializeToString(), options, providers=[provider]
+        )
+        self._states = spec.states
+
+    def hear(self, prompt: Prompt, codes: Codes) -> Heard:
+        """Speak `codes` (frames, codebooks) after `prompt`."""
+        sizes = {"batch": 1, "capacity": len(prompt.rows) + len(codes)}
+        past = {
+            state.past.name: np.zeros(
+                state.past.sized(sizes),
+                np.float32 if state.past.dtype == "bfloat16" else state.past.dtype,
+            )
+            for state in self._states
+        }
+        rows, position = prompt.rows[None], 0
+        said: list[tuple[Array, Array, Array, Array]] = []
+        names = [self._hidden, *self._logits, *(state.present for state in self._states)]
+        for t, given in enumerate(codes):
+            feeds = {
+                "rows": rows,
+                "length": np.array([rows.shape[1]]),
+                "position": np.array([position]),
+                "draws": np.zeros((1, len(given)), np.float32),
+                "allow_end": np.array([True]),
+                "temperature": np.ones((1, 2), np.float32),
+                "top_k": np.ones((1, 2), np.int64),
+                "top_p": np.ones((1, 2), np.float32),
+                "repetition_penalty": np.ones(1, np.float32),
+                **ranks(np.ones((1, 2)), 1, 1),
+                "given": given[None],
+                **past,
+            }
+            out = dict(zip(names, self._session.run(names, feeds), strict=True))
+            past = {state.past.name: out[state.present] for state in self._states}
+            first, *others = (out[name].reshape(-1) for name in self._logits)
+            fed = past["past.feedback"].reshape(-1)
+            said.append((first, out[self._hidden].reshape(-1), np.stack(others), fed))
+            position += rows.shape[1]
+            rows = prompt.text_row(t)[None]
+        talker, hidden, predictor, feedback = (
+            np.stack(column) for column in zip(*said, strict=True)
+        )
+        names = [s.past.name for s in self._states if s.past.name.startswith("past_key_values")]
+        cache = [past[name][:, :, :position] for name in names]
+        return Heard(talker, hidden, predictor, feedback, cache)
+
+
+def _with_float32_states(graph: onnx.GraphProto, states: Mapping[str, str]) -> None:
+    """States of bfloat16, which numpy lacks, come in and go out as float32: nothing is rounded."""
+    inner = {}
+    values = {value.name: value for value in (*graph.input, *graph.output)}
+    for past, present in states.items():
+        if values[past].type.tensor_type.elem_type != TensorProto.BFLOAT16:
+            continue
+        for name in (past, present):
+            values[name].type.tensor_type.elem_type = TensorProto.FLOAT
+            inner[name] = f"{name}.bf16"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = inner.get(name, name)
+    for past, present in states.items():
+        if past in inner:
+            before = helper.make_node("Cast", [past], [inner[past]], to=TensorProto.BFLOAT16)
+            graph.node.insert(0, before)
+            after = helper.make_node("Cast", [inner[present]], [present], to=TensorProto.FLOAT)
+            graph.node.append(after)

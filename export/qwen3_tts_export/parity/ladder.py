@@ -1,0 +1,211 @@
+"""The quality ladder: how far a bundle is from its fp32 reference, in codes and in what is heard.
+
+Both bundles are made to speak the reference's own greedy codes through their frame graphs, so what
+is compared is what the graphs compute. Then each speaks freely, and the judge listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge import Sampling, Synthesizer, Voice
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_export.parity.forced_graph import ForcedGraph
+from qwen3_tts_export.parity.judge import (
+    SETS,
+    Judge,
+    Sentence,
+    Verdicts,
+    listen,
+    synthesizer_speaks,
+)
+
+LAYOUTS = ("streamed", "upfront")
+NAME = "PARITY.md"
+Report = Callable[[str, float], None]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two bundles on the same codes.
+
+    Attributes:
+        frames: How many were compared.
+        same: (codebooks,) share of frames in which both would choose the same code.
+        divergence: (codebooks,) mean Kullback-Leibler divergence from the reference, nats.
+        first: Speaking freely and greedily, the first frame that differs, by utterance; the
+            utterance's length where none does.
+        lengths: Frames of the reference, by utterance.
+    """
+
+    frames: int
+    same: npt.NDArray[np.float64]
+    divergence: npt.NDArray[np.float64]
+    first: list[int]
+    lengths: list[int]
+
+
+def compare(
+    reference: Path,
+    bundle: Path,
+    asked: Sequence[Sentence],
+    report: Report = lambda *_: None,
+    *,
+    backend: str = "auto",
+    provider: str = "CPUExecutionProvider",
+) -> Agreement:
+    """Teacher-forced and free agreement with the reference on some sentences.
+
+    Args:
+        reference: A bundle for the CPU.
+        bundle: Another of the same checkpoint.
+        asked: What both say.
+        report: Called with what is done and how much of it.
+        backend: Speaks from `bundle`.
+        provider: Of ONNX Runtime, runs the forced graph of `bundle`.
+    """
+    speakers = [
+        Synthesizer.open(reference, threads=1),
+        Synthesizer.open(bundle, threads=1, backend=backend),
+    ]
+    exact, found = ForcedGraph(reference), ForcedGraph(bundle, provider=provider)
+    same, divergence, first, lengths = [], [], [], []
+    for number, sentence in enumerate(asked):
+        report("agreement", number / len(asked))
+        said, other = (
+            one.speak(sentence.text, sampling=Sampling.greedy(), seed=0, max_seconds=20).codes
+            for one in speakers
+        )
+        short = min(len(said), len(other))
+        differs = np.flatnonzero((said[:short] != other[:short]).any(1))
+        first.append(int(differs[0]) if len(differs) else short)
+        lengths.append(len(said))
+        heard = [
+            graph.hear(one.prompts.build(sentence.text), said)
+            for graph, one in zip((exact, found), speakers, strict=True)
+        ]
+        books = [[h.talker, *h.predictor.swapaxes(0, 1)] for h in heard]
+        pairs = list(zip(*books, strict=True))
+        same.append(np.stack([a.argmax(-1) == b.argmax(-1) for a, b in pairs], 1))
+        divergence.append(np.stack([_divergence(a, b) for a, b in pairs], 1))
+    chosen = np.concatenate(same)
+    return Agreement(
+        frames=len(chosen),
+        same=chosen.mean(0),
+        divergence=np.concatenate(divergence).mean(0),
+        first=first,
+        lengths=lengths,
+    )
+
+
+def _divergence(reference: Logits, found: Logits) -> npt.NDArray[np.float64]:
+    """KL of softmax(found) from softmax(reference), for each row."""
+    a, b = (x.astype(np.float64) - x.max(-1, keepdims=True) for x in (reference, found))
+    a, b = (x - np.log(np.exp(x).sum(-1, keepdims=True)) for x in (a, b))
+    kl: npt.NDArray[np.float64] = (np.exp(a) * (a - b)).sum(-1)
+    return kl
+
+
+def heard(
+    bundle: Path,
+    judge: Judge,
+    asked: Sequence[Sentence],
+    layouts: Sequence[str] = LAYOUTS,
+    speaker: str | None = None,
+    report: Report = lambda *_: None,
+) -> dict[str, Verdicts]:
+    """What the judge makes of a bundle's speech, default sampling, by text layout."""
+    synthesizer = Synthesizer.open(bundle, threads=1)
+    voice = None if speaker is None else Voice.speaker(speaker)
+    verdicts = {}
+    for number, layout in enumerate(layouts):
+        report(f"listening, {layout}", number / len(layouts))
+        speak = synthesizer_speaks(synthesizer, voice, text_layout=layout)
+        verdicts[layout] = listen(judge, speak, asked)
+    return verdicts
+
+
+def page(
+    names: tuple[str, str], agreement: Agreement, verdicts: dict[str, dict[str, Verdicts]]
+) -> str:
+    """`PARITY.md`: the ladder as tables.
+
+    Args:
+        names: Precisions of the reference and of the bundle.
+        agreement: Between them.
+        verdicts: By precision, then by text layout; empty where nobody listened.
+    """
+    reference, found = names
+    lines = [
+        f"# {found} against {reference}",
+        "",
+        f"The same {agreement.frames} frames, teacher-forced through both frame graphs "
+        f"({len(agreement.first)} sentences, {reference}'s greedy codes).",
+        "",
+        "| codebook | same choice | KL, nats |",
+        "|---|---|---|",
+    ]
+    for book, (same, kl) in enumerate(zip(agreement.same, agreement.divergence, strict=True)):
+        lines.append(f"| {book} | {same:.1%} | {kl:.4f} |")
+    lines.append(f"| all | {agreement.same.mean():.1%} | {agreement.divergence.mean():.4f} |")
+    whole = sum(a >= b for a, b in zip(agreement.first, agreement.lengths, strict=True))
+    lines += [
+        "",
+        f"Speaking freely, greedy: first differing frame {int(np.median(agreement.first))} "
+        f"(median of {len(agreement.first)}; utterances of {int(np.median(agreement.lengths))} "
+        f"frames), {whole} utterances equal to the end.",
+    ]
+    if verdicts:
+        lines += [
+            "",
+            "Word error rate, judged by Whisper tiny.en; default sampling, the sentence's number "
+            "as the seed.",
+            "",
+            "| precision | text layout | "
+            + " | ".join(SETS)
+            + " | end of speech | length over the teacher's, mean and most |",
+            "|---|---|---|---|---|---|",
+        ]
+    for name, layouts in verdicts.items():
+        for layout, made in layouts.items():
+            rates = " | ".join(f"{made.of(kind).errors.rate:.1%}" for kind in SETS)
+            mean, most = made.stretch
+            ended = f"{made.ended:.1%} of {len(made.each)}"
+            lines.append(f"| {name} | {layout} | {rates} | {ended} | {mean:.2f}, {most:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_parity(
+    bundle: Path,
+    reference: Path,
+    asked: Sequence[Sentence],
+    judge: Judge | None,
+    report: Report = lambda *_: None,
+) -> Path:
+    """Compare `bundle` with `reference`, and write `PARITY.md` into it.
+
+    The manifest stays valid: it lists the files that speak, and this one does not.
+
+    Raises:
+        InputError: They were made from different checkpoints.
+    """
+    manifests = [Synthesizer.open(folder, threads=1).manifest for folder in (reference, bundle)]
+    prints = [manifest.checkpoint.fingerprint for manifest in manifests]
+    if prints[0] != prints[1]:
+        raise InputError(f"{bundle} and {reference} were made from different checkpoints")
+    agreement = compare(reference, bundle, asked, report)
+    names = (manifests[0].precision, manifests[1].precision)
+    verdicts: dict[str, dict[str, Verdicts]] = {}
+    if judge is not None:
+        for name, folder in zip(names, (reference, bundle), strict=True):
+            verdicts[name] = heard(folder, judge, asked, report=report)
+    path = bundle / NAME
+    path.write_text(page(names, agreement, verdicts), "utf-8")
+    report("done", 1.0)
+    return path

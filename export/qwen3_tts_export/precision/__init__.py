@@ -1,0 +1,1 @@
+"""Which type each weight and each step has, and how numbers get there."""

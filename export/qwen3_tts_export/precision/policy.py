@@ -1,0 +1,131 @@
+"""What is computed in which type: decided here and nowhere else. The runtime is told.
+
+An operation computes in the type of its weights, see `modules.layers`. So a precision is a type
+for each weight, and a float32 island is where a weight keeps its float32.
+"""
+
+import re
+from dataclasses import dataclass
+
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
+from qwen3_tts_edge.errors import InputError
+
+PRECISIONS = ("int8", "fp32", "fp16", "bf16", "int8-bf16")
+"""`int8` is int8 weights over float16, or over float32 in bundles for the CPU."""
+
+_TYPES = {
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "int8": "float16",
+    "int8-bf16": "bfloat16",
+}
+
+_NORMS = re.compile(r"norm\.(weight|bias)$")  # sums of squares
+_PRODUCTS = re.compile(r"^predictor\..*\.down\.")  # of silu(gate) * up, beyond float16 there
+_ISLANDS = re.compile(
+    r"\.(cos|sin)$"  # the turns of rotary embedding
+    r"|^talker\.head\.|^predictor\.heads"  # logits
+    r"|snake\d?\.[ab]$"  # the argument of the sine
+    r"|^(books|semantic|acoustic)\."  # the codec's codebooks, sums over counts of any size
+)
+_MATRICES = re.compile(r"\.trunk\.layers\.\d+\.(qkv|output|gate_up|down)\.weight$")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A type for every weight.
+
+    Attributes:
+        name: One of `PRECISIONS`, as the manifest has it.
+        language: What talker and code predictor compute in, and the type of their KV caches.
+        codec: What the codec decoder computes in, and the type of its state.
+        int8: The matrices of talker and code predictor are rounded to int8.
+        contrib: Int8 matrices are ONNX Runtime's MatMulNBits, not DequantizeLinear and MatMul.
+        wide_norms: Norms, and with them the residual stream, are float32, whatever else is not.
+        lossless_halves: Weights that stay float32 are stored in bfloat16 where that loses nothing.
+        tables: The numpy type of the embedding rows that prompts are built from, on disk.
+    """
+
+    name: str
+    language: str = "float32"
+    codec: str = "float32"
+    int8: bool = False
+    contrib: bool = True
+    wide_norms: bool = True
+    lossless_halves: bool = False
+    tables: str = "float16"
+
+    def activations(self, graph: str) -> str:
+        """What a graph computes in outside its islands.
+
+        The encoders compute in float32 whatever the precision. They run once a voice, and the
+        codec's picks the nearest of its codebook entries.
+        """
+        if graph in (CODEC_ENCODER, SPEAKER_ENCODER):
+            return "float32"
+        return self.codec if graph == CODEC_DECODER else self.language
+
+    def of_weight(self, graph: str, name: str) -> str:
+        """The type that a weight is stored in and its operation computes in."""
+        activations = self.activations(graph)
+        is_island = (
+            _ISLANDS.search(name)
+            or (_NORMS.search(name) and (self.wide_norms or graph == CODEC_DECODER))
+            or (_PRODUCTS.search(name) and activations == "float16")
+        )
+        return "float32" if is_island else activations
+
+    def of_state(self, graph: str, name: str) -> str:
+        """The type of a carried tensor: what it is computed in, but `feedback` is a row.
+
+        It is the sum of a frame's embeddings, in one of the flavours over sixteen launches, and
+        one row is few bytes.
+        """
+        return "float32" if name == "past.feedback" else self.activations(graph)
+
+    def is_int8(self, name: str) -> bool:
+        """Whether a weight becomes int8: the matrices of talker and predictor layers, and no other.
+
+        Heads, embeddings, norms and the codec stay as they are: together they are few bytes and
+        most of the damage.
+        """
+        return self.int8 and _MATRICES.search(name) is not None
+
+
+FP32 = Precision("fp32", tables="float32")
+
+
+def find_precision(name: str, flavour: str) -> Precision:
+    """What a precision is in bundles of a flavour.
+
+    The codec decoder is float16 where talker and predictor are bfloat16: its sound needs the
+    digits and has no use for the range. The residual stream is bfloat16, as in the official
+    package, where the norm is known to sum in float32 all the same: ONNX Runtime's on CUDA.
+
+    Args:
+        name: One of `PRECISIONS`.
+        flavour: One of `flavours.FLAVOURS`.
+
+    Raises:
+        InputError: There is no such precision, or it is not for this flavour.
+    """
+    if name not in PRECISIONS:
+        raise InputError(f"precision {name!r} is unknown; choose one of {', '.join(PRECISIONS)}")
+    if name == "fp32":
+        return FP32
+    if flavour != "ort":
+        contrib, language = flavour == "cuda", _TYPES[name]
+        return Precision(
+            name,
+            language=language,
+            codec="float16",
+            int8=name.startswith("int8"),
+            contrib=contrib,
+            wide_norms=not contrib or language == "float16",
+        )
+    if name != "int8":
+        raise InputError(
+            f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs "
+            "only; take --precision fp32 or int8, or --flavour cuda, trt or compat"
+        )
+    return Precision(name, int8=True, lossless_halves=True)

@@ -1,0 +1,1 @@
+"""TensorRT and TensorRT-RTX: engines built for this GPU, buffers bound once, captured graphs."""

@@ -1,0 +1,1 @@
+"""A bundle, file by file: the one door between export and runtime."""

@@ -1,0 +1,174 @@
+"""Which engines run where: what their plans were built from and for, and what this machine is.
+
+Engines are TensorRT's compiled graphs. Those of a bundle lie in it, one folder for each library,
+version and GPU they were built for, with `engine.json`, which export writes and the runtime reads.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest, FileSpec
+from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.files import Strict
+
+FOLDER, FILE = "engines", "engine.json"
+TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
+"""The libraries, by the modules they are."""
+
+
+class EngineKey(Strict, frozen=True):
+    """What an engine was built from and for; or what would run it: this machine.
+
+    Attributes:
+        library: `tensorrt` or `tensorrt_rtx`.
+        version: Of the library. A plan is read by the version that wrote it and no other.
+        capabilities: Compute capabilities, as `sm_89`: all that the plans are for, or the one
+            that is here.
+        gpu: Its name; None where plans are not for one GPU, which is TensorRT-RTX.
+        graphs: `graphs_hash` of the bundle.
+    """
+
+    library: str
+    version: str
+    capabilities: tuple[str, ...]
+    gpu: str | None
+    graphs: str
+
+    def runs_on(self, here: "EngineKey") -> bool:
+        """Whether engines of this key run on the machine of that one."""
+        same = (self.library, self.version, self.graphs) == (
+            here.library,
+            here.version,
+            here.graphs,
+        )
+        return (
+            same
+            and set(here.capabilities) <= set(self.capabilities)
+            and self.gpu in (None, here.gpu)
+        )
+
+    @property
+    def folder_name(self) -> str:
+        """Where its engines lie in the bundle's `engines`."""
+        parts = (self.library, self.version, *self.capabilities, self.gpu or "")
+        return re.sub(r"[^\w.]+", "-", "-".join(parts)).strip("-")
+
+    def __str__(self) -> str:
+        gpu = f" ({self.gpu})" if self.gpu else ""
+        capabilities = ", ".join(self.capabilities)
+        return f"{self.library} {self.version} on {capabilities}{gpu}, graphs {self.graphs[:12]}"
+
+
+class AxisRange(Strict, frozen=True):
+    """Sizes of a dynamic axis that an engine takes, and the one it was made fastest for."""
+
+    least: int
+    best: int
+    most: int
+
+
+class Engines(Strict, frozen=True):
+    """`engine.json`.
+
+    Attributes:
+        key: What the plans were built from and for.
+        axes: By the names that the manifest's shapes use. Where `least` is `most` the size is
+            part of the plan: nothing else can be bound.
+        plans: The plan of each graph: its file has the graph's name and ends in `.plan`.
+    """
+
+    key: EngineKey
+    axes: Mapping[str, AxisRange]
+    plans: Mapping[str, FileSpec]
+
+    def save(self, folder: Path) -> None:
+        """Write `engine.json`."""
+        data = msgspec.json.encode(self, order="sorted")
+        (folder / FILE).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Engines":
+        """Read `engine.json`.
+
+        Raises:
+            BundleError: It is missing or damaged.
+        """
+        path = folder / FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, msgspec.DecodeError) as error:
+            raise BundleError(f"{path} cannot be read: {error}; build the engines again") from error
+
+    def check(self, folder: Path) -> None:
+        """See that every plan is there, as large as it was written.
+
+        Raises:
+            BundleError: One is not.
+        """
+        for name, spec in self.plans.items():
+            plan = plan_file(folder, name)
+            size = plan.stat().st_size if plan.is_file() else 0
+            if size != spec.size:
+                raise BundleError(
+                    f"{plan} has {size} bytes, {FILE} says {spec.size}; build the engines again"
+                )
+
+
+def plan_file(folder: Path, graph: str) -> Path:
+    """Where the plan of a graph lies."""
+    return folder / f"{graph}.plan"
+
+
+def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
+    """The engines of a bundle that run on this machine.
+
+    Args:
+        bundle: Its folder.
+        here: This machine, and the `graphs_hash` of the bundle.
+
+    Returns:
+        Their folder and what it says.
+
+    Raises:
+        BackendError: There are none, or all are from elsewhere: names their keys and ours.
+        BundleError: They are damaged.
+    """
+    found = [path.parent for path in sorted((bundle / FOLDER).glob(f"*/{FILE}"))]
+    keys = []
+    for folder in found:
+        engines = Engines.load(folder)
+        if engines.key.runs_on(here):
+            engines.check(folder)
+            return folder, engines
+        keys.append(f"[{engines.key}]")
+    target = "rtx" if here.library == TENSORRT_RTX else "this-gpu"
+    others = "those for " + ", ".join(keys) if keys else "none"
+    raise BackendError(
+        f"{bundle} has no engines for [{here}]; it has {others}; run: "
+        f"qwen3-tts-export engines {bundle} --target {target}"
+    )
+
+
+def engine_graphs(manifest: CodecManifest) -> dict[str, GraphSpec]:
+    """The graphs that engines are built from: all but the encoders, which run once a voice."""
+    return {
+        name: spec
+        for name, spec in manifest.graphs.items()
+        if name not in (CODEC_ENCODER, SPEAKER_ENCODER)
+    }
+
+
+def graphs_hash(manifest: CodecManifest) -> str:
+    """One hash of these graphs and their weights, from the hashes that the manifest has."""
+    names = {Path(spec.file).stem for spec in engine_graphs(manifest).values()}
+    lines = [
+        f"{spec.sha256} {file}\n"
+        for file, spec in sorted(manifest.files.items())
+        if Path(file).stem in names
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,83 @@
+"""What a bundle says about one of its graphs: names, types, shapes, what is carried."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from qwen3_tts_edge.files import Strict
+
+
+class TensorSpec(Strict, frozen=True):
+    """A graph's input or output: dimensions are numbers or the names of dynamic axes.
+
+    The axis of an output may be computed from one of an input: `1920*frames` is a product,
+    `samples/1920` a quotient rounded up.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    @property
+    def stored(self) -> np.dtype[np.generic]:
+        """What numpy holds it in: its own type, or the bits of bfloat16, which numpy lacks."""
+        return np.dtype(np.uint16 if self.dtype == "bfloat16" else self.dtype)
+
+    def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape in numbers, for these sizes of the named axes."""
+        return tuple(_size(axis, sizes) for axis in self.shape)
+
+    def nbytes(self, sizes: Mapping[str, int]) -> int:
+        """How large it is then."""
+        return math.prod(self.sized(sizes)) * self.stored.itemsize
+
+
+def _size(axis: int | str, sizes: Mapping[str, int]) -> int:
+    if isinstance(axis, int):
+        return axis
+    product, _, divisor = axis.partition("/")
+    factors = product.split("*")
+    size = math.prod(int(f) if f.isdigit() else sizes[f] for f in factors)
+    return -(-size // int(divisor or 1))
+
+
+class StateSpec(Strict, frozen=True):
+    """A tensor carried from launch to launch: `present` comes out, and is `past` the next time."""
+
+    past: TensorSpec
+    present: str
+
+
+class RoundingSpec(Strict, frozen=True):
+    """What became of weights that were rounded to a narrower float.
+
+    Attributes:
+        dtype: The type: what the graph computes in, but for what must be float32.
+        numbers: How many were rounded to it.
+        large: Of them, beyond its largest number, to which they were rounded.
+        subnormal: So small that digits were lost.
+        zero: So small that nothing was left.
+    """
+
+    dtype: str
+    numbers: int
+    large: int
+    subnormal: int
+    zero: int
+
+
+class GraphSpec(Strict, frozen=True, omit_defaults=True):
+    """An ONNX graph.
+
+    Attributes:
+        in_place: Past and present may be one buffer, proved at export.
+        rounding: None where the graph computes in float32.
+    """
+
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    states: tuple[StateSpec, ...]
+    in_place: bool
+    rounding: RoundingSpec | None = None

@@ -1,0 +1,226 @@
+"""The one door between export and runtime: what a bundle says about itself.
+
+A bundle is a folder with `manifest.json`, ONNX graphs and their weights, tables of embedding rows,
+and `tokenizer.json`. Export writes the manifest, the runtime reads it, and every number of the
+model that the runtime uses stands in it. The bundle of a base checkpoint, which clones voices, has
+two graphs and a table more than the others.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from typing_extensions import Self
+
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.errors import BundleError
+from qwen3_tts_edge.files import Strict
+
+FORMAT = 1
+"""Rises whenever a bundle of the old format would be read wrongly."""
+
+FILE = "manifest.json"
+CODEC = "codec"
+"""The model type of a bundle that holds the codec alone."""
+FRAME, CODEC_DECODER = "frame", "codec_decoder"
+TALKER_STEP, PREDICTOR_STEP = "talker_step", "predictor_step"
+"""What the frame is in flavours that cannot have it as one graph."""
+CODEC_ENCODER, SPEAKER_ENCODER = "codec_encoder", "speaker_encoder"
+TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
+PREDICTOR_ROWS = "predictor_rows.npy"
+"""(codebooks - 1, codebook_size, hidden): only where a clone's reference codes are read."""
+
+
+class FileSpec(Strict, frozen=True):
+    """A file of the bundle as it was written."""
+
+    size: int
+    sha256: str
+
+
+class Origin(Strict, frozen=True):
+    """The checkpoint a bundle was made from.
+
+    `codec` is a fingerprint of the codec's weights alone, the same in every precision; None in
+    bundles of before it was noted.
+    """
+
+    name: str
+    revision: str | None
+    fingerprint: str
+    model_type: str
+    model_size: str
+    codec: str | None = None
+
+
+class TextIds(Strict, frozen=True):
+    """Text ids of the prompt's own words."""
+
+    tts_pad: int
+    tts_bos: int
+    tts_eos: int
+
+
+class ControlCodes(Strict, frozen=True):
+    """Codebook-0 codes that steer instead of sounding."""
+
+    bos: int
+    pad: int
+    think: int
+    nothink: int
+    think_bos: int
+    think_eos: int
+    end_of_speech: int
+
+
+class SamplingDefaults(Strict, frozen=True):
+    """What the checkpoint's generation_config.json asks for, by the official names."""
+
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    repetition_penalty: float
+    subtalker_dosample: bool
+    subtalker_temperature: float
+    subtalker_top_k: int
+    subtalker_top_p: float
+    max_new_tokens: int
+
+
+class CodecManifest(Strict, frozen=True):
+    """What every bundle says of itself, and all that a bundle of the codec alone says."""
+
+    format: int
+    checkpoint: Origin
+    precision: str
+    flavour: str
+    made_with: Mapping[str, str]
+    sample_rate: int
+    samples_per_frame: int
+    codebooks: int
+    codebook_size: int
+    graphs: Mapping[str, GraphSpec]
+    files: Mapping[str, FileSpec]
+
+    @property
+    def frames_per_second(self) -> float:
+        """12.5 in every released checkpoint."""
+        return self.sample_rate / self.samples_per_frame
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read and check `manifest.json` of a bundle.
+
+        Raises:
+            BundleError: no manifest, another format, or a key that is missing, unknown or wrong;
+                or a bundle of the codec alone where a voice is wanted.
+        """
+        path = folder / FILE
+        data, head = _read(folder)
+        if cls is Manifest and head.checkpoint.model_type == CODEC:
+            raise BundleError(
+                f"{folder} holds the codec alone: it encodes and decodes, it does not speak; "
+                "export a whole checkpoint"
+            )
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.DecodeError as error:
+            raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json`, sorted and indented so that two of them can be compared."""
+        data = msgspec.json.encode(self, order="sorted")
+        (folder / FILE).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+
+    def verify(self, folder: Path) -> None:
+        """Compare every file with its size and hash.
+
+        Raises:
+            BundleError: naming the first file that is missing or differs.
+        """
+        for name, spec in self.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise BundleError(f"{path} is missing; export the bundle again")
+            size = path.stat().st_size
+            if size != spec.size:
+                raise BundleError(
+                    f"{path} has {size} bytes, the manifest says {spec.size}; export it again"
+                )
+            if sha256(path) != spec.sha256:
+                raise BundleError(
+                    f"{path} is not what was exported: its sha256 differs from the manifest's; "
+                    "copy or export the bundle again"
+                )
+
+
+class Manifest(CodecManifest, frozen=True):
+    """Everything the runtime knows about a model."""
+
+    hidden_size: int
+    vocab_size: int
+    max_positions: int
+    text_ids: TextIds
+    control_codes: ControlCodes
+    languages: Mapping[str, int]
+    speakers: Mapping[str, int]
+    dialects: Mapping[str, str]
+    takes_instruct: bool
+    text_layout: str
+    sampling: SamplingDefaults
+
+
+def load_codec(folder: Path) -> CodecManifest:
+    """Read `manifest.json` of a bundle whose codec is wanted: any bundle, or the codec's own.
+
+    Raises:
+        BundleError: As for `CodecManifest.load`.
+    """
+    _, head = _read(folder)
+    kind = CodecManifest if head.checkpoint.model_type == CODEC else Manifest
+    return kind.load(folder)
+
+
+class _Kind(msgspec.Struct):
+    model_type: str
+
+
+class _Head(msgspec.Struct):
+    format: int
+    checkpoint: _Kind
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+def _read(folder: Path) -> tuple[bytes, _Head]:
+    path = folder / FILE
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{folder} is not a bundle: no {FILE} ({error.strerror}); "
+            "make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
+        ) from error
+    try:
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != FORMAT:
+            raise BundleError(
+                f"{path} is format {found}, this version reads format {FORMAT}; export the "
+                "checkpoint again with this version, or install the one that made the bundle"
+            )
+        return data, msgspec.json.decode(data, type=_Head)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
+
+
+def sha256(path: Path) -> str:
+    """Hash a file without holding it in memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,170 @@
+"""The memory plan: what a bundle needs, from its manifest alone, before anything is loaded."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
+from qwen3_tts_edge.bundle.manifest import (
+    CODEC_DECODER,
+    CODEC_ROWS,
+    FRAME,
+    PREDICTOR_ROWS,
+    PREDICTOR_STEP,
+    TALKER_STEP,
+    TEXT_ROWS,
+    Manifest,
+)
+from qwen3_tts_edge.errors import CapacityError, InputError
+
+MAX_SECONDS = 160.0
+PROMPT_POSITIONS = 512
+"""Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
+
+TABLES = (TEXT_ROWS, CODEC_ROWS, PREDICTOR_ROWS)
+_MAKE_A_FRAME = (FRAME, TALKER_STEP, PREDICTOR_STEP)
+_CAPACITY = "capacity"
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes, for one stream of speech.
+
+    Attributes:
+        graphs: Each graph with its weights, as on disk. Loaded, a backend may need more: ONNX
+            Runtime lays some weights out anew.
+        tables: The embedding rows: on disk and mapped, so only rows that are spoken become
+            resident.
+        capacity: Positions of the KV cache.
+        kv_cache: Of `capacity` positions, allocated when the bundle is opened.
+        kv_cache_per_second: What one second of speech takes of it.
+        states: Everything else that frame and codec carry from launch to launch.
+    """
+
+    graphs: Mapping[str, int]
+    tables: int
+    capacity: int
+    kv_cache: int
+    kv_cache_per_second: int
+    states: Mapping[str, int]
+
+    @property
+    def resident(self) -> int:
+        """All but the mapped tables."""
+        return sum(self.graphs.values()) + self.kv_cache + sum(self.states.values())
+
+
+def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
+    """Add up what a bundle needs.
+
+    Args:
+        manifest: Of the bundle.
+        max_seconds: As for `Synthesizer.open`.
+
+    Raises:
+        CapacityError: `max_seconds` is more than the checkpoint has positions for.
+        InputError: `max_seconds` is not above 0.
+    """
+    positions = capacity(manifest, max_seconds)
+    frame = [graph for name, graph in manifest.graphs.items() if name in _MAKE_A_FRAME]
+    position = sum(_states(graph, growing=True) for graph in frame)
+    return MemoryPlan(
+        graphs={name: _weights(manifest, graph) for name, graph in manifest.graphs.items()},
+        tables=sum(manifest.files[name].size for name in TABLES if name in manifest.files),
+        capacity=positions,
+        kv_cache=position * positions,
+        kv_cache_per_second=math.ceil(position * manifest.frames_per_second),
+        states={
+            FRAME: sum(_states(graph, growing=False) for graph in frame),
+            CODEC_DECODER: _states(manifest.graphs[CODEC_DECODER], growing=False),
+        },
+    )
+
+
+def capacity(manifest: Manifest, max_seconds: float | None = None) -> int:
+    """Positions of the KV cache, for `max_seconds` of speech and its prompt.
+
+    Args:
+        manifest: Of the bundle.
+        max_seconds: None is `MAX_SECONDS`, or less where the checkpoint knows fewer positions.
+
+    Raises:
+        CapacityError: More than the checkpoint has positions for.
+        InputError: Not above 0.
+    """
+    wanted = frame_count(manifest, MAX_SECONDS if max_seconds is None else max_seconds)
+    if max_seconds is not None and wanted >= manifest.max_positions:
+        longest = (manifest.max_positions - 1) / manifest.frames_per_second
+        raise CapacityError(
+            f"max_seconds {max_seconds} is more than this checkpoint's {manifest.max_positions} "
+            f"positions hold; at most {longest:.1f} s, prompt included"
+        )
+    return min(wanted + PROMPT_POSITIONS, manifest.max_positions)
+
+
+def frame_count(manifest: Manifest, seconds: float) -> int:
+    """Frames that hold so many seconds.
+
+    Raises:
+        InputError: `seconds` is not above 0.
+    """
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"max_seconds is {seconds}; it must be above 0")
+    # 0.56 s are 7 frames, although 0.56 * 12.5 is a little more in floating point.
+    return max(1, math.ceil(round(seconds * manifest.frames_per_second, 6)))
+
+
+def frame_limit(
+    manifest: Manifest, capacity: int, prompt: int, max_seconds: float | None = None
+) -> int:
+    """How many frames an utterance may have.
+
+    Args:
+        manifest: Of the bundle.
+        capacity: Positions of the KV cache.
+        prompt: Positions of the prompt; the first frame needs no further one.
+        max_seconds: What was asked for; None is what the checkpoint asks for or, if that is less,
+            what there is room for.
+
+    Raises:
+        CapacityError: There is no room for that many beside the prompt.
+        InputError: `max_seconds` is not above 0.
+    """
+    room = capacity - prompt + 1
+    if room < 1:
+        raise CapacityError(
+            f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "
+            f"{manifest.max_positions}; open the bundle with a larger max_seconds or say less at a "
+            "time"
+        )
+    if max_seconds is None:
+        return min(room, manifest.sampling.max_new_tokens - 1)
+    limit = frame_count(manifest, max_seconds)
+    if limit > room:
+        raise CapacityError(
+            f"{max_seconds} s are {limit} frames, the KV cache of {capacity} positions has room "
+            f"for {room} beside the prompt; ask for less, or open the bundle with a larger "
+            f"max_seconds (the checkpoint has {manifest.max_positions} positions)"
+        )
+    return limit
+
+
+def _weights(manifest: Manifest, graph: GraphSpec) -> int:
+    """A graph's files share its name: `frame.onnx`, `frame.data`."""
+    name = Path(graph.file).stem
+    return sum(spec.size for file, spec in manifest.files.items() if Path(file).stem == name)
+
+
+def _states(graph: GraphSpec, *, growing: bool) -> int:
+    """Bytes of the states that do or do not have the capacity axis, for one position of it."""
+    sizes = [
+        _nbytes(state.past) for state in graph.states if (_CAPACITY in state.past.shape) is growing
+    ]
+    return sum(sizes) * (1 if graph.in_place else 2)  # past and present, unless they are one
+
+
+def _nbytes(spec: TensorSpec) -> int:
+    """Bytes of one slot's tensor, at one position."""
+    numbers = math.prod(axis for axis in spec.shape if isinstance(axis, int))
+    return numbers * spec.stored.itemsize

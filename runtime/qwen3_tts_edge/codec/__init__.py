@@ -1,0 +1,1 @@
+"""Codes ↔ samples, and codes in a file."""

@@ -1,0 +1,200 @@
+"""How fast a bundle speaks on this machine: latency, time a frame by room, memory."""
+
+import os
+import platform
+import resource
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+
+from qwen3_tts_edge.codec.decoder import RAMP
+from qwen3_tts_edge.errors import BackendError
+from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
+from qwen3_tts_edge.machine.hardware import cpu_name, installed
+from qwen3_tts_edge.machine.roofline import roofline
+from qwen3_tts_edge.speech.metrics import Metrics, timed
+from qwen3_tts_edge.speech.prompt import Prompt
+from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.slots import Codes, FrameStep, Utterance, frames
+from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.version import VERSION
+from qwen3_tts_edge.voices.voice import Clone, Voice
+
+TEXT = "The train to the coast leaves at seven, and the last one back is just before midnight."
+CODEC_CHUNKS = (1, 4)
+CONTEXTS = (200, 2000)
+BATCHES = (2, 4, 8)
+_FRAMES = 12
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured; times in milliseconds, medians unless a name says otherwise.
+
+    Attributes:
+        ttfa_p50_ms: Request to first samples, first chunk of one frame.
+        ttfa_p95_ms: Likewise, the slow end.
+        frame_ms: One launch of talker and code predictor.
+        codec_ms: A frame in the codec, by frames a chunk.
+        host_ms: All else a frame costs: Python, draws, copies.
+        context_ms: A frame launch by how many positions the KV cache holds.
+        batch_ms: A frame launch by how many slots it makes a frame for.
+        floor_ms: The least time that a launch can take here for one slot, see `roofline.py`; None
+            where the memory of the GPU cannot be measured.
+        rtf: Seconds of work for a second of sound, with the usual ramp of chunks.
+        peak_rss_mb: The most memory this process ever had.
+    """
+
+    checkpoint: str
+    precision: str
+    backend: str
+    threads: int | None
+    runs: int
+    ttfa_p50_ms: float
+    ttfa_p95_ms: float
+    frame_ms: float
+    codec_ms: dict[int, float]
+    host_ms: float
+    context_ms: dict[int, float]
+    batch_ms: dict[int, float]
+    floor_ms: float | None
+    rtf: float
+    peak_rss_mb: float
+    machine: str
+    versions: dict[str, str]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def measure(
+    tts: Synthesizer,
+    *,
+    runs: int = 10,
+    seconds: float = 4.0,
+    threads: int | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Bench:
+    """Measure a bundle: two warm-up runs, then `runs` counted ones, all with fixed seeds.
+
+    Args:
+        tts: The opened bundle.
+        runs: Utterances to measure.
+        seconds: Length at which each is cut.
+        threads: What the bundle was opened with.
+        report: Called with what is being measured.
+    """
+    report("utterances")
+    spoken = [_speak(tts, RAMP, seconds, seed) for seed in range(-2, runs)][2:]
+    ttfa = [metrics.ttfa or 0.0 for metrics in spoken]
+    codec = {}
+    for size in CODEC_CHUNKS:
+        report(f"codec, {size} frames a chunk")
+        runs_of_codec = [_speak(tts, (size,), seconds, seed).codec for seed in range(3)]
+        codec[size] = statistics.median(
+            took / count for run in runs_of_codec for took, count in run[1:] if count == size
+        )
+    peak = peak_rss()  # before the long prompts below, which are no everyday use
+    contexts = {}
+    for positions in CONTEXTS:
+        if positions + _FRAMES < tts.step.capacity:
+            report(f"{positions} positions of context")
+            contexts[positions] = statistics.median(
+                launches(tts, tts.step, [prompt_of(tts, positions)])
+            )
+    report("batches")
+    batches = {
+        slots: statistics.median(launches(tts, tts.step.resized(slots), [prompt_of(tts)] * slots))
+        for slots in BATCHES
+    }
+    report("memory")
+    floor = _floor(tts, threads)
+    return Bench(
+        checkpoint=tts.manifest.checkpoint.name,
+        precision=tts.manifest.precision,
+        backend=tts.backend,
+        threads=threads,
+        runs=runs,
+        ttfa_p50_ms=_ms(statistics.median(ttfa)),
+        ttfa_p95_ms=_ms(float(np.quantile(ttfa, 0.95))),
+        frame_ms=_ms(statistics.median(t for m in spoken for t in m.frames[1:])),
+        codec_ms={size: _ms(took) for size, took in codec.items()},
+        host_ms=_ms(statistics.median(m.host / len(m.frames) for m in spoken)),
+        context_ms={size: _ms(took) for size, took in contexts.items()},
+        batch_ms={slots: _ms(took) for slots, took in batches.items()},
+        floor_ms=None if floor is None else round(floor, 2),
+        rtf=round(statistics.median(m.rtf for m in spoken), 3),
+        peak_rss_mb=round(peak / 1e6, 1),
+        machine=f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        versions={"qwen3-tts-edge": VERSION, "numpy": np.__version__} | installed(),
+    )
+
+
+def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed: int) -> Metrics:
+    spoken = list(
+        tts.stream(
+            TEXT, voice_of(tts), chunk_frames=chunk_frames, max_seconds=seconds, seed=seed % 2**32
+        )
+    )
+    return spoken[-1].metrics
+
+
+def voice_of(tts: Synthesizer) -> Voice | None:
+    """Any that the checkpoint has: what it costs does not depend on which."""
+    if tts.manifest.checkpoint.model_type == "base":
+        return Voice.cloned(Clone(np.zeros(tts.manifest.hidden_size, np.float32)))
+    return None if tts.speakers else Voice.design("")
+
+
+def prompt_of(tts: Synthesizer, positions: int | None = None) -> Prompt:
+    """The prompt of `TEXT`, its rows repeated or cut to so many positions where that is asked."""
+    prompt = tts.prompts.build(TEXT, voice_of(tts))
+    if positions is None:
+        return prompt
+    rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))
+    return Prompt(rows, prompt.text_rows, prompt.silence)
+
+
+def frames_of(
+    tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt], limit: int
+) -> Iterator[list[Codes | None]]:
+    """Frames after prompts, one a slot of `step`, at most `limit`, with fixed seeds."""
+    settings = Sampling().over(tts.manifest.sampling)
+    utterances = [
+        Utterance(prompt, settings, seed=slot, limit=limit) for slot, prompt in enumerate(prompts)
+    ]
+    return frames(step, utterances, tts.manifest)
+
+
+def launches(
+    tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt], limit: int = _FRAMES
+) -> list[float]:
+    """Seconds of each of these frames but the first, which reads the prompts."""
+    took: list[float] = []
+    for _ in timed(frames_of(tts, step, prompts, limit), took):
+        pass
+    return took[1:]
+
+
+def _floor(tts: Synthesizer, threads: int | None) -> float | None:
+    on_the_cpu = tts.backend == "ort-cpu"
+    bandwidth = partial(cpu_bandwidth, threads=threads) if on_the_cpu else gpu_bandwidth
+    try:
+        return roofline(tts.folder, tts.manifest, bandwidth).floor_ms
+    except BackendError:
+        return None
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 2)
+
+
+def peak_rss() -> int:
+    """Bytes; the kernel counts in kilobytes, except on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,108 @@
+"""Which processor and which GPU are here."""
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from qwen3_tts_edge.backends.cuda import Cuda
+from qwen3_tts_edge.backends.ort.install import TEGRA, Lack, is_jetson
+from qwen3_tts_edge.errors import BackendError
+
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-python")
+_QUERY = "name,compute_cap,driver_version,memory.free"
+_SECONDS = 20
+_MODEL = Path("/proc/device-tree/model")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU.
+
+    Attributes:
+        name: As NVIDIA calls it.
+        capability: Compute capability, as `sm_89`; None where nothing here can tell.
+        driver: What is known of its version.
+        free: Bytes of memory that nobody uses; None where nothing here can tell.
+    """
+
+    name: str
+    capability: str | None
+    driver: str
+    free: int | None
+
+
+def cpu_name() -> str:
+    """What the processor calls itself, as far as this system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown processor"
+
+
+def processors() -> int:
+    """How many of them this program may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def installed() -> dict[str, str]:
+    """The packages that can run graphs or help to, and their versions, of those that are here."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def find_gpu() -> Gpu | Lack:
+    """The GPU that CUDA counts first, or why none is found.
+
+    cuda-python is asked before `nvidia-smi`: it knows what this program would use.
+    """
+    with contextlib.suppress(BackendError):  # not installed, or no driver: others may know
+        cuda = Cuda()
+        device = cuda.device()
+        driver = f"driver for CUDA {cuda.driver()}"
+        return Gpu(device.name, device.capability, driver, cuda.free_memory())
+    program = shutil.which("nvidia-smi")
+    if program is not None:
+        return _by_nvidia_smi(program)
+    if is_jetson():
+        release = TEGRA.read_text().split(",")[0].strip("# \n")
+        return Gpu(_board(), None, f"L4T {release}", None)
+    return Lack(
+        "no NVIDIA driver was found",
+        "if there is a GPU, install its driver from https://www.nvidia.com/drivers",
+    )
+
+
+def _by_nvidia_smi(program: str) -> Gpu | Lack:
+    command = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Lack(f"nvidia-smi did not answer: {error}", "see why `nvidia-smi` fails")
+    facts = done.stdout.partition("\n")[0].split(", ")
+    if len(facts) != _QUERY.count(",") + 1:
+        said = " ".join((done.stdout + done.stderr).split())
+        return Lack(f"nvidia-smi found no GPU: {said}", "see why `nvidia-smi` fails")
+    name, capability, driver, free = facts
+    return Gpu(name, f"sm_{capability.replace('.', '')}", f"driver {driver}", _mib(free))
+
+
+def _mib(number: str) -> int | None:
+    return int(number) * 2**20 if number.isdigit() else None  # [N/A] where memory is the host's
+
+
+def _board() -> str:
+    return _MODEL.read_text().strip("\0\n") if _MODEL.exists() else "Jetson"

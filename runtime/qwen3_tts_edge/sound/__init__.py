@@ -1,0 +1,1 @@
+"""Waveforms in files: reading and writing."""

@@ -1,0 +1,114 @@
+"""Sound files → blocks of samples at any rate, resampled as the official package does it."""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from qwen3_tts_edge.errors import InputError
+
+RATES = (1_000, 768_000)
+"""The lowest and the highest sample rate that is read, in Hz."""
+
+_NUMBERS_AT_ONCE = 1 << 20
+
+Mono = npt.NDArray[np.float32]
+"""float32 (n,)."""
+
+
+def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
+    """Open a sound file to read it.
+
+    Args:
+        file: A path, or an open binary file.
+        name: What a message calls it.
+
+    Raises:
+        InputError: libsndfile does not read it, or its sample rate is out of range.
+        OSError: There is no such file.
+    """
+    if isinstance(file, str | Path):
+        Path(file).open("rb").close()  # libsndfile does not say why it cannot open a file
+        file = str(file)
+    try:
+        sound = soundfile.SoundFile(file)
+    except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
+        reason = getattr(error, "error_string", str(error)).rstrip(". \n")
+        raise InputError(
+            f"{name} is not a sound file that can be read ({reason}); use WAV, FLAC, OGG or MP3"
+        ) from error
+    try:
+        check_rate(sound.samplerate, name)
+    except InputError:
+        sound.close()
+        raise
+    return sound
+
+
+def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[np.float32]]:
+    """Give an open file piece by piece, float32 (n, channels), and close it.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    size = max(1, _NUMBERS_AT_ONCE // sound.channels)
+    with sound:
+        while True:
+            try:
+                block = sound.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise InputError(
+                    f"{name} is damaged ({error.error_string.rstrip('. ')}); convert or copy it "
+                    "again"
+                ) from error
+            if not len(block):
+                return
+            if not np.isfinite(block).all():
+                raise InputError(f"{name} has samples that are no numbers; convert it again")
+            yield block
+
+
+def resampled(samples: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArray[np.float32]:
+    """Convert float32 (n,) from one sample rate to another, ceil(n * to / rate) samples.
+
+    Source: librosa.resample with its default soxr_hq, as qwen_tts/inference/qwen3_tts_model.py
+        calls it.
+    """
+    if rate == to:
+        return samples
+    converted: npt.NDArray[np.float32] = soxr.resample(samples, rate, to, quality="HQ")
+    return _fitted(converted, math.ceil(len(samples) * (to / rate)))
+
+
+def resampled_blocks(blocks: Iterable[Mono], rate: int, to: int) -> Iterator[Mono]:
+    """Convert blocks like `resampled` converts the whole, in constant memory."""
+    if rate == to:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, to, 1, dtype="float32", quality="HQ")
+    heard = made = 0
+    for block in blocks:
+        heard += len(block)
+        piece = stream.resample_chunk(block)
+        made += len(piece)
+        yield piece
+    rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    yield _fitted(rest, math.ceil(heard * (to / rate)) - made)
+
+
+def _fitted(samples: Mono, length: int) -> Mono:
+    """Cut, or go on with zeros: the converter may miss by a sample."""
+    return np.pad(samples[: max(0, length)], (0, max(0, length - len(samples))))
+
+
+def check_rate(rate: int, name: str) -> None:
+    """Refuse a sample rate outside `RATES`."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InputError(
+            f"{name} has a sample rate of {rate} Hz; expected {RATES[0]} to {RATES[1]} Hz"
+        )

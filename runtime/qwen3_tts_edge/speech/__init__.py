@@ -1,0 +1,1 @@
+"""One request, left to right: text → prompt → slots → frames → samples → chunks."""

@@ -1,0 +1,130 @@
+"""How codes are chosen: the settings, and the draws that make a seed mean the same speech.
+
+Choosing itself happens inside the frame graph; here are only its inputs.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+from numpy.random import Philox
+from typing_extensions import Self
+
+from qwen3_tts_edge.bundle.manifest import SamplingDefaults
+from qwen3_tts_edge.errors import InputError
+
+MIN_FRAMES = 2
+"""End of speech is banned before this many frames, as in the official generate()."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling settings by their official names; None takes the checkpoint's own default.
+
+    The plain names steer codebook 0 (the talker), `subtalker_*` the other codebooks (the code
+    predictor). `do_sample=False` and `subtalker_dosample=False` are greedy decoding.
+
+    Raises:
+        InputError: A value is outside its range.
+    """
+
+    do_sample: bool | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    subtalker_dosample: bool | None = None
+    subtalker_temperature: float | None = None
+    subtalker_top_k: int | None = None
+    subtalker_top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "subtalker_temperature", "repetition_penalty"):
+            _check(name, getattr(self, name), lambda x: math.isfinite(x) and x > 0, "above 0")
+        for name in ("top_p", "subtalker_top_p"):
+            _check(name, getattr(self, name), lambda x: 0 < x <= 1, "above 0 and at most 1")
+        for name in ("top_k", "subtalker_top_k"):
+            _check(name, getattr(self, name), lambda x: x >= 0, "0 (keep all codes) or more")
+
+    @classmethod
+    def greedy(cls) -> Self:
+        """The most likely code everywhere: for tests, not for listening."""
+        return cls(do_sample=False, subtalker_dosample=False)
+
+    def over(self, defaults: SamplingDefaults) -> "Sampling":
+        """These settings, with the checkpoint's defaults where nothing was asked for."""
+        asked = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Sampling(
+            **{
+                name: getattr(defaults, name) if value is None else value
+                for name, value in asked.items()
+            }
+        )
+
+    def inputs(self, vocab_size: int, codebook_size: int) -> dict[str, npt.NDArray[np.generic]]:
+        """The frame graph's inputs for one batch row: the talker's setting, then the predictor's.
+
+        Call it on settings that are complete, from `over`.
+
+        Returns:
+            temperature and top_p float32 (1, 2), top_k int64 (1, 2), repetition_penalty (1,).
+        """
+        # Greedy is top-k 1. Top-k 0, "off", keeps the whole vocabulary.
+        top_k = [
+            (self.top_k or vocab_size) if self.do_sample else 1,
+            (self.subtalker_top_k or codebook_size) if self.subtalker_dosample else 1,
+        ]
+        top_k = [min(top_k[0], vocab_size), min(top_k[1], codebook_size)]
+        return {
+            "temperature": np.array([[self.temperature, self.subtalker_temperature]], np.float32),
+            "top_k": np.array([top_k], np.int64),
+            "top_p": np.array([[self.top_p, self.subtalker_top_p]], np.float32),
+            "repetition_penalty": np.array([self.repetition_penalty], np.float32),
+        }
+
+
+def ranks(
+    top_k: npt.NDArray[np.generic], vocab_size: int, codebook_size: int
+) -> dict[str, npt.NDArray[np.int64]]:
+    """The frame graph's inputs by whose size it knows how many codes to sort out.
+
+    The next power of two, or all: a captured graph is for one size, and so there are few of them.
+
+    Args:
+        top_k: int64 (slots, 2), of all that speak at once.
+        vocab_size: The talker's codes.
+        codebook_size: The predictor's.
+
+    Returns:
+        int64, 0 to the largest top_k of the talker or beyond, and of the predictor.
+    """
+    talker, predictor = (1 << (int(k) - 1).bit_length() for k in top_k.max(axis=0))
+    return {
+        "talker_ranks": np.arange(min(talker, vocab_size)),
+        "predictor_ranks": np.arange(min(predictor, codebook_size)),
+    }
+
+
+def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:
+    """The random numbers of one frame: a function of seed, frame and codebook and nothing else.
+
+    A counter-based generator needs no history, so a frame's draws do not depend on the batch
+    slot, the chunking or what was spoken before.
+
+    Args:
+        seed: 0 to 2**64 - 1.
+        frame: Counted from the start of the utterance.
+        codebooks: How many.
+
+    Returns:
+        float32 (codebooks,) in [0, 1), with 24 random bits each.
+    """
+    bits = Philox(key=seed, counter=frame << 64).random_raw(codebooks)
+    numbers: npt.NDArray[np.float32] = ((bits >> np.uint64(40)) * 2.0**-24).astype(np.float32)
+    return numbers
+
+
+def _check(name: str, value: float | None, is_valid: object, expected: str) -> None:
+    if value is not None and not is_valid(value):  # type: ignore[operator]
+        raise InputError(f"{name} is {value}; it must be {expected}")

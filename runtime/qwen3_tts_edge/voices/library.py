@@ -1,0 +1,84 @@
+"""The user's voices: profiles in one folder, by name.
+
+The folder is `voices` among this program's data, where the platform keeps such data, or what
+QWEN3_TTS_EDGE_VOICES says.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.voices.profile import ENDING
+
+VARIABLE = "QWEN3_TTS_EDGE_VOICES"
+_NAME = re.compile(r"\w[\w.-]{0,63}")
+
+
+def folder() -> Path:
+    """Where voices are kept; it may not exist yet."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen).expanduser()
+    return _data_folder() / "qwen3-tts-edge" / "voices"
+
+
+def path_of(name: str) -> Path:
+    """The file of a voice, whether it exists or not.
+
+    Raises:
+        InputError: Such a name could be no file's.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a voice; use up to 64 letters, digits, -, _ and ., a letter or "
+            "digit first"
+        )
+    return folder() / f"{name}{ENDING}"
+
+
+def find(name: str) -> Path:
+    """The file of a voice that is there.
+
+    Raises:
+        InputError: There is none; says which there are.
+    """
+    path = path_of(name)
+    if not path.is_file():
+        there = ", ".join(names()) or "none yet"
+        raise InputError(f"there is no voice {name!r} in {folder()}; there are: {there}")
+    return path
+
+
+def names() -> list[str]:
+    """The voices there are, sorted."""
+    if not folder().is_dir():
+        return []
+    files = (file.name for file in folder().iterdir() if file.name.endswith(ENDING))
+    found = (name.removesuffix(ENDING) for name in files)
+    return sorted(name for name in found if _NAME.fullmatch(name))
+
+
+def place_for(name: str, *, replace: bool) -> Path:
+    """The file that a new voice goes to, its folder made.
+
+    Raises:
+        InputError: The name is taken or no name.
+        OSError: The folder cannot be made.
+    """
+    path = path_of(name)
+    if path.exists() and not replace:
+        raise InputError(f"there is a voice {name!r} already; choose another name or replace it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _data_folder() -> Path:
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local) if local else Path.home() / "AppData" / "Local"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    given = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG specification: a relative path there is invalid and is to be ignored.
+    return Path(given) if Path(given).is_absolute() else Path.home() / ".local" / "share"

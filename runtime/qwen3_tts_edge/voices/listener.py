@@ -1,0 +1,147 @@
+"""Reference samples → a clone: the two encoders of a base bundle, opened when first needed.
+
+In: mono float32 at 24 kHz. Out: speaker vectors, codes, and `Clone`s that know which checkpoints
+they belong to. It speaks nothing, so a voice can be created without loading the talker.
+"""
+
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self
+
+from qwen3_tts_edge.backends import Backend, Graph, open_backend
+from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.codec.encoder import CodecEncoder
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.version import VERSION
+from qwen3_tts_edge.voices.mel import log_mel
+from qwen3_tts_edge.voices.profile import Family, Provenance
+from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
+from qwen3_tts_edge.voices.voice import Clone, Voice
+
+Samples = npt.NDArray[np.float32]
+"""float32 (n,), mono, 24 kHz."""
+
+
+class Listener:
+    """What a base bundle hears with."""
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, backend: Backend, tokenizer: Tokenizer
+    ) -> None:
+        """Take a bundle; no graph is opened yet."""
+        self._folder = folder
+        self._manifest = manifest
+        self._backend = backend
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def open(
+        cls, folder: Path, manifest: Manifest, *, backend: str = "auto", threads: int | None = None
+    ) -> Self:
+        """Open a bundle for listening alone.
+
+        Raises:
+            BackendError: The backend is not installed.
+            BundleError: The bundle is damaged.
+        """
+        tokenizer = Tokenizer.load(folder / TOKENIZER)
+        opened = open_backend(backend, flavour=manifest.flavour, threads=threads)
+        return cls(folder, manifest, opened, tokenizer)
+
+    def voice(
+        self, ref_audio: Source | Reference, ref_text: str | None = None, **notes: str | None
+    ) -> Voice:
+        """Hear a voice, to speak with it.
+
+        Args:
+            ref_audio: The recording, see `reference.Source`.
+            ref_text: What it says, word for word: the voice is then cloned in context, which
+                copies more of it. None takes the speaker vector alone.
+            **notes: `consent` and `design` of `Provenance`.
+
+        Raises:
+            InputError: The checkpoint does not clone, the recording is no material for it, or the
+                text is empty.
+            OSError: The recording cannot be opened.
+        """
+        self._check_text(ref_text)
+        reference = ref_audio if isinstance(ref_audio, Reference) else read_reference(ref_audio)
+        provenance = Provenance(
+            source=reference.name,
+            sha256=reference.sha256,
+            seconds=round(reference.seconds, 3),
+            clipped=round(reference.clipped, 6),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            made_with=f"qwen3-tts-edge {VERSION}",
+            checkpoint=self._manifest.checkpoint.name,
+            **notes,
+        )
+        return Voice.cloned(self.clone(reference.samples, ref_text, provenance))
+
+    def clone(
+        self, samples: Samples, text: str | None = None, provenance: Provenance | None = None
+    ) -> Clone:
+        """Hear samples of any length that the encoders take; `voice` checks more.
+
+        Args:
+            samples: The recording.
+            text: What it says, or None.
+            provenance: Where it comes from.
+
+        Raises:
+            InputError: The checkpoint does not clone, or the text is empty.
+        """
+        self._check_text(text)
+        return Clone(
+            speaker_vector=self.speaker_vector(samples),
+            codes=None if text is None else self.encoder.encode(samples),
+            text=text,
+            family=Family.of(self._manifest),
+            provenance=provenance,
+        )
+
+    def speaker_vector(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """float32 (hidden,): who is speaking.
+
+        Source: extract_speaker_embedding in qwen_tts/core/models/modeling_qwen3_tts.py.
+        """
+        vectors = self._speaker_graph.run({"mel": log_mel(samples)[None]})["vector"]
+        found: npt.NDArray[np.float32] = vectors[0].astype(np.float32)
+        return found
+
+    @cached_property
+    def encoder(self) -> CodecEncoder:
+        """The codec encoder, opened when first asked for."""
+        self.check()
+        return CodecEncoder.open(self._folder, self._manifest, self._backend)
+
+    @cached_property
+    def _speaker_graph(self) -> Graph:
+        self.check()
+        spec = self._manifest.graphs[SPEAKER_ENCODER]
+        return self._backend.open(self._folder, spec, {"batch": 1})
+
+    def check(self) -> None:
+        """Refuse a checkpoint that does not clone voices.
+
+        Raises:
+            InputError: It is none of the Base ones.
+        """
+        if SPEAKER_ENCODER not in self._manifest.graphs:
+            raise InputError(
+                f"a {self._manifest.checkpoint.model_type} checkpoint does not clone voices; use "
+                "the bundle of a Base checkpoint, such as Qwen/Qwen3-TTS-12Hz-0.6B-Base"
+            )
+
+    def _check_text(self, text: str | None) -> None:
+        self.check()
+        if text is not None and not self._tokenizer.text(text):
+            raise InputError(
+                "the reference's text is empty; write what the recording says, or leave it out to "
+                "clone from the speaker vector alone"
+            )

@@ -1,0 +1,90 @@
+"""Which voices a checkpoint has: CustomVoice names, VoiceDesign descriptions, Base clones."""
+
+from dataclasses import dataclass
+
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.voices.voice import Clone, Voice
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who was chosen: at most one of speaker and clone, and the instruction, if any."""
+
+    speaker: str | None = None
+    clone: Clone | None = None
+    instruct: str | None = None
+
+
+def cast(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Cast:
+    """Match what was asked for with what the checkpoint has.
+
+    Args:
+        manifest: Of the bundle.
+        voice: Who should speak; None is the first named speaker.
+        instruct: How; blank is none.
+
+    Raises:
+        InputError: The checkpoint has no such voice or takes no instruction; says what it has.
+    """
+    voice = voice or Voice()
+    instruct = instruct if instruct and instruct.strip() else None
+    return _CASTS[manifest.checkpoint.model_type](manifest, voice, instruct)
+
+
+def _custom_voice(manifest: Manifest, voice: Voice, instruct: str | None) -> Cast:
+    speakers = sorted(manifest.speakers)
+    if voice.description is not None or voice.clone is not None:
+        work = "designs" if voice.clone is None else "clones"
+        raise InputError(
+            f"this checkpoint has named voices and {work} none; choose one of {', '.join(speakers)}"
+        )
+    if instruct and not manifest.takes_instruct:
+        raise InputError("this checkpoint takes no instruction; the 1.7B CustomVoice does")
+    name = speakers[0] if voice.name is None else voice.name
+    if name not in manifest.speakers:
+        raise InputError(f"speaker {name!r} is unknown; choose one of {', '.join(speakers)}")
+    return Cast(speaker=name, instruct=instruct)
+
+
+def _voice_design(_: Manifest, voice: Voice, instruct: str | None) -> Cast:
+    if voice.description is None:
+        raise InputError(
+            "this checkpoint designs its voices: describe one, Voice.design('an old man')"
+        )
+    if instruct:
+        raise InputError(
+            "this checkpoint takes its instruction as the voice's description; "
+            "put both in Voice.design(...)"
+        )
+    return Cast(instruct=voice.description)
+
+
+def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Cast:
+    clone = voice.clone
+    if clone is None:
+        raise InputError("this checkpoint clones voices: give it a reference recording")
+    if instruct:
+        raise InputError("this checkpoint takes no instruction; the 1.7B CustomVoice does")
+    if clone.family is not None:
+        clone.family.check(manifest)
+    if clone.speaker_vector.shape != (manifest.hidden_size,):
+        raise InputError(
+            f"the cloned voice has a speaker vector of {len(clone.speaker_vector)} numbers, this "
+            f"checkpoint reads {manifest.hidden_size}; clone it again with this checkpoint"
+        )
+    if clone.codes is not None:
+        if clone.codes.shape[1] != manifest.codebooks:
+            raise InputError(
+                f"the cloned voice has {clone.codes.shape[1]} codebooks, this checkpoint "
+                f"{manifest.codebooks}; clone it again with this checkpoint"
+            )
+        if clone.codes.min() < 0 or clone.codes.max() >= manifest.codebook_size:
+            raise InputError(
+                f"the cloned voice's codes range over {clone.codes.min()}..{clone.codes.max()}; "
+                f"this checkpoint's codebooks have 0..{manifest.codebook_size - 1}"
+            )
+    return Cast(clone=clone)
+
+
+_CASTS = {"custom_voice": _custom_voice, "voice_design": _voice_design, "base": _base}

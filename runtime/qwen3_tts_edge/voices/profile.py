@@ -1,0 +1,198 @@
+"""The voice profile: one file that holds a cloned voice, to be kept and given to others.
+
+A safetensors file, so reading it runs nothing. Tensors:
+
+    speaker_vector  F32 (hidden,)            from the speaker encoder
+    codes           I16 (frames, codebooks)  of the reference; absent without its text
+
+and one string in its metadata, `voice`, JSON with the keys of `Content`: the format's number, what
+the reference says, where the voice comes from and which checkpoints can speak with it. Unknown or
+missing keys are errors. `format` rises whenever an old profile would be read wrongly.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self
+
+from qwen3_tts_edge import files
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import Strict
+
+ENDING = ".safetensors"
+KIND = files.Kind(
+    name="voice profile",
+    key="voice",
+    format=1,
+    largest=4 << 20,  # 60 s and the widest talker are 33 kB, the rest is the text
+    remedy="create the voice again",
+)
+_log = logging.getLogger(__name__)
+_VECTOR, _CODES = "speaker_vector", "codes"
+
+
+class Family(Strict, frozen=True):
+    """Which checkpoints a voice belongs to: those whose encoders speak of voices alike.
+
+    Attributes:
+        model_type: `base`.
+        model_size: `0b6` or `1b7`, as the checkpoint calls it.
+        hidden_size: Numbers in the speaker vector.
+        codebooks: Codes a frame.
+        codebook_size: Values of a code.
+        codec: Fingerprint of the codec's weights, from the manifest; None if it does not say.
+    """
+
+    model_type: str
+    model_size: str
+    hidden_size: int
+    codebooks: int
+    codebook_size: int
+    codec: str | None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """The family of a bundle."""
+        return cls(
+            model_type=manifest.checkpoint.model_type,
+            model_size=manifest.checkpoint.model_size,
+            hidden_size=manifest.hidden_size,
+            codebooks=manifest.codebooks,
+            codebook_size=manifest.codebook_size,
+            codec=manifest.checkpoint.codec,
+        )
+
+    def check(self, manifest: Manifest) -> None:
+        """Refuse a voice that this bundle cannot speak with.
+
+        Another fingerprint of the codec is a warning only: a file written anew has one, and the
+        released checkpoints share one codec.
+
+        Raises:
+            InputError: Says what differs.
+        """
+        found = Family.of(manifest)
+        if found.model_type != self.model_type:
+            raise InputError(
+                f"the voice was cloned for a {self.model_type} checkpoint, this one is "
+                f"{found.model_type}; speak with a {self.model_type} bundle"
+            )
+        for name in ("model_size", "hidden_size", "codebooks", "codebook_size"):
+            if (ours := getattr(self, name)) != (theirs := getattr(found, name)):
+                raise InputError(
+                    f"the voice was cloned for a checkpoint of {name.replace('_', ' ')} {ours}, "
+                    f"this one has {theirs}; clone it again with this checkpoint"
+                )
+        if self.codec and found.codec and self.codec != found.codec:
+            _log.warning(
+                "the voice was cloned with another codec than this bundle's; if it sounds wrong, "
+                "clone it again"
+            )
+
+
+class Provenance(Strict, frozen=True):
+    """Where a voice comes from.
+
+    Attributes:
+        source: Name of the recording, without its folder; None if it had none.
+        sha256: Of that file or, of samples without a file, of them as float32 at 24 kHz.
+        seconds: How long the recording was.
+        clipped: The share of it that was cut off at full scale.
+        created: When, ISO 8601 in UTC.
+        made_with: Name and version of the program.
+        checkpoint: Name of the checkpoint that heard it.
+        consent: A note on who allowed the use of this voice and for what, or None.
+        design: The words a designed voice was made from, or None.
+    """
+
+    source: str | None
+    sha256: str
+    seconds: float
+    clipped: float
+    created: str
+    made_with: str
+    checkpoint: str
+    consent: str | None = None
+    design: str | None = None
+
+
+class Content(Strict, frozen=True):
+    """What stands in the metadata."""
+
+    format: int
+    text: str | None
+    family: Family
+    provenance: Provenance | None
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """A profile as it is in the file; see `Content` and `voice.Clone`."""
+
+    speaker_vector: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.int64] | None
+    text: str | None
+    family: Family
+    provenance: Provenance | None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read and check a profile.
+
+        Raises:
+            InputError: Not a profile, damaged, or of another format.
+            OSError: The file cannot be read.
+        """
+        path = Path(path)
+        content, tensors = files.load(path, KIND, Content)
+        expected = {_VECTOR} | ({_CODES} if content.text is not None else set())
+        if tensors.keys() != expected:
+            raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {sorted(expected)}")
+        codes = tensors.get(_CODES)
+        _check_vector(path, content.family, tensors[_VECTOR])
+        if codes is not None:
+            _check_codes(path, content.family, codes)
+        return cls(
+            speaker_vector=tensors[_VECTOR],
+            codes=None if codes is None else codes.astype(np.int64),
+            text=content.text,
+            family=content.family,
+            provenance=content.provenance,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the file beside its place and move it there; what was there is replaced.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        tensors: files.Tensors = {_VECTOR: self.speaker_vector.astype(np.float32)}
+        if self.codes is not None:
+            tensors[_CODES] = self.codes.astype(np.int16)
+        content = Content(
+            format=KIND.format, text=self.text, family=self.family, provenance=self.provenance
+        )
+        files.save(Path(path), KIND, content, tensors)
+
+
+def _check_vector(path: Path, family: Family, vector: npt.NDArray[Any]) -> None:
+    if vector.dtype != np.float32 or vector.shape != (family.hidden_size,):
+        raise KIND.damaged(path, f"{_VECTOR} is {vector.dtype} {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise KIND.damaged(path, f"{_VECTOR} has values that are no numbers")
+
+
+def _check_codes(path: Path, family: Family, codes: npt.NDArray[Any]) -> None:
+    if codes.dtype != np.int16 or codes.shape[1:] != (family.codebooks,) or not codes.size:
+        raise KIND.damaged(path, f"{_CODES} are {codes.dtype} {codes.shape}")
+    if codes.min() < 0 or codes.max() >= family.codebook_size:
+        raise KIND.damaged(
+            path,
+            f"{_CODES} range over {codes.min()}..{codes.max()}, the codebooks have "
+            f"0..{family.codebook_size - 1}",
+        )

@@ -1,0 +1,221 @@
+"""Reference audio → the samples that the encoders hear: mono float32 at 24 kHz.
+
+In: a sound file by its path, its bytes or an open file, or samples with their rate; any rate and
+any number of channels. Out: `Reference`, and an error or a warning where the recording is no
+material for a clone. It knows no bundle.
+
+Channels are averaged and rates converted as the official package does, so the samples are its own;
+what is refused here it takes in silence. Nothing is made louder, trimmed or filtered.
+"""
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.sound.reading import check_rate, open_sound, read_blocks, resampled
+from qwen3_tts_edge.voices.mel import SAMPLE_RATE
+
+Source = str | Path | bytes | BinaryIO | tuple[npt.NDArray[np.generic], int]
+"""A file's path, its bytes, an open binary file, or (samples, sample rate).
+
+Samples are (n,), (n, channels) or (channels, n), the longer axis being time. Floating point lies
+in [-1, 1]; integers (int8, uint8, int16, int32) are PCM and are scaled.
+"""
+
+MIN_SECONDS, MAX_SECONDS = 1.0, 60.0
+
+_LARGEST = 1 << 28  # bytes; 60 s of stereo float64 at 192 kHz are 184 MB
+_LOUDEST = 8.0  # a float recording may overshoot 1, by that much it is no float recording
+_WINDOW = 0.02  # seconds
+_SILENT = 1e-3  # of full scale, -60 dB
+_LEAST_SOUND = 0.5  # seconds
+_NEAR_FULL_SCALE, _FLAT = 0.98, 3
+_TOO_MUCH_CLIPPED = 1e-3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A recording of a voice.
+
+    Attributes:
+        samples: float32 (n,), mono, 24 kHz.
+        name: The file's name without its folder; None for samples and bytes.
+        sha256: Of the file as it was read or, for samples, of `samples`.
+        clipped: The share of the recording that was cut off at full scale, 0 to 1.
+    """
+
+    samples: npt.NDArray[np.float32]
+    name: str | None
+    sha256: str
+    clipped: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+def read_reference(source: Source) -> Reference:
+    """Read a recording of a voice; one that is clipped is used, with a warning in the log.
+
+    Args:
+        source: Where it is, see `Source`.
+
+    Raises:
+        InputError: No sound file, shorter than 1 s or longer than 60 s, silent, or samples that
+            are no sound.
+        OSError: The file cannot be opened.
+    """
+    name, sha256 = None, None
+    if isinstance(source, tuple):
+        if len(source) != 2:
+            raise InputError(f"the reference is {len(source)} values; expected (samples, rate)")
+        called = "the reference"
+        rate, blocks = _array(*source)
+    else:
+        data, name = _bytes(source)
+        called = name or "the reference"
+        sha256 = hashlib.sha256(data).hexdigest()
+        sound = open_sound(io.BytesIO(data), called)
+        rate, blocks = sound.samplerate, read_blocks(sound, called)
+    mono, clipped = _mixed(blocks, rate, called)
+    samples = resampled(mono, rate, SAMPLE_RATE)
+    _check_sound(samples, called)
+    if clipped > _TOO_MUCH_CLIPPED:
+        _log.warning(
+            "%s: %.1f %% of it is clipped at full scale, and the clone may sound so; record it "
+            "again more quietly",
+            called,
+            100 * clipped,
+        )
+    sha256 = sha256 or hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest()
+    return Reference(samples, name, sha256, clipped)
+
+
+def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
+    """A file whole. What is longer than 60 s of any format would be refused anyway."""
+    if isinstance(source, str | Path):
+        path = Path(source).expanduser()
+        with path.open("rb") as file:
+            return _limited(file, path.name), path.name
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source), None
+    if not hasattr(source, "read"):
+        raise InputError(
+            f"the reference is a {type(source).__name__}; expected a path, bytes, an open file or "
+            "(samples, sample rate)"
+        )
+    data = _limited(source, "the reference")
+    name = getattr(source, "name", None)
+    return data, Path(name).name if isinstance(name, str) else None
+
+
+def _limited(file: BinaryIO, name: str) -> bytes:
+    data = file.read(_LARGEST + 1)
+    if not isinstance(data, bytes):
+        raise InputError(f"{name} is open as text; open it in binary mode")
+    if len(data) > _LARGEST:
+        raise InputError(f"{name} has over {_LARGEST >> 20} MB; cut it to {MAX_SECONDS:g} s")
+    return data
+
+
+def _array(
+    samples: npt.NDArray[np.generic], rate: int
+) -> tuple[int, Iterator[npt.NDArray[np.float32]]]:
+    samples = np.asarray(samples)
+    if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
+        raise InputError(f"the sample rate is {rate!r}; expected a whole number, such as 44100")
+    check_rate(int(rate), "the reference")
+    if samples.ndim not in (1, 2) or not samples.size:
+        raise InputError(
+            f"the reference has shape {samples.shape}; expected (n,), (n, channels) or "
+            "(channels, n)"
+        )
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    elif samples.shape[0] < samples.shape[1]:
+        samples = samples.T
+    _check_length(len(samples), int(rate), "the reference")
+    return int(rate), iter([_scaled(samples)])
+
+
+def _scaled(samples: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """Floats as they are, PCM from the full range of its type to [-1, 1)."""
+    kind = samples.dtype
+    if kind == np.uint8:
+        centred: npt.NDArray[np.float32] = samples.astype(np.float32) - np.float32(128)
+        centred /= np.float32(128)
+        return centred
+    if kind in (np.int8, np.int16, np.int32):
+        full = 2.0 ** (8 * kind.itemsize - 1)
+        return (samples.astype(np.float64) / full).astype(np.float32)
+    if not np.issubdtype(kind, np.floating):
+        raise InputError(
+            f"the reference's samples are {kind}; expected floating point in [-1, 1], or PCM as "
+            "int8, uint8, int16 or int32"
+        )
+    with np.errstate(over="ignore"):
+        floats = samples.astype(np.float32)
+    if not np.isfinite(floats).all():
+        raise InputError("the reference has samples that are no numbers; record it again")
+    return floats
+
+
+def _mixed(
+    blocks: Iterator[npt.NDArray[np.float32]], rate: int, name: str
+) -> tuple[npt.NDArray[np.float32], float]:
+    """One channel, and the clipped share of all; stops reading when it gets too long."""
+    mono, clipped, length = [], 0.0, 0
+    for block in blocks:
+        length += len(block)
+        if length > MAX_SECONDS * rate:
+            break
+        if (peak := float(np.abs(block).max())) > _LOUDEST:
+            raise InputError(
+                f"{name} has samples up to {peak:g}; floating point must lie in [-1, 1], so divide "
+                "integer PCM by its full range or give it as integers"
+            )
+        mono.append(block.mean(axis=1, dtype=np.float32))
+        clipped += _clipped(block)
+    _check_length(length, rate, name)
+    return np.concatenate(mono), clipped / length
+
+
+def _clipped(block: npt.NDArray[np.float32]) -> float:
+    """Samples in flat tops near full scale: three or more equal ones. The mean of the channels."""
+    loud = np.abs(block[1:-1]) >= _NEAR_FULL_SCALE
+    flat = loud & (block[1:-1] == block[:-2]) & (block[1:-1] == block[2:])
+    tops = np.zeros(block.shape, bool)
+    for shift in range(_FLAT):
+        tops[shift : shift + len(flat)] |= flat
+    return float(tops.mean(axis=1).sum())
+
+
+def _check_length(length: int, rate: int, name: str) -> None:
+    if not MIN_SECONDS * rate <= length <= MAX_SECONDS * rate:
+        found = f"is {length / rate:.2f} s" if length <= MAX_SECONDS * rate else "is longer"
+        raise InputError(
+            f"{name} {found}; a voice is cloned from {MIN_SECONDS:g} to {MAX_SECONDS:g} s of "
+            "speech, 5 to 15 s are best"
+        )
+
+
+def _check_sound(samples: npt.NDArray[np.float32], name: str) -> None:
+    size = round(_WINDOW * SAMPLE_RATE)
+    windows = samples[: len(samples) // size * size].reshape(-1, size)
+    sounding = float((np.sqrt((windows**2).mean(axis=1)) >= _SILENT).sum() * _WINDOW)
+    if sounding < _LEAST_SOUND:
+        raise InputError(
+            f"{name} is silent: {sounding:.2f} s of {len(samples) / SAMPLE_RATE:.2f} s are louder "
+            "than -60 dB; check the microphone and the channel"
+        )
