@@ -17,6 +17,7 @@ from qwen3_tts_edge.bundle.manifest import (
     PREDICTOR_STEP,
     SPEAKER_ENCODER,
     TALKER_STEP,
+    TOTAL,
 )
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
@@ -71,6 +72,7 @@ def frame_graph(
             *_speaking(talker),
             _tensor("talker_ranks", "int64", "talker_ranks"),
             _tensor("predictor_ranks", "int64", "predictor_ranks"),
+            _tensor(TOTAL, "int32", 1),
         ),
         outputs=(_tensor("codes", "int64", "batch", talker.num_codebooks),),
         states=(_state("feedback", "float32", *row), *_talker_states(talker)),
@@ -110,6 +112,7 @@ def predictor_step_graph(config: CheckpointConfig, tensors: Mapping[str, Tensor]
         inputs=(
             _tensor("hidden", "float32", *row),
             _tensor("code", "int64", "batch"),
+            _tensor("length", "int64", "batch"),
             _tensor("step", "int64", 1),
             _draws(talker),
             *_settings(),

@@ -141,6 +141,7 @@ _ONNX_NAMES = {
     "float32": "FLOAT",
     "float16": "FLOAT16",
     "bfloat16": "BFLOAT16",
+    "int32": "INT32",
     "int64": "INT64",
     "bool": "BOOL",
 }

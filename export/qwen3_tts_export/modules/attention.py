@@ -21,6 +21,7 @@ def in_full(
     cos: Tensor,
     sin: Tensor,
     eps: float,
+    total: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise query and key, rotate them, write key and value, attend causally over the cache.
 
@@ -36,6 +37,8 @@ def in_full(
         cos: (max_positions, head_dim / 2).
         sin: (max_positions, head_dim / 2).
         eps: Of the norms.
+        total: int32 (1,), how much of the cache is in use in the fullest batch row, this call's
+            rows included. It changes no result: a kernel may pick its launches by it.
 
     Returns:
         The attended values (batch, rows, heads * head_dim) and the two updated caches. Row r of
@@ -100,6 +103,7 @@ def _shapes(
     cos: Tensor,
     sin: Tensor,
     eps: float,
+    total: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, rows, width = qkv.shape
     kv_width = past_key.shape[1] * past_key.shape[3]

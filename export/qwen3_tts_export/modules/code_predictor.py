@@ -84,7 +84,8 @@ class CodePredictor(nn.Module):
         passes = torch.arange(1, self.codebooks, dtype=torch.int32, device=code.device)
         last = columns(passes.expand(code.shape[0], -1))
         for g, (head, table) in enumerate(zip(self.heads, self.embeddings, strict=True)):
-            out, cache = self.trunk(rows, last[g], cache)
+            total = torch.full((1,), g + 2, dtype=torch.int32)  # the talker's state and g + 1 codes
+            out, cache = self.trunk(rows, last[g], cache, total)
             code = choose(head(out[:, -1] if g == 0 else out.squeeze(1)), g + 1)
             codes.append(code)
             embedded.append(table(code))

@@ -47,6 +47,7 @@ class TalkerStep(nn.Module):
         repetition_penalty: Tensor,
         past: list[Tensor],
         talker_ranks: Tensor | None = None,
+        total: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Choose code 0 for every batch row.
 
@@ -54,7 +55,8 @@ class TalkerStep(nn.Module):
             rows: (batch, rows, hidden): the prompt for the first frame, afterwards one text row.
             feedback: (batch, 1, hidden), the previous frame's summed embedding; zeros at the
                 start of an utterance.
-            length: int64 (batch,), valid rows in this call.
+            length: int64 (batch,), valid rows in this call. 0 lets a batch row rest: its state
+                stays, what is chosen for it means nothing.
             position: int64 (batch,), rows already in the KV cache.
             draws: (batch, codebooks) in [0, 1), one per code.
             allow_end: bool (batch,), false for the first two frames.
@@ -66,6 +68,7 @@ class TalkerStep(nn.Module):
                 in this utterance: false at the start of one. Then key and value of every talker
                 layer, (batch, kv_heads, capacity, head_dim).
             talker_ranks: int64, 0 up to the talker's largest top_k, see `sample`; None is all.
+            total: int32 (1,), see `attention`.
 
         Returns:
             Code 0, int64 (batch,), the talker's normalised hidden state (batch, 1, hidden), and
@@ -73,7 +76,7 @@ class TalkerStep(nn.Module):
         """
         seen, *keys_and_values = past
         cache = list(zip(keys_and_values[0::2], keys_and_values[1::2], strict=True))
-        logits, hidden, present = self.talker(rows + feedback, length, position, cache)
+        logits, hidden, present = self.talker(rows + feedback, length, position, cache, total)
 
         codes = torch.arange(logits.shape[-1], device=logits.device)
         is_end = codes == self.end_of_speech
@@ -83,7 +86,7 @@ class TalkerStep(nn.Module):
         scores = torch.where(seen, penalised, logits).masked_fill(banned, float("-inf"))
 
         code = Choice([draws[:, 0]], temperature, top_k, top_p, (talker_ranks, None))(scores, 0)
-        seen = seen | (codes == code[:, None])
+        seen = seen | ((codes == code[:, None]) & (length > 0)[:, None])
         return code, hidden, [seen, *(tensor for pair in present for tensor in pair)]
 
 
@@ -107,6 +110,7 @@ class Frame(TalkerStep):
         repetition_penalty: Tensor,
         talker_ranks: Tensor,
         predictor_ranks: Tensor,
+        total: Tensor,
         past: list[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:
         """Run one frame for every batch row.
@@ -131,10 +135,12 @@ class Frame(TalkerStep):
             repetition_penalty,
             others,
             talker_ranks,
+            total,
         )
         choose = Choice(columns(draws), temperature, top_k, top_p, (talker_ranks, predictor_ranks))
         frame, summed = self.predictor(hidden, code, self.talker.embedding, choose)
-        return frame, [summed, *present]
+        moves = (length > 0)[:, None, None]
+        return frame, [torch.where(moves, summed, feedback), *present]
 
 
 def talker_step_weights(

@@ -114,6 +114,7 @@ class Layer(nn.Module):
         last: Tensor,
         cos: Tensor,
         sin: Tensor,
+        total: Tensor | None,
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         """One layer.
 
@@ -124,6 +125,7 @@ class Layer(nn.Module):
             last: int64 (batch,), the position of the last row.
             cos: (max_positions, head_dim / 2).
             sin: Likewise.
+            total: As `attention` takes it.
 
         Returns:
             The stream, what is yet to be added to it, and the new cache.
@@ -138,6 +140,7 @@ class Layer(nn.Module):
             cos,
             sin,
             self.q_norm.eps,
+            total,
         )
         x, normed = self.mlp_norm.after(x, self.output(attended))
         gate, up = cast(self.gate_up(normed), self.down.weight).chunk(2, dim=-1)
@@ -161,15 +164,19 @@ class Trunk(nn.Module):
         assert isinstance(first, Layer)
         return first.qkv.weight.dtype
 
-    def forward(self, x: Tensor, last: Tensor, past: Cache) -> tuple[Tensor, Cache]:
+    def forward(
+        self, x: Tensor, last: Tensor, past: Cache, total: Tensor | None = None
+    ) -> tuple[Tensor, Cache]:
         """Rows (batch, rows, hidden) that end at position `last` -> the same, new caches.
+
+        `total` is as `attention` takes it.
 
         The hidden states that come out are normalised, and of the norm's type.
         """
         present: Cache = []
         x, update = cast(x, self.norm.weight), None
         for layer, layer_past in zip(self.layers, past, strict=True):
-            x, update, layer_present = layer(x, update, layer_past, last, self.cos, self.sin)
+            x, update, layer_present = layer(x, update, layer_past, last, self.cos, self.sin, total)
             present.append(layer_present)
         return self.norm.after(x, update)[1], present
 

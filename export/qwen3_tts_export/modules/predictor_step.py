@@ -61,6 +61,7 @@ class PredictorStep(nn.Module):
         self,
         hidden: Tensor,
         code: Tensor,
+        length: Tensor,
         step: Tensor,
         draws: Tensor,
         temperature: Tensor,
@@ -73,6 +74,8 @@ class PredictorStep(nn.Module):
         Args:
             hidden: (batch, 1, talker hidden), the state that code 0 was sampled from.
             code: int64 (batch,), code 0.
+            length: int64 (batch,), as the talker was given; 0 for a batch row that rests and
+                keeps its `feedback`.
             step: int64 (1,), 0 to codebooks - 1: the codebook whose code is written. Step 0
                 writes `code`, and what the last frame left behind changes nothing.
             draws: (batch, codebooks) in [0, 1), one per code.
@@ -101,7 +104,8 @@ class PredictorStep(nn.Module):
         chosen = sample(scores, draw, temperature[:, 1], top_k[:, 1], top_p[:, 1])
         chosen = torch.where(begins, code, chosen)[:, None]
         codes = torch.where(torch.arange(self.codebooks) == step, chosen, codes)
-        feedback = feedback.masked_fill(begins, 0.0) + self._embedded(chosen, step)
+        summed = feedback.masked_fill(begins, 0.0) + self._embedded(chosen, step)
+        feedback = torch.where((length > 0)[:, None, None], summed, feedback)
         return [codes, feedback, *(tensor for pair in present for tensor in pair)]
 
     def _embedded(self, code: Tensor, codebook: Tensor) -> Tensor:

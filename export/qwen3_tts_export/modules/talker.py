@@ -32,16 +32,22 @@ class Talker(nn.Module):
         self.head = Linear(config.hidden_size, config.vocab_size)
 
     def forward(
-        self, rows: Tensor, length: Tensor, position: Tensor, past: Cache
+        self,
+        rows: Tensor,
+        length: Tensor,
+        position: Tensor,
+        past: Cache,
+        total: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Cache]:
         """Advance by `length` rows.
 
         Args:
             rows: (batch, rows, hidden); batch row b uses its first length[b] rows. Rows beyond
                 are padding: they are overwritten in the cache before anything can see them.
-            length: int64 (batch,), at least 1.
+            length: int64 (batch,); 0 for a batch row that rests, whose results mean nothing.
             position: int64 (batch,), rows already in the cache.
             past: per layer, key and value (batch, kv_heads, capacity, head_dim).
+            total: int32 (1,), see `attention`.
 
         Returns:
             Logits (batch, vocab) and normalised hidden state (batch, 1, hidden) of the last valid
@@ -49,8 +55,8 @@ class Talker(nn.Module):
         """
         # Counted: the size of an axis is a number on the host, and would draw positions there.
         count = torch.ones_like(rows[..., 0], dtype=torch.int64).sum(dim=1)
-        hidden, present = self.trunk(rows, position + count - 1, past)
-        valid = (length - 1)[:, None, None].expand(-1, 1, hidden.shape[-1])
+        hidden, present = self.trunk(rows, position + count - 1, past, total)
+        valid = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, hidden.shape[-1])
         hidden = hidden.gather(1, valid)
         return self.head(hidden).squeeze(1), hidden, present
 

@@ -23,8 +23,38 @@ FLAVOURS: Mapping[str, tuple[str, ...]] = {
 BACKENDS = ("auto", *sorted(FLAVOURS))
 
 
+class State(Protocol):
+    """What a graph carries from launch to launch, for some slots.
+
+    A tensor of it is (slots, ...), so one slot, or the first few, are the same buffers at another
+    address. Zero when it is made.
+
+    Attributes:
+        slots: How many.
+    """
+
+    slots: int
+
+    def view(self, first: int, slots: int = 1) -> Self:
+        """Give some of the slots: the same buffers, no copy."""
+        ...
+
+    def clear(self, *names: str) -> None:
+        """Set tensors to zero: those whose past is named, or all."""
+        ...
+
+    def copy(self, other: "State", positions: int | None = None) -> None:
+        """Take over what a state of as many slots carries.
+
+        Args:
+            other: Of the same graph.
+            positions: How much of a KV cache; None is all, where both have the same capacity.
+        """
+        ...
+
+
 class Graph(Protocol):
-    """A graph with its state: buffers allocated once, past and present bound once.
+    """A graph and its weights, ready to launch.
 
     Attributes:
         seconds: Time spent inside launches since the graph was opened.
@@ -34,53 +64,56 @@ class Graph(Protocol):
     seconds: float
     most: Mapping[str, int]
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Launch once: inputs by name in, outputs by name out, state moved on by one launch.
+    def state(self, slots: int = 1) -> State:
+        """Allocate what the graph carries, for so many slots."""
+        ...
+
+    def run(self, inputs: Mapping[str, Array], state: State) -> dict[str, Array]:
+        """Launch once: inputs by name in, outputs by name out, the state moved on by one launch.
 
         The arrays returned are the caller's to keep.
         """
         ...
 
-    def reset(self, *names: str) -> None:
-        """Set states to zero: those whose past is named, or all."""
-        ...
-
-    def resized(self, sizes: Mapping[str, int]) -> Self:
-        """The same graph and weights with a state of its own, of other sizes."""
-        ...
-
 
 class FrameGraph(Protocol):
-    """What makes a frame, as one graph or several, with its state.
+    """What makes a frame, as one graph or several.
 
     Attributes:
         ahead: Frames that may be launched before the codes of one are read.
-        capacity: Positions of the KV cache.
+        capacity: Positions of a slot's KV cache.
+        slots: The most that a launch may have; None is any number.
     """
 
     ahead: int
     capacity: int
+    slots: int | None
 
     @property
     def seconds(self) -> float:
         """Time spent in launching and waiting since the graph was opened."""
         ...
 
-    def launch(self, inputs: Mapping[str, Array]) -> Callable[[], Array]:
-        """Launch a frame: inputs by name in, state moved on by one frame.
+    def state(self, slots: int, positions: int | None = None) -> State:
+        """Allocate what the frame carries.
 
-        Returns:
-            What waits for its codes and returns them, int64 (batch, codebooks), the caller's to
-            keep. It is to be called before more than `ahead` other frames are launched, or never.
+        Args:
+            slots: How many may be launched together.
+            positions: Of the KV cache; None is `capacity`, fewer are for a state that is only
+                copied from and to.
         """
         ...
 
-    def begin(self) -> None:
-        """Start an utterance in every slot."""
-        ...
+    def launch(self, inputs: Mapping[str, Array], state: State) -> Callable[[], Array]:
+        """Launch a frame: inputs by name in, the state moved on by one frame.
 
-    def resized(self, slots: int) -> Self:
-        """The same weights with a state of its own, of another batch size."""
+        Rows of several positions at once, a prompt, come for one slot alone. A slot of `length` 0
+        rests: its codes mean nothing and its state stays.
+
+        Returns:
+            What waits for its codes and returns them, int64 (slots, codebooks), the caller's to
+            keep. It is to be called before more than `ahead` other frames are launched, or never.
+        """
         ...
 
 
@@ -89,25 +122,24 @@ class Backend(Protocol):
 
     name: str
 
-    def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> Graph:
-        """Load a graph and allocate its state.
+    def open(self, folder: Path, spec: GraphSpec) -> Graph:
+        """Load a graph.
 
         Args:
             folder: The bundle.
             spec: The graph, from the manifest.
-            sizes: The axes of the states: batch, and capacity where there is one.
         """
         ...
 
     def open_frame(
-        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+        self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
     ) -> FrameGraph:
         """Load what makes a frame.
 
         Args:
             folder: The bundle.
             graphs: Its graphs, from the manifest.
-            sizes: Batch, and the capacity that is wanted; what it is stands in the result.
+            capacity: Positions of the KV cache that are wanted; what it is stands in the result.
         """
         ...
 

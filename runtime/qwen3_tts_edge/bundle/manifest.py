@@ -17,7 +17,7 @@ from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BundleError
 from qwen3_tts_edge.files import Strict
 
-FORMAT = 1
+FORMAT = 2
 """Rises whenever a bundle of the old format would be read wrongly."""
 
 FILE = "manifest.json"
@@ -26,6 +26,8 @@ CODEC = "codec"
 FRAME, CODEC_DECODER = "frame", "codec_decoder"
 TALKER_STEP, PREDICTOR_STEP = "talker_step", "predictor_step"
 """What the frame is in flavours that cannot have it as one graph."""
+TOTAL = "total"
+"""The frame's input that a backend keeps in CPU memory and fills itself, see `backends.ort.frame`."""
 CODEC_ENCODER, SPEAKER_ENCODER = "codec_encoder", "speaker_encoder"
 TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
 PREDICTOR_ROWS = "predictor_rows.npy"

@@ -20,11 +20,9 @@ def attention_cpu(
     cos: ir.Value,
     sin: ir.Value,
     eps: float,
+    total: ir.Value,
 ) -> Any:
-    """Norms are nodes of their own: the kernel has none.
-
-    The longest sequence of the batch, which is what is read of the cache, is computed.
-    """
+    """Norms are nodes of their own: the kernel has none. `total` is what it reads of the cache."""
     heads, kv_heads, head_dim = _sizes(qkv, past_key)
     ends = [0, *(n * head_dim for n in (heads, heads + kv_heads, heads + 2 * kv_heads))]
 
@@ -37,15 +35,14 @@ def attention_cpu(
         by_head = op.RMSNormalization(by_head, norm, axis=-1, epsilon=eps)
         return op.Reshape(by_head, op.Constant(value_ints=[0, 0, -1]))
 
-    last, one = _int32(last), _int32(op.Constant(value_int=1))
     return GROUP_QUERY_ATTENTION(
         normed(part(0), q_norm),
         normed(part(1), k_norm),
         part(2),
         past_key,
         past_value,
-        last,
-        op.Add(op.ReduceMax(last, keepdims=0), one),
+        _int32(last),
+        total,
         cos,
         sin,
         num_heads=heads,
@@ -64,12 +61,14 @@ def attention_cuda(
     cos: ir.Value,
     sin: ir.Value,
     eps: float,
+    total: ir.Value,
 ) -> Any:
-    """All of it is one node, and the longest sequence is the cache's capacity, or the rows.
+    """All of it is one node.
 
-    The kernel reads that number in CPU memory and picks its launches by it; how far each batch row
-    goes it reads on the GPU. Computed from `last` it would be copied from the GPU in every launch,
-    so it is taken from shapes alone. Several rows are a prompt: they begin at position 0.
+    The kernel reads `total` in CPU memory and picks its launches by it; how far each batch row goes
+    it reads on the GPU. Computed from `last` it would be copied from the GPU in every launch, so it
+    comes in from the host. A launch that is captured is given the cache's capacity, which holds for
+    every replay; several rows must be given exactly what they are the end of.
 
     Source: contrib_ops/cuda/bert/group_query_attention.cc of ONNX Runtime, where input 6 is
         registered in CPU memory and inputs 14 and 15 are the norms', and CheckInputs in
@@ -77,9 +76,6 @@ def attention_cuda(
         are all there is.
     """
     heads, kv_heads, _ = _sizes(qkv, past_key)
-    one = op.Constant(value_ints=[1])
-    rows, capacity = op.Shape(qkv, start=1, end=2), op.Shape(past_key, start=2, end=3)
-    total = op.Where(op.Greater(rows, one), rows, capacity)
     cos, sin, q_norm, k_norm = (_cast(x, past_key) for x in (cos, sin, q_norm, k_norm))
     return GROUP_QUERY_ATTENTION(
         qkv,
@@ -88,7 +84,7 @@ def attention_cuda(
         past_key,
         past_value,
         _int32(last),
-        _int32(total),
+        total,
         cos,
         sin,
         None,

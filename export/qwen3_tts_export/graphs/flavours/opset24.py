@@ -25,6 +25,7 @@ def attention(
     cos: Tensor,
     sin: Tensor,
     eps: float,
+    total: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `modules.attention.in_full` says, in seven nodes of ONNX and the mask."""
     batch, rows, _ = qkv.shape

@@ -26,18 +26,18 @@ class OrtBackend:
     def __init__(self, *, threads: int | None = None) -> None:
         self._threads = threads
 
-    def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> OrtGraph:
-        """Load a graph and allocate its state, as `backends.Backend.open` says.
+    def open(self, folder: Path, spec: GraphSpec) -> OrtGraph:
+        """Load a graph, as `backends.Backend.open` says.
 
         Raises:
             BundleError: ONNX Runtime cannot read the graph.
             BackendError: The session does not run where it should.
         """
         session = load(folder / spec.file, session_options(self._threads), "CPUExecutionProvider")
-        return OrtGraph(session, spec, sizes)
+        return OrtGraph(session, spec)
 
     def open_frame(
-        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+        self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
     ) -> FusedFrame:
         """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s."""
-        return FusedFrame(self.open(folder, graphs[FRAME], sizes), sizes["capacity"])
+        return FusedFrame(self.open(folder, graphs[FRAME]), capacity)

@@ -17,6 +17,7 @@ try:
 except ImportError as error:
     raise BackendError(f"ONNX Runtime is not installed; run: {INSTALL}") from error
 
+from qwen3_tts_edge.backends.ort.cuda_memory import CudaMemory
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
 from qwen3_tts_edge.backends.ort.graph import (
     UNCAPTURED,
@@ -25,6 +26,7 @@ from qwen3_tts_edge.backends.ort.graph import (
     load,
     session_options,
 )
+from qwen3_tts_edge.backends.ort.state import OrtState
 
 _SETTINGS = {
     # Products in TF32 would make of an fp32 bundle something else than was exported.
@@ -56,8 +58,8 @@ class OrtCudaBackend:
             raise BackendError(str(lack))
         self._threads = threads
 
-    def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> OrtGraph:
-        """Load a graph and allocate its state on the GPU, as `backends.Backend.open` says.
+    def open(self, folder: Path, spec: GraphSpec) -> OrtGraph:
+        """Load a graph, as `backends.Backend.open` says; its states will lie on the GPU.
 
         A graph with a state, which is launched over and over, is captured. ONNX Runtime refuses
         that if anything is copied between GPU and CPU inside; what it may compute on the CPU are
@@ -77,7 +79,7 @@ class OrtCudaBackend:
             settings["use_tf32"] = "1"
         if not spec.states:
             session = load(path, session_options(self._threads), (CUDA, settings))
-            return OrtGraph(session, spec, sizes, "cuda")
+            return OrtGraph(session, spec, CudaMemory())
         options, settings = session_options(self._threads), {**settings, "enable_cuda_graph": "1"}
         try:
             session = load(path, options, (CUDA, settings))
@@ -90,13 +92,13 @@ class OrtCudaBackend:
                 f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)}; what is captured "
                 f"must stay on the GPU, so export the checkpoint with --flavour cuda ({error})"
             ) from error
-        return CapturedGraph(session, spec, sizes, "cuda")
+        return CapturedGraph(session, spec, CudaMemory())
 
     def open_frame(
-        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+        self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
     ) -> FusedFrame:
         """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s."""
-        return FusedFrame(self.open(folder, graphs[FRAME], sizes), sizes["capacity"])
+        return FusedFrame(self.open(folder, graphs[FRAME]), capacity, captured=True)
 
 
 class CapturedGraph(OrtGraph):
@@ -121,35 +123,38 @@ class CapturedGraph(OrtGraph):
         super().__init__(*arguments)
         self._thread = _Thread()
 
-    def _graph_number(self) -> int:
-        if any(self._sizes.get(axis, 0) > longest for axis, longest in _CAPTURED.items()):
+    def _graph_number(self, sizes: Mapping[str, int], state: OrtState) -> int:
+        if any(sizes.get(axis, 0) > longest for axis, longest in _CAPTURED.items()):
             return UNCAPTURED
         number = next(_numbers)
-        weakref.finalize(self, self._session.release_captured_graph, number).atexit = False
+        release = self._session.release_captured_graph
+        weakref.finalize(state.shared, release, number).atexit = False
         return number
 
-    def _launch(self, binding: Binding) -> None:
+    def _launch(self, binding: Binding, state: OrtState) -> None:
         options = ort.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(binding.graph))
         if binding.graph == UNCAPTURED or binding.graph in self._thread.captured:
             self._session.run_with_iobinding(binding.io, options)
             return
-        carried = {
-            state.past.name: self._past[state.past.name].numpy()
-            for state in self._spec.states
-            if self._spec.in_place and "capacity" not in state.past.shape
-        }
+        carried = [
+            (state.past(each), each.past.nbytes(state.sizes))
+            for each in self.spec.states
+            if self.spec.in_place and "capacity" not in each.past.shape
+        ]
+        aside = [self._memory.allocate(nbytes) for _, nbytes in carried]
+        kept = [(to, at, size) for (to, _), (at, size) in zip(aside, carried, strict=True)]
+        self._memory.copy(kept)
         try:
             self._session.run_with_iobinding(binding.io, options)
         except Exception as error:  # ONNX Runtime's own exceptions share no other parent
             raise BackendError(
-                f"ONNX Runtime {ort.__version__} cannot capture {self._spec.file} as a CUDA "
+                f"ONNX Runtime {ort.__version__} cannot capture {self.spec.file} as a CUDA "
                 f"graph: {error}"
             ) from error
         self._thread.captured.add(binding.graph)
         if carried:
-            for name, value in carried.items():
-                self._past[name].update_inplace(value)
+            self._memory.copy((at, to, size) for to, at, size in kept)
             self._session.run_with_iobinding(binding.io, options)
 
 

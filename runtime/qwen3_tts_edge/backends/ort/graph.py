@@ -1,20 +1,21 @@
-"""A session of ONNX Runtime and the buffers it is bound to, in the memory of one device."""
+"""A session of ONNX Runtime, and what its launches are bound to."""
 
-import math
+import ctypes
 import mmap
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from typing_extensions import Self
 
-from qwen3_tts_edge.backends import Array
+from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.backends.ort.state import Memory, OrtState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
+from qwen3_tts_edge.bundle.manifest import TOTAL
 from qwen3_tts_edge.errors import BackendError, BundleError
 
 UNCAPTURED = -1
@@ -63,9 +64,37 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
     return session
 
 
+class CpuMemory:
+    """The memory of this process: a `state.Memory`."""
+
+    device = "cpu"
+
+    def allocate(self, nbytes: int) -> tuple[int, Any]:
+        """Take zeros whose memory is only taken when it is written: a KV cache is seldom full.
+
+        numpy asks for huge pages, and then the first position of each head takes the room of all;
+        a plain private mapping has small ones.
+        """
+        if sys.platform == "win32":
+            owner: Any = np.zeros(nbytes, np.uint8)
+        else:
+            pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            owner = np.frombuffer(pages, np.uint8)
+        return owner.ctypes.data, owner
+
+    def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
+        """Copy, as `state.Memory.copy` says."""
+        for to, source, nbytes in runs:
+            ctypes.memmove(to, source, nbytes)
+
+    def clear(self, at: int, nbytes: int) -> None:
+        """Set to zero, as `state.Memory.clear` says."""
+        ctypes.memset(at, 0, nbytes)
+
+
 @dataclass(frozen=True)
 class Binding:
-    """Everything a launch reads and writes, bound for inputs of certain shapes.
+    """Everything a launch reads and writes, bound for inputs of certain shapes and a state.
 
     Attributes:
         io: ONNX Runtime's part.
@@ -83,121 +112,98 @@ class Binding:
 
 
 class OrtGraph:
-    """A session whose inputs, outputs and states live in buffers of one device.
-
-    Buffers stay where they are from launch to launch. Where past and present may not share one
-    there are two, and they change places after each launch.
-    """
+    """A session: a `backends.Graph`. Inputs, outputs and states live in buffers of one memory."""
 
     def __init__(
-        self,
-        session: ort.InferenceSession,
-        spec: GraphSpec,
-        sizes: Mapping[str, int],
-        device: str = "cpu",
+        self, session: ort.InferenceSession, spec: GraphSpec, memory: Memory | None = None
     ) -> None:
         self.seconds = 0.0
         self.most: Mapping[str, int] = {}
+        self.spec = spec
         self._session = session
-        self._spec = spec
-        self._sizes = dict(sizes)
-        self._device = device
-        self._past = self._states()
-        self._present = self._past if spec.in_place else self._states()
-        self._bindings: dict[tuple[object, ...], Binding] = {}
+        self._memory = memory or CpuMemory()
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def state(self, slots: int = 1, **sizes: int) -> OrtState:
+        """Allocate what the graph carries, as `backends.Graph.state` says."""
+        return OrtState.allocate(self._memory, self.spec, {"batch": slots, **sizes})
+
+    def run(self, inputs: Mapping[str, Array], state: State) -> dict[str, Array]:
         """Launch once, as `backends.Graph.run` says."""
+        assert isinstance(state, OrtState)
         values = {
             spec.name: np.ascontiguousarray(inputs[spec.name], spec.stored)
-            for spec in self._spec.inputs
+            for spec in self.spec.inputs
         }
-        binding = self._bound([value.shape for value in values.values()])
+        binding = self._bound([value.shape for value in values.values()], state)
         for name, value in values.items():
             if not np.array_equal(binding.held.get(name, ()), value):  # settings seldom change
                 binding.inputs[name].update_inplace(value)
                 binding.held[name] = value.copy()
         start = time.perf_counter()
-        self._launch(binding)
+        self._launch(binding, state)
         self.seconds += time.perf_counter() - start
-        self._past, self._present = self._present, self._past
+        state.launched()
         return {name: np.array(value.numpy()) for name, value in binding.outputs.items()}
 
-    def reset(self, *names: str) -> None:
-        """Set states to zero, as `backends.Graph.reset` says."""
-        for state in self._spec.states:
-            if not names or state.past.name in names:
-                zeros = np.zeros(state.past.sized(self._sizes), state.past.stored)
-                self._past[state.past.name].update_inplace(zeros)
-
-    def resized(self, sizes: Mapping[str, int]) -> Self:
-        """Share the session, not the state, as `backends.Graph.resized` says."""
-        return type(self)(self._session, self._spec, self._sizes | dict(sizes), self._device)
-
-    def _launch(self, binding: Binding) -> None:
+    def _launch(self, binding: Binding, state: OrtState) -> None:
         self._session.run_with_iobinding(binding.io)
 
-    def _bound(self, shapes: Sequence[tuple[int, ...]]) -> Binding:
-        """What is bound for inputs of these shapes and for the states as they lie now.
+    def _bound(self, shapes: Sequence[tuple[int, ...]], state: OrtState) -> Binding:
+        """What is bound for inputs of these shapes and for the state as it lies now.
 
         Other shapes give their buffers up, but for those that a captured graph has in it.
         """
-        key = (*shapes, id(self._past))
-        if key not in self._bindings:
-            self._bindings = {
-                known: binding
-                for known, binding in self._bindings.items()
-                if known[:-1] == key[:-1] or binding.graph != UNCAPTURED
-            }
-            for spec, shape in zip(self._spec.inputs, shapes, strict=True):
+        slots = (state.first, state.slots)
+        key = (*shapes, slots, state.turn)
+        bindings: dict[Any, Binding] = state.shared.bindings
+        if key not in bindings:
+            for known in [known for known in bindings if known[-2] == slots]:
+                if known[:-1] != key[:-1] and bindings[known].graph == UNCAPTURED:
+                    del bindings[known]
+            sizes = state.sizes
+            for spec, shape in zip(self.spec.inputs, shapes, strict=True):
                 named = zip(spec.shape, shape, strict=True)
-                self._sizes |= {axis: size for axis, size in named if isinstance(axis, str)}
-            self._bindings[key] = self._bind()
-        return self._bindings[key]
+                sizes |= {axis: size for axis, size in named if isinstance(axis, str)}
+            bindings[key] = self._bind(sizes, state)
+        return bindings[key]
 
-    def _graph_number(self) -> int:
-        """What launches with the sizes of now are captured as."""
+    def _graph_number(self, sizes: Mapping[str, int], state: OrtState) -> int:
+        """What launches with these sizes are captured as."""
         return UNCAPTURED
 
-    def _bind(self) -> Binding:
+    def _bind(self, sizes: Mapping[str, int], state: OrtState) -> Binding:
         io = self._session.io_binding()
-        inputs = {spec.name: self._buffer(spec) for spec in self._spec.inputs}
-        outputs = {spec.name: self._buffer(spec) for spec in self._spec.outputs}
-        for spec in self._spec.inputs:
-            io.bind_input(*self._place(spec, spec.name, inputs[spec.name]))
-        for spec in self._spec.outputs:
-            io.bind_output(*self._place(spec, spec.name, outputs[spec.name]))
-        for state in self._spec.states:
-            past, present = self._past[state.past.name], self._present[state.past.name]
-            io.bind_input(*self._place(state.past, state.past.name, past))
-            io.bind_output(*self._place(state.past, state.present, present))
-        return Binding(io, inputs, outputs, self._graph_number())
+        inputs = {spec.name: self._buffer(spec, sizes) for spec in self.spec.inputs}
+        outputs = {spec.name: self._buffer(spec, sizes) for spec in self.spec.outputs}
+        for spec in self.spec.inputs:
+            at = inputs[spec.name].data_ptr()
+            io.bind_input(*self._place(spec, spec.name, sizes, at))
+        for spec in self.spec.outputs:
+            at = outputs[spec.name].data_ptr()
+            io.bind_output(*self._place(spec, spec.name, sizes, at))
+        for each in self.spec.states:
+            past, present = state.past(each), state.present(each)
+            io.bind_input(*self._place(each.past, each.past.name, sizes, past))
+            io.bind_output(*self._place(each.past, each.present, sizes, present))
+        return Binding(io, inputs, outputs, self._graph_number(sizes, state))
 
-    def _place(self, spec: TensorSpec, name: str, buffer: ort.OrtValue) -> tuple[Any, ...]:
+    def _place(
+        self, spec: TensorSpec, name: str, sizes: Mapping[str, int], at: int
+    ) -> tuple[Any, ...]:
         kind = _BFLOAT16 if spec.dtype == "bfloat16" else spec.stored
-        return name, self._device, 0, kind, spec.sized(self._sizes), buffer.data_ptr()
+        return name, self._device(spec), 0, kind, spec.sized(sizes), at
 
-    def _states(self) -> dict[str, ort.OrtValue]:
-        return {state.past.name: self._buffer(state.past) for state in self._spec.states}
-
-    def _buffer(self, spec: TensorSpec) -> ort.OrtValue:
+    def _buffer(self, spec: TensorSpec, sizes: Mapping[str, int]) -> ort.OrtValue:
         """Zeros."""
-        shape = spec.sized(self._sizes)
-        if self._device == "cpu":
-            return ort.OrtValue.ortvalue_from_numpy(_zeros(shape, spec.stored))
-        value = ort.OrtValue.ortvalue_from_shape_and_type(shape, spec.stored, self._device, 0)
-        value.update_inplace(np.zeros(shape, spec.stored))
+        zeros = np.zeros(spec.sized(sizes), spec.stored)
+        if self._device(spec) == "cpu":
+            return ort.OrtValue.ortvalue_from_numpy(zeros)
+        value = ort.OrtValue.ortvalue_from_shape_and_type(
+            zeros.shape, spec.stored, self._memory.device, 0
+        )
+        value.update_inplace(zeros)
         return value
 
-
-def _zeros(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
-    """Zeros whose memory is only taken when it is written: a KV cache is seldom full.
-
-    numpy asks for huge pages, and then the first position of each head takes the room of all; a
-    plain private mapping has small ones.
-    """
-    if sys.platform == "win32":
-        return np.zeros(shape, dtype)
-    size = math.prod(shape) * dtype.itemsize
-    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return np.frombuffer(pages, dtype=dtype).reshape(shape)
+    def _device(self, spec: TensorSpec) -> str:
+        """Where a tensor lies: the kernel that reads `total` reads it on the CPU."""
+        return "cpu" if spec.name == TOTAL else self._memory.device

@@ -1,0 +1,169 @@
+"""What an ONNX Runtime graph carries: buffers at fixed addresses, and views of some of their slots.
+
+In a graph that was proved at export to run in place a past and its present are one buffer. Of
+others the two take turns, which a view cannot: what it has launched is copied back.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from qwen3_tts_edge.backends import State
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec
+
+
+class Memory(Protocol):
+    """Where buffers lie.
+
+    Attributes:
+        device: ONNX Runtime's name of it.
+    """
+
+    device: str
+
+    def allocate(self, nbytes: int) -> tuple[int, Any]:
+        """Take zeroed memory: its address, and the object that owns it."""
+        ...
+
+    def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
+        """Copy stretches of this memory, (to, from, bytes) each; done when it returns."""
+        ...
+
+    def clear(self, at: int, nbytes: int) -> None:
+        """Set bytes to zero; done when it returns."""
+        ...
+
+
+@dataclass
+class _Buffers:
+    """What a state and all its views share.
+
+    Attributes:
+        past: The address of each state, by the name of its past; of the even turns.
+        other: Of the odd ones; the same where the graph runs in place.
+        turn: Launches of the whole, as far as it matters.
+        bindings: What graphs have bound to these addresses, by shapes and slots.
+    """
+
+    memory: Memory
+    spec: GraphSpec
+    sizes: Mapping[str, int]
+    past: dict[str, int] = field(default_factory=dict)
+    other: dict[str, int] = field(default_factory=dict)
+    owners: list[Any] = field(default_factory=list)
+    turn: int = 0
+    bindings: dict[Hashable, Any] = field(default_factory=dict)
+
+
+class OrtState:
+    """Some slots of the buffers: a `backends.State`.
+
+    Attributes:
+        slots: How many.
+        first: The first of them in the buffers.
+        shared: The buffers.
+    """
+
+    def __init__(self, shared: _Buffers, first: int, slots: int) -> None:
+        self.shared = shared
+        self.first = first
+        self.slots = slots
+
+    @classmethod
+    def allocate(cls, memory: Memory, spec: GraphSpec, sizes: Mapping[str, int]) -> "OrtState":
+        """Take zeroed buffers.
+
+        Args:
+            memory: Where.
+            spec: The graph.
+            sizes: Of the named axes of its states; `batch` is how many slots.
+        """
+        shared = _Buffers(memory, spec, sizes)
+        for state in spec.states:
+            name, nbytes = state.past.name, state.past.nbytes(sizes)
+            shared.past[name], owner = memory.allocate(nbytes)
+            shared.owners.append(owner)
+            shared.other[name] = shared.past[name]
+            if not spec.in_place:
+                shared.other[name], owner = memory.allocate(nbytes)
+                shared.owners.append(owner)
+        return cls(shared, 0, sizes["batch"])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The named axes of these slots."""
+        return {**self.shared.sizes, "batch": self.slots}
+
+    @property
+    def turn(self) -> int:
+        """Which of two buffers is the past, 0 or 1."""
+        return 0 if self.shared.spec.in_place else self.shared.turn % 2
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all slots of the buffers."""
+        return self.slots == self.shared.sizes["batch"]
+
+    def past(self, state: StateSpec) -> int:
+        """The address of what a launch of now reads."""
+        return self._at(state, self.turn)
+
+    def present(self, state: StateSpec) -> int:
+        """The address of what a launch of now writes."""
+        return self._at(state, 1 - self.turn)
+
+    def launched(self) -> None:
+        """Note a launch: what was present is past."""
+        if self.shared.spec.in_place:
+            return
+        if self.whole:
+            self.shared.turn += 1
+            return
+        for state in self.shared.spec.states:
+            nbytes = state.past.nbytes(self.sizes)
+            self.shared.memory.copy([(self.past(state), self.present(state), nbytes)])
+
+    def view(self, first: int, slots: int = 1) -> "OrtState":
+        """Give some of the slots, as `backends.State.view` says."""
+        assert 0 <= first <= first + slots <= self.slots, f"slots {first}+{slots} of {self.slots}"
+        return OrtState(self.shared, self.first + first, slots)
+
+    def clear(self, *names: str) -> None:
+        """Set tensors to zero, as `backends.State.clear` says."""
+        for state in self.shared.spec.states:
+            if not names or state.past.name in names:
+                nbytes = state.past.nbytes(self.sizes)
+                self.shared.memory.clear(self.past(state), nbytes)
+
+    def copy(self, other: State, positions: int | None = None) -> None:
+        """Take over what another state carries, as `backends.State.copy` says."""
+        assert isinstance(other, OrtState)
+        self.shared.memory.copy(
+            run for state in self.shared.spec.states for run in self._runs(state, other, positions)
+        )
+
+    def _runs(
+        self, state: StateSpec, other: "OrtState", positions: int | None
+    ) -> Iterator[tuple[int, int, int]]:
+        """The stretches of memory that `copy` copies: to, from and bytes of each.
+
+        A cache has one for each head of each slot, for it is used up to `positions` alone.
+        """
+        to, source, shape = self.past(state), other.past(state), state.past.shape
+        if positions is None or "capacity" not in shape:
+            yield to, source, state.past.nbytes(self.sizes)
+            return
+        heads = math.prod(state.past.sized(self.sizes)[: shape.index("capacity")])
+        position = state.past.nbytes({**self.sizes, "capacity": 1}) // heads
+        for head in range(heads):
+            yield (
+                to + head * position * self.sizes["capacity"],
+                source + head * position * other.sizes["capacity"],
+                positions * position,
+            )
+
+    def _at(self, state: StateSpec, turn: int) -> int:
+        buffers = self.shared.other if turn else self.shared.past
+        slot = state.past.nbytes({**self.shared.sizes, "batch": 1})
+        return buffers[state.past.name] + self.first * slot
