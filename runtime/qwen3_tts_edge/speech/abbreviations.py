@@ -16,7 +16,7 @@ def words(*lines: str) -> frozenset[str]:
 
 
 BEFORE_ANYTHING = words(
-    "Mr Mrs Ms Dr Prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs St Mt Ft",
+    "Mr Mrs Ms Dr Prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs Mt Ft",
     "e.g i.e eg ie cf vs viz approx resp incl",
     "z.B d.h u.a v.a o.ä u.ä z.T i.d.R i.A m.E s.o s.u bzw ca evtl ggf inkl exkl sog vgl bspw",
     "geb Hr Fr Frl Mio Mrd Hrsg Dipl.-Ing",
@@ -37,7 +37,7 @@ BEFORE_NUMBERS = words(
 """They end a sentence where no number follows: "No. 5", and "No. Never"."""
 
 BEFORE_NAMES = words(
-    "Jr Sr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
+    "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
     "Chr Jh Jhs Ltda Cía Cia Soc",
     "г гг в вв р им см ср св о обл",
 )

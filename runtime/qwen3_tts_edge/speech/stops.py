@@ -11,15 +11,17 @@ from collections.abc import Iterator
 
 from qwen3_tts_edge.speech import full_stops
 
-CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣"
+CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_"
 """Closing marks stay with the sentence. What opens in English closes in German, and the reverse."""
 
 _EMOJI = "\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff"
 _STOP = re.compile(
-    rf"([.!?…。！？｡．‼⁇⁈⁉]+)((?:[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)(?: ?[{_EMOJI}]+)*"
+    r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
+    rf"((?:[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
+    rf"(?: ?[{_EMOJI}]+)*"
 )
 _WIDE = "。！？｡．‼⁇⁈⁉"
-_ELLIPSIS = re.compile(r"\.{2,}|[….]*…[….]*")
+_ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
 _EAST = (
     "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
 )
@@ -67,11 +69,13 @@ def _first_spoken(text: str, start: int) -> int:
 def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     """Whether the sentence that begins at `start`, with its first letter at `spoken`, ends here."""
     marks, closing = stop.groups()
+    window = max(start, stop.start() - _REACH)
     after = text[stop.end() : stop.end() + _REACH]
     if closing and _SAID.match(after):
         return False
     if marks[-1] in _WIDE:
-        return not (marks == "．" and text[stop.start() - 1].isdigit())
+        titled = text.rfind("《", window, stop.start()) > text.rfind("》", window, stop.start())
+        return not (titled or (marks == "．" and text[stop.start() - 1].isdigit()))
     opening = len(_OPENING.findall(after)[0])
     first = after[opening : opening + 1]
     if _ELLIPSIS.fullmatch(marks) and not first.isupper():
@@ -84,7 +88,6 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
         return False
     if marks != ".":
         return True
-    window = max(start, stop.start() - _REACH)
     return not full_stops.goes_on(
         text[window : stop.start()], after[opening:], opens=spoken - window
     )
