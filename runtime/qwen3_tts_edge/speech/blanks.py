@@ -16,7 +16,8 @@ _UNSEEN = re.compile(
     "]+"
 )
 _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
-_PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*|\u2029")
+PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*|\u2029")
+"""Of text that `seen` gave."""
 
 _ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 """Joiners and variation selectors change how the character before them is read: Persian and Indic
@@ -34,9 +35,23 @@ def paragraphs(text: str) -> list[str]:
     Returns:
         The paragraphs in order, none of them empty; [] where nothing is to be seen.
     """
-    seen = _LINE_END.sub("\n", _UNSEEN.sub("", text))
-    lines = (one_line(each) for each in _PARAGRAPH_END.split(seen))
+    lines = (one_line(each) for each in PARAGRAPH_END.split(seen(text)))
     return [each for each in lines if each]
+
+
+def seen(text: str) -> str:
+    """Leave out what cannot be seen, and make each line end a line feed."""
+    return _LINE_END.sub("\n", visible(text))
+
+
+def visible(text: str) -> str:
+    """Leave out what cannot be seen."""
+    return _UNSEEN.sub("", text)
+
+
+def attached(text: str) -> str:
+    """Leave out joiners and variation selectors that no character before them wants."""
+    return _ASTRAY.sub("", text)
 
 
 def one_line(text: str) -> str:
@@ -49,4 +64,4 @@ def one_line(text: str) -> str:
         It without what cannot be seen, each run of white space one blank, and none at the ends; ""
         where nothing is to be seen.
     """
-    return " ".join(_ASTRAY.sub("", _UNSEEN.sub("", text)).split())
+    return " ".join(attached(visible(text)).split())

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qwen3_tts_edge.arrays import Rows
+from qwen3_tts_edge.errors import BusyError
 from qwen3_tts_edge.speech.openings import Openings
 from qwen3_tts_edge.speech.slots import Pending, Slots
 from qwen3_tts_edge.speech.utterance import Utterance
+
+
+_PATIENCE = 30.0
+"""Seconds in which another thread may free a slot."""
 
 
 @dataclass
@@ -61,6 +66,28 @@ class Scheduler:
             read = self._read_all_but(self._slots.ahead if launched else 0)
             self.lock.notify_all()
             return joined or launched or read
+
+    def wait(self, utterance: Utterance) -> None:
+        """Wait, where only other threads can go on: by reading their streams, or with more text.
+
+        Raises:
+            BusyError: No other thread can, or none did for some time.
+        """
+        with self.lock:
+            here = threading.current_thread()
+            readers = {each.reader for each in self._speaking if each is not utterance} - {here}
+            elsewhere = any(reader is not None and reader.is_alive() for reader in readers)
+            if elsewhere and self.lock.wait(_PATIENCE):
+                return
+        if utterance.prompt is None or utterance in self._speaking:
+            raise BusyError(
+                "there is nothing to say yet: the text has neither gone on nor ended",
+                "feed the stream, or finish it",
+            )
+        raise BusyError(
+            f"all {self._slots.most} slots are taken by streams that nobody reads",
+            "read or close one of them, or open the bundle with more slots",
+        )
 
     def _leave(self) -> None:
         self._waiting = deque(each for each in self._waiting if not each.over)

@@ -50,8 +50,24 @@ def sentence_ends(paragraph: str) -> list[int]:
     return [*_inner_ends(paragraph), len(paragraph)] if paragraph else []
 
 
+def settled(paragraph: str) -> int:
+    """Say how much of a paragraph that goes on has sentence ends that no more text can change.
+
+    Args:
+        paragraph: One line, as far as it is known.
+
+    Returns:
+        Characters: up to the first stop that is still to be decided.
+    """
+    last = _last_spoken(paragraph)
+    for stop in _STOP.finditer(paragraph):
+        if stop.end() > last or stop.end() + _REACH > len(paragraph):
+            return stop.start()
+    return len(paragraph)
+
+
 def _inner_ends(text: str) -> Iterator[int]:
-    last = next((at for at in range(len(text) - 1, -1, -1) if text[at].isalnum()), -1)
+    last = _last_spoken(text)
     start, spoken = 0, _first_spoken(text, 0)
     for stop in _STOP.finditer(text):
         if stop.end() > last:
@@ -59,6 +75,10 @@ def _inner_ends(text: str) -> Iterator[int]:
         if spoken < stop.start() and _ends(text, start, spoken, stop):
             yield stop.end()
             start, spoken = stop.end(), _first_spoken(text, stop.end())
+
+
+def _last_spoken(text: str) -> int:
+    return next((at for at in range(len(text) - 1, -1, -1) if text[at].isalnum()), -1)
 
 
 def _first_spoken(text: str, start: int) -> int:

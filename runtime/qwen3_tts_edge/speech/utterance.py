@@ -1,5 +1,6 @@
 """One utterance while it is spoken: rows for the talker out, codes in, samples out."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge.arrays import Codes, Rows, Samples
+from qwen3_tts_edge.backends import FrameGraph, Graph
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
 from qwen3_tts_edge.codec.decoder import CodecDecoder, DecoderStream
@@ -19,6 +21,7 @@ from qwen3_tts_edge.speech.patience import Limit, limit, too_short
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.sentences import Splitter, Whole
 
 UNREAD_SECONDS = 4.0
 """Of sound that a reader may be behind; then the utterance rests."""
@@ -33,12 +36,26 @@ class Tools:
         prompts: Text ids → prompts.
         decoder: Codes → samples.
         capacity: Positions of a slot's KV cache.
+        graphs: Those that speak, for their times.
     """
 
     bundle: Bundle
     prompts: PromptBuilder
     decoder: CodecDecoder
     capacity: int
+    graphs: Sequence[FrameGraph | Graph]
+
+    @property
+    def seconds(self) -> float:
+        """Time spent inside graphs since they were opened."""
+        return sum(graph.seconds for graph in self.graphs)
+
+    def splitter(self, request: Request) -> Splitter | Whole:
+        """What cuts the request's text into pieces that an utterance can hold."""
+        if request.verbatim:
+            return Whole()
+        holds = self.bundle.manifest.utterance
+        return Splitter(holds.most_seconds, holds.most_sentences)
 
     def settings(self, request: Request) -> SamplingDefaults:
         """Complete the sampling settings of a request."""
@@ -54,20 +71,30 @@ class Utterance:
         settings: How its codes are chosen.
         seed: Of its draws.
         prompt: None until there is enough text to begin.
-        metrics: Of this utterance alone.
+        metrics: Of the request it is a part of.
         ended: None while it is spoken; then whether speech ended by itself, not by a limit.
+        too_short: It ended before its text can have been spoken.
+        cut: The kind of the limit that ended it, if one did.
         closed: Nobody wants the rest.
         error: What went wrong with it.
+        reader: Who last asked for a chunk.
     """
 
     def __init__(
-        self, tools: Tools, request: Request, sizes: Sequence[int], *, rests: bool = True
+        self,
+        tools: Tools,
+        request: Request,
+        metrics: Metrics,
+        sizes: Sequence[int],
+        *,
+        rests: bool = True,
     ) -> None:
         """Begin an utterance; `feed` gives it its text.
 
         Args:
             tools: What it is made with.
             request: With a seed.
+            metrics: Where its times are added.
             sizes: Frames a chunk; the last number goes on.
             rests: It rests when its reader is behind; else it goes on to its end.
 
@@ -79,10 +106,13 @@ class Utterance:
         self.settings = tools.settings(request)
         self.seed = request.seed
         self.prompt: Prompt | None = None
-        self.metrics = Metrics(manifest.sample_rate)
+        self.metrics = metrics
         self.ended: bool | None = None
+        self.too_short = False
+        self.cut: str | None = None
         self.closed = False
         self.error: Exception | None = None
+        self.reader: threading.Thread | None = None
         self._tools = tools
         self._manifest = manifest
         self._max_seconds = request.max_seconds
@@ -203,12 +233,15 @@ class Utterance:
         return samples, codes
 
     def _end(self, *, by_itself: bool) -> None:
-        self.ended = self.metrics.ended = by_itself
+        self.ended = by_itself
         if by_itself:
             assert self.prompt is not None
             frames = len(self._frames)
             seconds = frames / self._manifest.frames_per_second
             unread = not self.prompt.spoken(frames)
-            self.metrics.too_short = unread or too_short(self._text, seconds)
+            self.too_short = unread or too_short(self._text, seconds)
         else:
-            self.metrics.cut = self._limit.kind
+            self.cut = self._limit.kind
+        self.metrics.ended = by_itself and self.metrics.ended is not False
+        self.metrics.too_short = self.metrics.too_short or self.too_short
+        self.metrics.cut = self.metrics.cut or self.cut
