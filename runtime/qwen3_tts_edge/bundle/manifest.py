@@ -91,6 +91,18 @@ class SamplingDefaults(Strict, frozen=True):
     max_new_tokens: int
 
 
+class UtteranceLimits(Strict, frozen=True):
+    """How long a piece of text may be that one utterance is to hold.
+
+    Attributes:
+        most_seconds: Of usual speech.
+        most_sentences: None for as many as there is time for.
+    """
+
+    most_seconds: float
+    most_sentences: int | None
+
+
 class CodecManifest(Strict, frozen=True):
     """What every bundle says of itself, and all that a bundle of the codec alone says."""
 
@@ -172,6 +184,7 @@ class Manifest(CodecManifest, frozen=True):
     takes_instruct: bool
     text_layout: str
     sampling: SamplingDefaults
+    utterance: UtteranceLimits = UtteranceLimits(most_seconds=15.0, most_sentences=1)
 
 
 def load_codec(folder: Path) -> CodecManifest:

@@ -10,6 +10,7 @@ from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.bundle.manifest import CODEC_ROWS, PREDICTOR_ROWS, TEXT_ROWS
 from qwen3_tts_edge.errors import BundleError
 
+
 class Tables:
     """Tables mapped from disk; only the rows that are looked up come into memory."""
 

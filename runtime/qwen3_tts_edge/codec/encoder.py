@@ -27,6 +27,7 @@ HEARD_SECONDS = 40.0
 """How much of a later window is context; its configuration names 10 s a layer, which the official
 code does not apply."""
 
+
 class CodecEncoder:
     """The codec encoder's graph."""
 

@@ -16,19 +16,19 @@ def words(*lines: str) -> frozenset[str]:
 
 
 BEFORE_ANYTHING = words(
-    "Mr Mrs Ms Dr Prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs Mt Ft",
+    "mr mrs ms dr prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs Mt Ft",
     "e.g i.e eg ie cf vs viz approx resp incl",
     "z.B d.h u.a v.a o.ä u.ä z.T i.d.R i.A m.E s.o s.u bzw ca evtl ggf inkl exkl sog vgl bspw",
     "geb Hr Fr Frl Mio Mrd Hrsg Dipl.-Ing",
     "M MM Mme Mlle Me Mgr p.ex c.-à-d av apr env",
-    "Sr Sra Srta Sres Dña Ud Uds EE p.ej Lic Excmo Exmo Exma Dra Profa Eng",
+    "sr sra srta Sres Dña Ud Uds EE p.ej Lic Excmo Exmo Exma Dra Profa Eng",
     "sig dott avv ing p.es ad.es",
     "т.е т.к т.н т.ч ул пр-т пер пл просп проф акад доц гл тов",
 )
 """Before names and examples: they never end a sentence."""
 
 BEFORE_NUMBERS = words(
-    "No Nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
+    "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
     "Nr Abs Abb Kap Bd Tab Str Tel max min",
     "pág págs pag pagg núm núms n num cap séc tít nº",
     "стр с рис табл д кв корп оф п пп ст",
@@ -67,3 +67,8 @@ BEGINNINGS = frozenset(
 
 ORDINALS = words("am im vom zum zur beim der die das dem den des")
 """German words after which a number with a stop is an ordinal: "am 3. Oktober"."""
+
+MONTHS = words(
+    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert"
+)
+"""German words before which such a number is one too, as is that of a century."""

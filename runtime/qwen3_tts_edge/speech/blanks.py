@@ -19,10 +19,10 @@ _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
 PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*|\u2029")
 """Of text that `seen` gave."""
 
-_ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
-"""Joiners and variation selectors change how the character before them is read: Persian and Indic
+ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Joiners and variation selectors change how the character before them is read. Persian and Indic
 words have other letters without them, and a family of emoji falls apart. They stay after those."""
-_ASTRAY = re.compile(f"(?<![^\\s{_ATTACHED}])[{_ATTACHED}]+|(?<=[!-\u02ff])[\u200c\u200d]+")
+_ASTRAY = re.compile(f"(?<![^\\s{ATTACHED}])[{ATTACHED}]+|(?<=[!-\u02ff])[\u200c\u200d]+")
 """Attached to nothing, or joiners after a Latin letter, which joins nobody."""
 
 

@@ -8,14 +8,15 @@ from qwen3_tts_edge.speech.abbreviations import (
     BEFORE_NUMBERS,
     BEFORE_SMALL,
     BEGINNINGS,
+    MONTHS,
     ORDINALS,
 )
 
 _SHORTENED = BEFORE_ANYTHING | BEFORE_NUMBERS | BEFORE_NAMES | BEFORE_SMALL
-_WORDS = re.compile(r"(?:\b[^\W\d_]{1,3}\.[ -]{0,2})*[^\W\d_]+(?:-[^\W\d_]+)*$")
+_WORDS = re.compile(r"(?:\b[^\W\d_]{1,3}\.[ -]{0,2})*\b[^\W\d_]+(?:-[^\W\d_]+)*$")
 """The word before the stop, with those of three letters or fewer and a stop before it: "z. B"."""
 _INITIALS = re.compile(r"[^\W\d_]{1,3}(?:\.-?[^\W\d_]{1,3})+|[a-z]")
-_NEXT = re.compile(r"[^\W_]+(?![^\W_]|\.)")
+_NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
 _NUMERAL = re.compile(r"\d|[IVXLC]{2,}\b|[VX]\b")
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
@@ -34,9 +35,9 @@ def goes_on(before: str, after: str, opens: int) -> bool:
         False where a new sentence begins.
     """
     next_word = _NEXT.match(after)
-    begins = next_word is not None and next_word.group() in BEGINNINGS
+    following = next_word.group() if next_word else ""
     if number := _NUMBER.search(before):
-        return _number_goes_on(before, number.start(), after, opens, begins)
+        return _number_goes_on(before, number.start(), after, following, opens)
     found = _WORDS.search(before)
     if not found:
         return False
@@ -52,15 +53,15 @@ def goes_on(before: str, after: str, opens: int) -> bool:
         return True
     if (names & BEFORE_NUMBERS or word.endswith("str")) and _NUMERAL.match(after):
         return True
-    return (initial or bool(names & BEFORE_NAMES)) and not begins
+    return (initial or bool(names & BEFORE_NAMES)) and following not in BEGINNINGS
 
 
-def _number_goes_on(before: str, start: int, after: str, opens: int, begins: bool) -> bool:
+def _number_goes_on(before: str, start: int, after: str, following: str, opens: int) -> bool:
     """The same after a number: the label of a list, a part of a date, a German ordinal."""
     short = len(before) - start <= 3
     if (short and start == opens) or _MORE_OF_DATE.match(after):
         return True
     if _DATE.search(before) and not after[:1].isupper():
         return True
-    german = before[:start].rstrip().rpartition(" ")[2] in ORDINALS
-    return german and short and not begins and after[:1].isupper()
+    german = before[:start].rstrip().rpartition(" ")[2] in ORDINALS and following[:1].isupper()
+    return short and (following in MONTHS or (german and following not in BEGINNINGS))

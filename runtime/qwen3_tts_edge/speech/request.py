@@ -64,7 +64,9 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.text is not None and not isinstance(self.text, str | Iterable):
-            raise InputError(f"text is a {_kind(self.text)}; expected a string", "give it in quotes")
+            raise InputError(
+                f"text is a {_kind(self.text)}; expected a string", "give it in quotes"
+            )
         if self.voice is not None and not isinstance(self.voice, Voice):
             raise InputError(
                 f"voice is a {_kind(self.voice)}; expected a Voice",

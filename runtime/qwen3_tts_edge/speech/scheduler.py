@@ -34,10 +34,12 @@ class Scheduler:
 
     Attributes:
         lock: Held while anything here or in the utterances changes.
+        most: How many may speak at once.
     """
 
     def __init__(self, slots: Slots) -> None:
         self.lock = threading.Condition(threading.RLock())
+        self.most = slots.most
         self._slots = slots
         self._openings = Openings(slots)
         self._waiting: deque[Utterance] = deque()
@@ -85,7 +87,7 @@ class Scheduler:
                 "feed the stream, or finish it",
             )
         raise BusyError(
-            f"all {self._slots.most} slots are taken by streams that nobody reads",
+            f"all {self.most} slots are taken by streams that nobody reads",
             "read or close one of them, or open the bundle with more slots",
         )
 
@@ -104,7 +106,7 @@ class Scheduler:
         What is wrong with a prompt is its utterance's trouble alone.
         """
         ready = next((each for each in self._waiting if each.prompt is not None), None)
-        if ready is None or self._slots.count == self._slots.most:
+        if ready is None or self._slots.count == self.most:
             return False
         self._waiting.remove(ready)
         self._read_all_but(0)

@@ -29,9 +29,7 @@ _CLAUSE = re.compile(rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|
 _WORD = re.compile(r" +")
 _LONGEST_WORD = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
-_STICKS = "\u200c\u200d\uff9e\uff9f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff" + "".join(
-    map(chr, range(0x1160, 0x1200))
-)
+_STICKS = re.compile("[\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\u1160-\u11ff]")
 """Joiners, voicing marks of narrow kana, skin colours, vowels and finals of Korean letters."""
 
 
@@ -55,7 +53,7 @@ class Piece:
     """What one utterance says.
 
     Attributes:
-        text: One line, not empty, without blanks at its ends.
+        text: One line, not blank.
         pause: Seconds of silence after it; 0 inside a sentence, and after the last.
     """
 
@@ -75,21 +73,20 @@ def usual_seconds(text: str) -> float:
     return _milliseconds(text) / 1000
 
 
-def split(text: str, most_seconds: float, most_sentences: int | None = None) -> list[Piece]:
-    """Cut a whole text into pieces. Arguments are those of `Splitter`.
+def split(splitter: "Splitter | Whole", text: str) -> list[Piece]:
+    """Cut a whole text into pieces.
 
     Returns:
         The pieces in order, [] where nothing is to be seen. No piece has parts of two paragraphs;
         a paragraph without a letter or digit ("* * *") is a piece too.
     """
-    splitter = Splitter(most_seconds, most_sentences)
     pieces: list[Piece] = []
-    open_text = ""
+    begun = ""
     for part in (*splitter.feed(text), *splitter.finish()):
-        open_text += part.text
+        begun += part.text
         if part.ends:
-            pieces.append(Piece(open_text.strip(), part.pause))
-            open_text = ""
+            pieces.append(Piece(begun, part.pause))
+            begun = ""
     return [*pieces[:-1], *(replace(last, pause=0.0) for last in pieces[-1:])]
 
 
@@ -217,7 +214,9 @@ def _borders(line: str, certain: int, *, whole: bool) -> dict[int, str]:
     found |= {end: "clause" for end in _ends(_CLAUSE, line)}
     for end in sentence_ends(line):
         found[end + line[end:].startswith(" ")] = "sentence"
-    return {end: kind for end, kind in found.items() if end <= certain and (whole or end < len(line))}
+    return {
+        end: kind for end, kind in found.items() if end <= certain and (whole or end < len(line))
+    }
 
 
 def _ends(border: re.Pattern[str], line: str) -> Iterator[int]:
@@ -245,7 +244,7 @@ def _character_ends(text: str) -> Iterator[int]:
         kind = unicodedata.category(this)
         if not (
             kind[0] == "M"
-            or this in _STICKS
+            or _STICKS.match(this)
             or last == "\u200d"
             or unicodedata.combining(last) == 9  # virama: the next consonant is joined
             or (flags % 2 and _is_flag(this))
@@ -257,5 +256,3 @@ def _character_ends(text: str) -> Iterator[int]:
 
 def _is_flag(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
-
-

@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 
 from qwen3_tts_edge.speech import full_stops
+from qwen3_tts_edge.speech.blanks import ATTACHED
 
-CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_"
-"""Closing marks stay with the sentence. What opens in English closes in German, and the reverse."""
+CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_" + ATTACHED
+"""These stay with the mark before them. What opens in English closes in German, and the reverse."""
 
-_EMOJI = "\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff"
+_EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
 _STOP = re.compile(
     r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
     rf"((?:[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"

@@ -24,6 +24,7 @@ from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
+
 class Listener:
     """What a base bundle hears with."""
 
@@ -35,9 +36,7 @@ class Listener:
         self._lock = RLock()
 
     @classmethod
-    def open(
-        cls, bundle: Bundle, *, backend: str = "auto", threads: int | None = None
-    ) -> Self:
+    def open(cls, bundle: Bundle, *, backend: str = "auto", threads: int | None = None) -> Self:
         """Open a bundle for listening alone.
 
         Raises:

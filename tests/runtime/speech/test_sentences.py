@@ -115,6 +115,7 @@ CASES = {
         "Er wohnt in der Hauptstr. 5 in St. Gallen. | Dort ist es ruhig.",
         "Caesar starb 44 v. Chr. in Rom. | Er war alt.",
         "Heinrich VIII. war König. | Er hatte sechs Frauen.",
+        "Der Termin ist am Mo., 5. Mai. | Bitte kommen.",
         "Ich bin um 9.15 Uhr da. | Bis dann!",
     ],
     "french": [
@@ -160,6 +161,7 @@ CASES = {
         "D. Pedro II. reinou muito. | Ele morreu.",
         "Custa R$ 3.500,50 hoje. | É caro.",
         "Bem... talvez. | Certo.",
+        "O Prof. Lima saiu às 9h. | Voltou tarde.",
         "Quê?! | Não acredito!",
     ],
     "spanish": [
@@ -175,6 +177,7 @@ CASES = {
         "Murió en 44 a. C. en Roma. | Era viejo.",
         "¿¡Qué!? | ¡No puede ser!",
         "Cuesta 3.500 euros. | Es caro.",
+        "El no. 5 ganó. | No. | Bravo.",
         "Bueno... quizás. | Vale.",
     ],
     "italian": [
@@ -186,6 +189,7 @@ CASES = {
         "L'avv. Neri è qui. | L'ing. Verdi no.",
         "«Perché?» chiese lei. | Nessuno rispose.",
         "Costa 3,50 euro. | È poco.",
+        "Il prof. Bruni abita qui. | Io no.",
         "Beh... forse. | Va bene.",
         "G. Verdi compose l'opera. | È bella.",
         "Cosa?! | Non ci credo!",
