@@ -165,7 +165,7 @@ class Tokenizer:
             Characters.
         """
         begun = text.rfind("<")  # of an added token, perhaps
-        end = begun if 0 <= begun and len(text) - begun < self._longest_added else len(text)
+        end = begun if begun >= 0 and len(text) - begun < self._longest_added else len(text)
         # A whole added token is a border: what stands behind it is cut into words by itself.
         border = max((found.end() for found in self._added.finditer(text, 0, end)), default=0)
         words = self._tokenizer.pre_tokenizer.pre_tokenize_str(text[border:end])

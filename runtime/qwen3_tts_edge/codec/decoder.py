@@ -120,4 +120,5 @@ class DecoderStream:
         inputs = {"codes": codes[None], "position": np.array([self.position])}
         samples = self._graph.run(inputs, self.state)["samples"][0]
         self.position += len(codes)
-        return samples.astype(np.float32, copy=False)
+        found: Samples = samples.astype(np.float32, copy=False)
+        return found

@@ -12,7 +12,6 @@ from qwen3_tts_edge.speech.openings import Openings
 from qwen3_tts_edge.speech.slots import Pending, Slots
 from qwen3_tts_edge.speech.utterance import Utterance
 
-
 _PATIENCE = 30.0
 """Seconds in which another thread may free a slot."""
 
@@ -120,7 +119,7 @@ class Scheduler:
             if len(rest) > 1:
                 ready.next_rows()
                 self._start(self._slots.read(rest), [ready], start)
-        except Exception as error:  # noqa: BLE001  (its reader is told)
+        except Exception as error:
             ready.error = error
             if self._slots.count > taken:
                 self._slots.leave(taken)
@@ -140,7 +139,7 @@ class Scheduler:
         ]
         try:
             self._start(self._slots.step(rows), spoke, start)
-        except Exception as error:  # noqa: BLE001  (their readers are told)
+        except Exception as error:
             self._fail(error)
         return True
 
@@ -165,7 +164,7 @@ class Scheduler:
         start = time.perf_counter()
         try:
             codes = launch.pending()
-        except Exception as error:  # noqa: BLE001  (their readers are told)
+        except Exception as error:
             self._fail(error)
             return
         seconds = launch.seconds + time.perf_counter() - start

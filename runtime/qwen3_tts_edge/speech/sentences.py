@@ -210,8 +210,8 @@ class Whole:
 
 def _borders(line: str, certain: int, *, whole: bool) -> dict[int, str]:
     """Where words, clauses and sentences end, the blanks behind them included."""
-    found = {end: "word" for end in _ends(_WORD, line)}
-    found |= {end: "clause" for end in _ends(_CLAUSE, line)}
+    found = dict.fromkeys(_ends(_WORD, line), "word")
+    found |= dict.fromkeys(_ends(_CLAUSE, line), "clause")
     for end in sentence_ends(line):
         found[end + line[end:].startswith(" ")] = "sentence"
     return {

@@ -25,6 +25,7 @@ class Slots:
     """The state of those who speak: what the graph carries, and where each of them is.
 
     Attributes:
+        manifest: Of the bundle.
         most: How many there are.
         count: How many are taken.
         capacity: Positions of the KV cache of each.
@@ -37,7 +38,7 @@ class Slots:
         self.capacity = graph.capacity
         self.ahead = graph.ahead
         self._graph = graph
-        self._manifest = manifest
+        self.manifest = manifest
         self._state = graph.state(most)
         self._position = np.zeros(most, np.int64)
         self._frame = np.zeros(most, np.int64)
@@ -61,7 +62,7 @@ class Slots:
             self._position[slot] = opening[1]
         mine.clear(*_STARTS_EMPTY)
         self._frame[slot], self._seed[slot] = 0, seed
-        sizes = (self._manifest.vocab_size, self._manifest.codebook_size)
+        sizes = (self.manifest.vocab_size, self.manifest.codebook_size)
         self._settings[slot] = sampling.inputs(settings, *sizes)
         self.count += 1
 
@@ -125,7 +126,7 @@ class Slots:
         position = np.minimum(self._position[here], self.capacity - 1)
         longest = max(1, int(length.max()))
         assert (np.where(length, position, 0) + longest * (length > 0)).max() <= self.capacity
-        padded = np.zeros((len(rows), longest, self._manifest.hidden_size), np.float32)
+        padded = np.zeros((len(rows), longest, self.manifest.hidden_size), np.float32)
         for slot, row in enumerate(rows):
             if row is not None:
                 padded[slot, : len(row)] = row
@@ -141,7 +142,7 @@ class Slots:
             "allow_end": self._frame[here] >= sampling.MIN_FRAMES,
             **settings,
             **sampling.ranks(
-                settings["top_k"], self._manifest.vocab_size, self._manifest.codebook_size
+                settings["top_k"], self.manifest.vocab_size, self.manifest.codebook_size
             ),
         }
         wait = self._graph.launch(inputs, self._state.view(first, len(rows)))
@@ -151,4 +152,4 @@ class Slots:
 
     def _draws(self, slot: int) -> npt.NDArray[np.float32]:
         seed, frame = int(self._seed[slot]), int(self._frame[slot])
-        return sampling.draws(seed, frame, self._manifest.codebooks)
+        return sampling.draws(seed, frame, self.manifest.codebooks)

@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
-from qwen3_tts_edge.errors import BusyError, InputError
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.request import Request
