@@ -1,6 +1,6 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from typing_extensions import Self, Unpack
@@ -166,13 +166,14 @@ class Synthesizer:
 
     def pieces(
         self, text: Text, voice: Voice | None = None, **asked: Unpack[Asked]
-    ) -> Iterator[Audio]:
+    ) -> whole.Pieces:
         """Speak all of it, like `speak`, and give each piece of the text when its turn has come.
 
-        The memory that is taken does not grow with the text.
+        Returns:
+            An iterator over (0, audio of a piece), whose length is the number of pieces. The memory
+            that it takes does not grow with the text.
         """
-        request = Request(text, voice, **asked)
-        return (audio for _, audio in whole.speak(self._tools, self._scheduler, [request]))
+        return whole.speak(self._tools, self._scheduler, [Request(text, voice, **asked)])
 
     def speak_batch(self, requests: Sequence[Request]) -> list[Audio]:
         """Speak many requests, as many at once as there are slots: more sound a second, not sooner.

@@ -43,7 +43,7 @@ class Prompt:
     ended: bool = True
 
     def text_row(self, frame: int) -> Rows | None:
-        """Give the text row that follows a frame, float32 (1, hidden); None if it is yet to come."""
+        """Give the text row that follows a frame, float32 (1, hidden); None if it is not there."""
         if frame < len(self.text_rows):
             return self.text_rows[frame : frame + 1]
         return self.silence[None] if self.ended else None

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from qwen3_tts_edge.speech.blanks import PARAGRAPH_END, attached, one_line, seen, visible
 from qwen3_tts_edge.speech.stops import CLOSERS, sentence_ends, settled
@@ -174,12 +175,12 @@ class Splitter:
                 yield at + cut, "character"
 
     def _cuts(self, word: str) -> Iterator[int]:
-        """Give where a long word is cut: none of its parts is long, and each is a character or more.
+        """Give where a long word is cut, into parts that are not long but for single characters.
 
         All but the last of the cuts are the same when the word goes on.
         """
         start, ends = 0, list(_character_ends(word))
-        for end, after in zip(ends, ends[1:], strict=False):
+        for end, after in pairwise(ends):
             part = word[start:after].rstrip()
             if len(part) > _LONGEST_WORD or usual_seconds(part) > self._most_seconds:
                 yield end

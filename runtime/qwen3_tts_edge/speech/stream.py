@@ -5,6 +5,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from typing_extensions import Self
@@ -49,6 +50,8 @@ class Stream(Iterator[Chunk]):
             CapacityError: The KV cache is too small for it.
         """
         started = time.perf_counter()
+        if not isinstance(request.text, str) and request.text_layout is None:
+            request = replace(request, text_layout="streamed")  # upfront nothing could be said yet
         self._request = request.seeded()
         assert self._request.seed is not None
         self.seed = self._request.seed
@@ -126,18 +129,16 @@ class Stream(Iterator[Chunk]):
         return chunk
 
     def _next(self) -> Chunk:
-        while self._spoken is not None:
+        while (spoken := self._spoken) is not None:
             with self._scheduler.lock:
                 found = self._ready()
                 if found is not None:
                     return Chunk(*found, self.metrics.sample_rate, self.metrics)
-                if self._spoken is None:
-                    break
-                self._spoken.reader = threading.current_thread()
-                if self._scheduler.step():
+                spoken.reader = threading.current_thread()
+                if spoken.over or self._scheduler.step():
                     continue
             if not self._pull():
-                self._scheduler.wait(self._spoken)
+                self._scheduler.wait(spoken)
         raise StopIteration
 
     def _ready(self) -> tuple[Samples, Codes] | None:
@@ -148,7 +149,7 @@ class Stream(Iterator[Chunk]):
         if found is not None or not spoken.over:
             return found
         self._spoken = None
-        if not self._parts and self._text_ended:
+        if (not self._parts and self._text_ended) or not self._time_is_left(spoken):
             return None
         pause = round(self._pause * self.metrics.sample_rate)
         if self.metrics.ended:
@@ -159,6 +160,17 @@ class Stream(Iterator[Chunk]):
             return self._ready()
         self.metrics.samples += pause
         return np.zeros(pause, np.float32), spoken.codes[:0]
+
+    def _time_is_left(self, spoken: Utterance) -> bool:
+        """Take what was spoken from what was asked for."""
+        if self._request.max_seconds is None:
+            return True
+        left = self._request.max_seconds - spoken.seconds
+        self._request = replace(self._request, max_seconds=left)
+        if left > 0:
+            return True
+        self.metrics.ended, self.metrics.cut = False, "asked"
+        return False
 
     def _begin(self) -> None:
         """Begin the next utterance; its text is yet to be given."""

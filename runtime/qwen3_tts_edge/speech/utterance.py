@@ -150,6 +150,11 @@ class Utterance:
         nothing = np.zeros((0, self._manifest.codebooks), np.int64)
         return np.stack(self._frames) if self._frames else nothing
 
+    @property
+    def seconds(self) -> float:
+        """How long it has spoken."""
+        return len(self._frames) / self._manifest.frames_per_second
+
     def feed(self, text: str, *, ended: bool) -> None:
         """Give it more of its text; `ended` with the last.
 
@@ -237,9 +242,8 @@ class Utterance:
         if by_itself:
             assert self.prompt is not None
             frames = len(self._frames)
-            seconds = frames / self._manifest.frames_per_second
             unread = not self.prompt.spoken(frames)
-            self.too_short = unread or too_short(self._text, seconds)
+            self.too_short = unread or too_short(self._text, self.seconds)
         else:
             self.cut = self._limit.kind
         self.metrics.ended = by_itself and self.metrics.ended is not False

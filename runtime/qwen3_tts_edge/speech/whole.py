@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
@@ -20,6 +22,20 @@ from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 _AHEAD = 2
 """Pieces that are begun for each slot: one speaks and one is ready to join."""
+
+
+class Pieces(Iterator[tuple[int, Audio]]):
+    """An iterator over pieces that knows how many there are in all."""
+
+    def __init__(self, count: int, spoken: Iterator[tuple[int, Audio]]) -> None:
+        self._count = count
+        self._spoken = spoken
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __next__(self) -> tuple[int, Audio]:
+        return next(self._spoken)
 
 
 class Speaking:
@@ -78,9 +94,7 @@ class Speaking:
         self._spoken.closed = True
 
 
-def speak(
-    tools: Tools, scheduler: Scheduler, requests: Sequence[Request]
-) -> Iterator[tuple[int, Audio]]:
+def speak(tools: Tools, scheduler: Scheduler, requests: Sequence[Request]) -> "Pieces":
     """Speak requests, as many pieces side by side as there are slots.
 
     Args:
@@ -89,7 +103,7 @@ def speak(
         requests: Whole texts.
 
     Returns:
-        An iterator over the number of a request and the audio of its next piece, in order.
+        The number of a request and the audio of its next piece, in order.
 
     Raises:
         InputError: Something asked for is not to be had; says what is, before anything is spoken.
@@ -102,18 +116,20 @@ def speak(
         for number, request in enumerate(requests)
         for piece in _pieces(tools, request)
     )
-    return _spoken(tools, scheduler, pieces, len(requests))
+    return Pieces(len(pieces), _spoken(tools, scheduler, requests, pieces))
 
 
 def _spoken(
     tools: Tools,
     scheduler: Scheduler,
+    requests: Sequence[Request],
     waiting: deque[tuple[int, Request, Piece]],
-    requests: int,
 ) -> Iterator[tuple[int, Audio]]:
     speaking: deque[tuple[int, Speaking]] = deque()
     done: dict[Speaking, Audio] = {}
-    since = [(time.perf_counter(), tools.seconds)] * requests
+    manifest = tools.bundle.manifest
+    since = [(time.perf_counter(), tools.seconds)] * len(requests)
+    left = [request.max_seconds for request in requests]
     try:
         while waiting or speaking:
             while waiting and len(speaking) < _AHEAD * scheduler.most:
@@ -129,12 +145,28 @@ def _spoken(
                 audio.metrics.total = audio.metrics.ttfa = now[0] - since[number][0]
                 audio.metrics.launches = now[1] - since[number][1]
                 since[number], moved = now, True
-                yield number, audio
+                if (seconds := left[number]) is not None:
+                    left[number] = seconds - len(audio.codes) / manifest.frames_per_second
+                    audio = _cut(audio, seconds, manifest)
+                if audio is not None:
+                    yield number, audio
             if not moved and speaking:
                 speaking[0][1].wait()
     finally:
         for _, each in speaking:
             each.close()
+
+
+def _cut(audio: Audio, seconds: float, manifest: Manifest) -> Audio | None:
+    """Cut a piece where the seconds that were asked for are over; None where they were before."""
+    if seconds <= 0:
+        return None
+    frames = frame_count(manifest, seconds)
+    if frames >= len(audio.codes):
+        return audio
+    samples = audio.samples[: frames * manifest.samples_per_frame]
+    metrics = replace(audio.metrics, samples=len(samples), ended=False, cut="asked")
+    return replace(audio, samples=samples, codes=audio.codes[:frames], metrics=metrics)
 
 
 def _pieces(tools: Tools, request: Request) -> list[Piece]:
