@@ -65,13 +65,6 @@ def test_the_bundled_voice_opens() -> None:
     assert voice.talker["talker.model.text_embedding.weight"].shape[0] >= vocab
 
 
-def test_tokenizer_files_are_where_they_are_said_to_be(tiny_checkpoint: TinyCheckpoint) -> None:
-    files = Checkpoint.open(tiny_checkpoint()).tokenizer_files
-    assert files.vocab.read_bytes() == (EDGE_VOICE / "vocab.json").read_bytes()
-    assert files.merges.read_bytes() == (EDGE_VOICE / "merges.txt").read_bytes()
-    assert files.config.read_bytes() == (EDGE_VOICE / "tokenizer_config.json").read_bytes()
-
-
 def test_a_folder_of_the_hub_cache_knows_its_name_and_commit(
     tmp_path: Path, tiny_checkpoint: TinyCheckpoint
 ) -> None:
