@@ -10,6 +10,7 @@ from onnxscript import ir
 
 from qwen3_tts_edge.bundle import manifest as door
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, RoundingSpec
+from qwen3_tts_export.bundle.reads import count_reads
 from qwen3_tts_export.checkpoint.weights import TensorEntry
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.in_place import may_run_in_place
@@ -68,6 +69,7 @@ def write_graphs(
 
         spec, path = _spec(graph, model), part / f"{graph.name}.onnx"
         rounding = write_graph(model, graph.weights, precision, path, on_weight)
+        spec = msgspec.structs.replace(spec, reads=count_reads(model))
         if rounding.numbers:
             dtype = precision.activations(graph.name)
             counts = RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding))
