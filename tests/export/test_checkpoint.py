@@ -188,7 +188,7 @@ NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.
             values("speech_tokenizer/config.json", model_type="qwen3_tts_tokenizer_25hz"),
             "only the 12 Hz codec is supported",
         ),
-        (write("generation_config.json", '{"top_k": "many"}'), "top_k is 'many'"),
+        (write("generation_config.json", '{"top_k": "many"}'), 'top_k is "many"'),
     ],
 )
 def test_damage_is_refused_in_one_line(copy: Path, edit: Edit, said: str) -> None:

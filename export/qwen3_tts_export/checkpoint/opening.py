@@ -23,7 +23,7 @@ from qwen3_tts_export.checkpoint.config_files import (
     refuse_foreign,
 )
 from qwen3_tts_export.checkpoint.expected import expected_codec_tensors, expected_tensors
-from qwen3_tts_export.checkpoint.json_section import read_json
+from qwen3_tts_export.checkpoint.json_file import read_json
 from qwen3_tts_export.checkpoint.weights import TensorFile
 
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
