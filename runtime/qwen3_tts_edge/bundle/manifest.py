@@ -91,6 +91,18 @@ class SamplingDefaults(Strict, frozen=True):
     max_new_tokens: int
 
 
+class Utterance(Strict, frozen=True):
+    """How much text a checkpoint speaks well in one go; a longer text is cut into pieces.
+
+    Attributes:
+        most_seconds: Of usual speech in one piece.
+        most_sentences: In one piece; None for as many as there is time for.
+    """
+
+    most_seconds: float
+    most_sentences: int | None
+
+
 class CodecManifest(Strict, frozen=True):
     """What every bundle says of itself, and all that a bundle of the codec alone says."""
 
@@ -159,7 +171,10 @@ class CodecManifest(Strict, frozen=True):
 
 
 class Manifest(CodecManifest, frozen=True):
-    """Everything the runtime knows about a model."""
+    """Everything the runtime knows about a model.
+
+    The names of languages, speakers and dialects are in lower case.
+    """
 
     hidden_size: int
     vocab_size: int
@@ -172,6 +187,7 @@ class Manifest(CodecManifest, frozen=True):
     takes_instruct: bool
     text_layout: str
     sampling: SamplingDefaults
+    utterance: Utterance = Utterance(most_seconds=20.0, most_sentences=None)
 
 
 def load_codec(folder: Path) -> CodecManifest:
