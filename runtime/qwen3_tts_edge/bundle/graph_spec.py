@@ -110,5 +110,5 @@ class GraphSpec(Strict, frozen=True, omit_defaults=True):
     outputs: tuple[TensorSpec, ...]
     states: tuple[StateSpec, ...]
     in_place: bool
-    reads: ReadsSpec = ReadsSpec(0, 0, 0)
+    reads: ReadsSpec
     rounding: RoundingSpec | None = None

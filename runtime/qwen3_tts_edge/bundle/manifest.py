@@ -187,7 +187,7 @@ class Manifest(CodecManifest, frozen=True):
     takes_instruct: bool
     text_layout: str
     sampling: SamplingDefaults
-    utterance: Utterance = Utterance(most_seconds=20.0, most_sentences=None)
+    utterance: Utterance
 
 
 def load_codec(folder: Path) -> CodecManifest:
