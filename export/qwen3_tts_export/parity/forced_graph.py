@@ -1,7 +1,7 @@
-"""The frame graph of a bundle with the choice taken away: codes go in, logits come out.
+"""Teacher forcing: run a bundle's frame graph on given codes and read its logits.
 
-Teacher forcing: every stage gets the reference's codes, so one bad stage does not smear over the
-rest. What is measured is the graph itself, its rounded weights and its kernels.
+Every stage gets the reference's codes, so one bad stage does not smear over the rest. What is
+measured is the graph itself, its rounded weights and its kernels.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a network said while it was made to speak given codes.
+class Logits:
+    """What a network computed while it was made to speak given codes.
 
     Attributes:
         talker: (frames, vocab), raw codebook-0 logits.
@@ -42,7 +42,7 @@ class Heard:
 
 
 class ForcedGraph:
-    """The frame graph of a bundle with the choice taken away: codes go in, logits come out."""
+    """A frame graph whose choice of codes is cut out: codes are an input, logits are outputs."""
 
     def __init__(self, folder: Path, *, provider: str = "CPUExecutionProvider") -> None:
         self.manifest = Manifest.load(folder)
@@ -94,8 +94,8 @@ class ForcedGraph:
         )
         self._states = spec.states
 
-    def hear(self, prompt: Prompt, codes: Codes) -> Heard:
-        """Speak `codes` (frames, codebooks) after `prompt`."""
+    def force(self, prompt: Prompt, codes: Codes) -> Logits:
+        """Speak `codes` (frames, codebooks) after `prompt`, whatever the network would choose."""
         sizes = {"batch": 1, "capacity": len(prompt.rows) + len(codes)}
         past = {
             state.past.name: np.zeros(
@@ -134,11 +134,11 @@ class ForcedGraph:
         )
         names = [s.past.name for s in self._states if s.past.name.startswith("past_key_values")]
         cache = [past[name][:, :, :position] for name in names]
-        return Heard(talker, hidden, predictor, feedback, cache)
+        return Logits(talker, hidden, predictor, feedback, cache)
 
 
 def _with_float32_states(graph: onnx.GraphProto, states: Mapping[str, str]) -> None:
-    """States of bfloat16, which numpy lacks, come in and go out as float32: nothing is rounded."""
+    """Cast states of bfloat16, which numpy lacks, at the graph's border; nothing is rounded."""
     inner = {}
     values = {value.name: value for value in (*graph.input, *graph.output)}
     for past, present in states.items():

@@ -92,11 +92,11 @@ class SamplingDefaults(Strict, frozen=True):
 
 
 class UtteranceLimits(Strict, frozen=True):
-    """How long a piece of text may be that one utterance is to hold.
+    """How much text a checkpoint speaks well in one go; a longer text is cut into pieces.
 
     Attributes:
-        most_seconds: Of usual speech.
-        most_sentences: None for as many as there is time for.
+        most_seconds: Of usual speech in one piece.
+        most_sentences: In one piece; None for as many as there is time for.
     """
 
     most_seconds: float
@@ -171,7 +171,10 @@ class CodecManifest(Strict, frozen=True):
 
 
 class Manifest(CodecManifest, frozen=True):
-    """Everything the runtime knows about a model."""
+    """Everything the runtime knows about a model.
+
+    The names of languages, speakers and dialects are in lower case.
+    """
 
     hidden_size: int
     vocab_size: int
@@ -184,7 +187,7 @@ class Manifest(CodecManifest, frozen=True):
     takes_instruct: bool
     text_layout: str
     sampling: SamplingDefaults
-    utterance: UtteranceLimits = UtteranceLimits(most_seconds=15.0, most_sentences=1)
+    utterance: UtteranceLimits
 
 
 def load_codec(folder: Path) -> CodecManifest:
