@@ -14,7 +14,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from qwen3_tts_edge.bundle.manifest import FRAME, Manifest
+from qwen3_tts_edge.bundle.manifest import FRAME, TOTAL, Manifest
 from qwen3_tts_edge.speech.prompt import Prompt
 from qwen3_tts_edge.speech.sampling import ranks
 
@@ -111,6 +111,7 @@ class ForcedGraph:
             feeds = {
                 "rows": rows,
                 "length": np.array([rows.shape[1]]),
+                TOTAL: np.array([position + rows.shape[1]], np.int32),
                 "position": np.array([position]),
                 "draws": np.zeros((1, len(given)), np.float32),
                 "allow_end": np.array([True]),
@@ -128,7 +129,9 @@ class ForcedGraph:
             fed = past["past.feedback"].reshape(-1)
             said.append((first, out[self._hidden].reshape(-1), np.stack(others), fed))
             position += rows.shape[1]
-            rows = prompt.text_row(t)[None]
+            row = prompt.text_row(t)
+            assert row is not None, "the whole text is there"
+            rows = row[None]
         talker, hidden, predictor, feedback = (
             np.stack(column) for column in zip(*said, strict=True)
         )
