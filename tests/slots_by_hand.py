@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qwen3_tts_edge.backends import FrameGraph, State
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.speech.sampling import Sampling, draws, ranks
 
 Arrays = dict[str, np.ndarray]
 FRESH = ("past.feedback", "past.seen")
 """What a join begins without."""
+OF_ALL = ("talker_ranks", "predictor_ranks")
+"""Inputs that have no slots."""
 
 
 @dataclass
@@ -88,7 +92,10 @@ class Slots:
     def step(self, *resting: Speech) -> None:
         """Speak a frame of everybody who does not rest."""
         each = [speech.rest() if speech in resting else speech.take() for speech in self.speaking]
-        inputs = {name: np.concatenate([given[name] for given in each]) for name in each[0]}
+        inputs = {
+            name: value if name in OF_ALL else np.concatenate([given[name] for given in each])
+            for name, value in each[0].items()
+        }
         view = self.state.view(0, len(each))
         self._launch(inputs, view, [None if s in resting else s for s in self.speaking])
 
@@ -117,6 +124,27 @@ class Slots:
 
 
 Inputs = Callable[[int], Arrays]
+
+
+def random_request(manifest: Manifest, seed: int, prompt: int) -> Inputs:
+    """A request of a bundle: as many rows of no text, settings and draws."""
+    codes = (manifest.vocab_size, manifest.codebook_size)
+    sampling = Sampling(
+        temperature=0.7 + 0.1 * seed, top_k=5 * seed, top_p=0.9, repetition_penalty=1.1 + seed / 10
+    )
+
+    def inputs(frame: int) -> Arrays:
+        random = np.random.default_rng([seed, frame])
+        rows = (1, prompt if frame == 0 else 1, manifest.hidden_size)
+        return {
+            "rows": random.normal(size=rows).astype(np.float32),
+            "draws": draws(seed, frame, manifest.codebooks)[None],
+            "allow_end": np.array([frame > 1]),
+            **sampling.over(manifest.sampling).inputs(*codes),
+            **ranks(np.array([codes]), *codes),
+        }
+
+    return inputs
 
 
 def alone(graph: FrameGraph, inputs: Inputs, frames: int) -> np.ndarray:

@@ -468,9 +468,7 @@ def test_a_plan_that_is_none(world: World) -> None:
 def test_a_plan_of_other_tensors(world: World) -> None:
     path = world.folder / "predictor_step.plan"
     world.engine(toy.PREDICTOR)
-    with pytest.raises(
-        BundleError, match="the manifest differ in allow_end, feedback, past.codes, "
-    ):
+    with pytest.raises(BundleError, match=r"differ in allow_end, feedback, past\.codes, "):
         world.loader.load(path, toy.TALKER, AXES)
     with pytest.raises(BundleError, match="the manifest differ in code; build the engines again"):
         world.engine(toy.PREDICTOR, dtypes={"code": "int32"})
