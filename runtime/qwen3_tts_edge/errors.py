@@ -5,7 +5,17 @@ A message says what was found, what was expected and what to do, on one line.
 
 
 class Qwen3TTSError(Exception):
-    """The family: `except Qwen3TTSError` catches everything this package raises on purpose."""
+    """The family: `except Qwen3TTSError` catches everything this package raises on purpose.
+
+    Attributes:
+        found: What was found, and what was expected.
+        remedy: What to do; None where `found` says it.
+    """
+
+    def __init__(self, found: str, remedy: str | None = None) -> None:
+        super().__init__(found if remedy is None else f"{found}; {remedy}")
+        self.found = found
+        self.remedy = remedy
 
 
 class InputError(Qwen3TTSError, ValueError):
@@ -14,6 +24,10 @@ class InputError(Qwen3TTSError, ValueError):
 
 class CapacityError(InputError):
     """The request does not fit the KV cache that was allocated when the bundle was opened."""
+
+
+class BusyError(Qwen3TTSError, RuntimeError):
+    """Nobody can speak on: every slot is taken by a stream that is not read, or has no text."""
 
 
 class BundleError(Qwen3TTSError):

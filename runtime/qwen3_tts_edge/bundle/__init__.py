@@ -1,1 +1,83 @@
 """A bundle, file by file: the one door between export and runtime."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.manifest import TOKENIZER, CodecManifest, Manifest, load_codec
+from qwen3_tts_edge.bundle.tables import Tables
+
+if TYPE_CHECKING:
+    from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class CodecBundle:
+    """A bundle of which the codec is wanted: any, or one of the codec alone.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What it says about itself.
+    """
+
+    folder: Path
+    manifest: CodecManifest
+
+    @classmethod
+    def open(cls, bundle: str | Path | None = None) -> Self:
+        """Read the manifest; nothing else is opened until it is needed.
+
+        Args:
+            bundle: The folder; None is the voice that comes with the package.
+
+        Raises:
+            BundleError: Not a bundle, damaged, or made by another version.
+        """
+        folder = _folder(bundle)
+        return cls(folder, load_codec(folder))
+
+    def verify(self) -> None:
+        """Compare every file with its size and hash.
+
+        Raises:
+            BundleError: Names the first that is missing or differs.
+        """
+        self.manifest.verify(self.folder)
+
+
+@dataclass(frozen=True)
+class Bundle(CodecBundle):
+    """A bundle that speaks."""
+
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, bundle: str | Path | None = None) -> Self:
+        """Read the manifest, as `CodecBundle.open` says.
+
+        Raises:
+            BundleError: As there, or a bundle of the codec alone.
+        """
+        folder = _folder(bundle)
+        return cls(folder, Manifest.load(folder))
+
+    @cached_property
+    def tokenizer(self) -> "Tokenizer":
+        """The text tokenizer."""
+        # Here and not above: the export knows bundles, and needs nothing that reads text.
+        from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+
+        return Tokenizer.load(self.folder / TOKENIZER)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The embedding tables, mapped."""
+        return Tables(self.folder)
+
+
+def _folder(bundle: str | Path | None) -> Path:
+    return bundled_voice() if bundle is None else Path(bundle).expanduser()

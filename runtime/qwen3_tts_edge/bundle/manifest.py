@@ -27,7 +27,7 @@ FRAME, CODEC_DECODER = "frame", "codec_decoder"
 TALKER_STEP, PREDICTOR_STEP = "talker_step", "predictor_step"
 """What the frame is in flavours that cannot have it as one graph."""
 TOTAL = "total"
-"""The frame's input that a backend keeps in CPU memory and fills itself, see `backends.ort.frame`."""
+"""An input of the frame that backends keep in CPU memory and fill, see `backends.ort.frame`."""
 CODEC_ENCODER, SPEAKER_ENCODER = "codec_encoder", "speaker_encoder"
 TOKENIZER, TEXT_ROWS, CODEC_ROWS = "tokenizer.json", "text_rows.npy", "codec_rows.npy"
 PREDICTOR_ROWS = "predictor_rows.npy"
@@ -89,6 +89,18 @@ class SamplingDefaults(Strict, frozen=True):
     subtalker_top_k: int
     subtalker_top_p: float
     max_new_tokens: int
+
+
+class UtteranceLimits(Strict, frozen=True):
+    """How long a piece of text may be that one utterance is to hold.
+
+    Attributes:
+        most_seconds: Of usual speech.
+        most_sentences: None for as many as there is time for.
+    """
+
+    most_seconds: float
+    most_sentences: int | None
 
 
 class CodecManifest(Strict, frozen=True):
@@ -172,6 +184,7 @@ class Manifest(CodecManifest, frozen=True):
     takes_instruct: bool
     text_layout: str
     sampling: SamplingDefaults
+    utterance: UtteranceLimits = UtteranceLimits(most_seconds=15.0, most_sentences=1)
 
 
 def load_codec(folder: Path) -> CodecManifest:

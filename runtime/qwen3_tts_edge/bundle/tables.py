@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.bundle.manifest import CODEC_ROWS, PREDICTOR_ROWS, TEXT_ROWS
 from qwen3_tts_edge.errors import BundleError
 
-Rows = npt.NDArray[np.float32]
-"""float32 (n, hidden)."""
 
-
-class Embeddings:
+class Tables:
     """Tables mapped from disk; only the rows that are looked up come into memory."""
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +27,7 @@ class Embeddings:
         """One row a codebook-0 code, control codes and speakers among them."""
         return self._codec_table[list(codes)].astype(np.float32)
 
-    def frames(self, codes: npt.NDArray[np.int64]) -> Rows:
+    def frames(self, codes: Codes) -> Rows:
         """One row a frame, int64 (frames, codebooks): the sum over its codebooks."""
         rows = self._codec_table[codes[:, 0]].astype(np.float32)
         for codebook, table in enumerate(self._predictor_tables, start=1):

@@ -10,6 +10,7 @@ merge with the wrapping. The ids are the official ones for every text without bl
 as the official demo does, blanks at the ends are dropped.
 """
 
+import re
 from pathlib import Path
 
 import tokenizers
@@ -36,6 +37,8 @@ class Tokenizer:
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
         added = tokenizer.get_added_tokens_decoder()
+        self._longest_added = max(len(token.content) for token in added.values())
+        self._added = re.compile("|".join(re.escape(token.content) for token in added.values()))
         self._control = {index: token.content for index, token in added.items() if token.special}
         for name in (_START, _END):
             if tokenizer.token_to_id(name) not in self._control:
@@ -150,6 +153,23 @@ class Tokenizer:
             qwen_tts/core/models/modeling_qwen3_tts.py.
         """
         return list(self._role)
+
+    def settled(self, text: str, held: int) -> int:
+        """Say how much of a text that goes on has ids that no more text can change.
+
+        Args:
+            text: In Unicode's composed form, NFC; not blank at its beginning.
+            held: How many of its last words, as the tokenizer cuts them, may still change.
+
+        Returns:
+            Characters.
+        """
+        begun = text.rfind("<")  # of an added token, perhaps
+        end = begun if begun >= 0 and len(text) - begun < self._longest_added else len(text)
+        # A whole added token is a border: what stands behind it is cut into words by itself.
+        border = max((found.end() for found in self._added.finditer(text, 0, end)), default=0)
+        words = self._tokenizer.pre_tokenizer.pre_tokenize_str(text[border:end])
+        return border + int(words[-held][1][0]) if len(words) > held else border
 
     def _ids(self, text: str) -> list[int]:
         try:

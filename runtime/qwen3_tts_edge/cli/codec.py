@@ -6,19 +6,18 @@ from pathlib import Path
 import click
 import numpy as np
 
+from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.backends import BACKENDS, open_backend
-from qwen3_tts_edge.bundle.bundled import bundled_voice
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest, load_codec
+from qwen3_tts_edge.bundle import CodecBundle
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.cli.progress import progressed
 from qwen3_tts_edge.codec.code_file import CodeFile
-from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
-from qwen3_tts_edge.sound.reading import Mono, open_sound, read_blocks, resampled_blocks
+from qwen3_tts_edge.sound.reading import open_sound, read_blocks, resampled_blocks
 from qwen3_tts_edge.sound.writing import AudioFile, check_path
-
-_FRAMES_AT_ONCE = 25
 
 _EXAMPLES = """\b
 Examples:
@@ -63,7 +62,8 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     second is worked on three times, and codes after the first minute are close to those of the
     whole, not always equal.
     """
-    folder, manifest = _open(model)
+    bundle = CodecBundle.open(model)
+    folder, manifest = bundle.folder, bundle.manifest
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     encoder = CodecEncoder.open(folder, manifest, opener)
     _check_target(output)
@@ -71,7 +71,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     length, rate = file.frames / file.samplerate, file.samplerate
     heard = 0
 
-    def mono() -> Iterator[Mono]:
+    def mono() -> Iterator[Samples]:
         nonlocal heard
         blocks = (block.mean(axis=1, dtype=np.float32) for block in read_blocks(file, sound))
         for block in resampled_blocks(blocks, rate, manifest.sample_rate):
@@ -99,12 +99,13 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     The sound streams into the file in constant memory, exact at any length, and is as long as
     what was encoded.
     """
-    folder, manifest = _open(model)
+    bundle = CodecBundle.open(model)
+    folder, manifest = bundle.folder, bundle.manifest
     check_path(Path(output).expanduser())
     found = CodeFile.load(Path(codes).expanduser())
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-    graph = opener.open(folder, manifest.graphs[CODEC_DECODER], {"batch": 1})
+    graph = opener.open(folder, manifest.graphs[CODEC_DECODER])
     seconds = found.content.samples / manifest.sample_rate
     with AudioFile(Path(output).expanduser(), manifest.sample_rate) as file:
         spoken = _decoded(CodecDecoder(graph, manifest), found)
@@ -113,18 +114,13 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     click.echo(f"{output}: {seconds:.2f} s", err=True)
 
 
-def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Mono]:
-    decoder.begin()
+def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Samples]:
+    stream = decoder.begin()
     left = found.content.samples
-    for start in range(0, len(found.codes), _FRAMES_AT_ONCE):
-        samples = decoder.push(found.codes[start : start + _FRAMES_AT_ONCE])[:left]
+    for start in range(0, len(found.codes), FRAMES_AT_ONCE):
+        samples = stream.push(found.codes[start : start + FRAMES_AT_ONCE])[:left]
         left -= len(samples)
         yield samples
-
-
-def _open(model: str | None) -> tuple[Path, CodecManifest]:
-    folder = bundled_voice() if model is None else Path(model).expanduser()
-    return folder, load_codec(folder)
 
 
 def _check_target(output: str) -> None:

@@ -1,14 +1,12 @@
 """`qwen3-tts-edge info`: what a bundle is, and the memory it needs, without loading it."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from qwen3_tts_edge.bundle import memory
-from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle import Bundle, memory
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 
 _EXAMPLES = """\b
@@ -29,11 +27,11 @@ def info(bundle: str | None, max_seconds: float | None, *, verify: bool, as_json
 
     Without BUNDLE it is the voice that comes with the package. Nothing is loaded.
     """
-    folder = bundled_voice() if bundle is None else Path(bundle).expanduser()
-    manifest = Manifest.load(folder)
+    opened = Bundle.open(bundle)
+    folder, manifest = opened.folder, opened.manifest
     plan = memory.plan(manifest, max_seconds)
     if verify:
-        manifest.verify(folder)
+        opened.verify()
     if as_json:
         content = {
             "bundle": str(folder.absolute()),

@@ -1,13 +1,14 @@
 """What a person sees on stderr while speech is made, and when it is done."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import click
 
-from qwen3_tts_edge.speech.chunk import Chunk
+from qwen3_tts_edge.speech.chunk import Audio, Chunk
 from qwen3_tts_edge.speech.metrics import Metrics
+from qwen3_tts_edge.speech.whole import Pieces
 
 _ERASE = "\r\x1b[K"
 T = TypeVar("T")
@@ -15,13 +16,29 @@ T = TypeVar("T")
 
 def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
     """Pass chunks on and, when stderr is a terminal, say how much has been spoken."""
-    if not sys.stderr.isatty():
+    if not _watched():
         yield from spoken
         return
     try:
         for chunk in spoken:
             yield chunk
             click.echo(f"{_ERASE}{chunk.metrics.audio:.1f} s", nl=False, err=True)
+    finally:
+        click.echo(_ERASE, nl=False, err=True)
+
+
+def counted(pieces: Pieces) -> Iterator[tuple[int, Audio]]:
+    """Pass pieces on and, when stderr is a terminal, say how many of all are spoken."""
+    if not _watched():
+        yield from pieces
+        return
+    done, seconds = 0, 0.0
+    try:
+        for number, audio in pieces:
+            yield number, audio
+            done, seconds = done + 1, seconds + audio.metrics.audio
+            text = f"{_ERASE}{done} of {len(pieces)} pieces, {seconds:.1f} s"
+            click.echo(text, nl=False, err=True)
     finally:
         click.echo(_ERASE, nl=False, err=True)
 
@@ -34,7 +51,7 @@ def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float)
         seconds: How much sound a piece is.
         length: How much there is in all.
     """
-    if not sys.stderr.isatty():
+    if not _watched():
         yield from items
         return
     done = 0.0
@@ -47,25 +64,41 @@ def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float)
         click.echo(_ERASE, nl=False, err=True)
 
 
-def report(output: str, metrics: Metrics, seed: int) -> None:
-    """Say what was made, how fast, and by which seed; warn when a limit cut it."""
-    name = "stdout" if output == "-" else output
+def report(output: str, pieces: Sequence[Metrics], seed: int) -> int:
+    """Say what was made, how fast, and by which seed; warn when it is not all of the text.
+
+    Returns:
+        The exit code: 1 where some of the text is missing that was not to be cut.
+    """
+    wrong = [each for each in pieces if each.cut or each.too_short]
+    count = len(pieces)
+    metrics = Metrics.of(pieces)
     first = "none" if metrics.ttfa is None else f"{1000 * metrics.ttfa:.0f} ms"
     click.echo(
-        f"{name}: {metrics.audio:.2f} s of speech, TTFA {first}, RTF {metrics.rtf:.3f}, "
+        f"{output}: {metrics.audio:.2f} s of speech, TTFA {first}, RTF {metrics.rtf:.3f}, "
         f"seed {seed}",
         err=True,
     )
-    if metrics.ran_away:
-        click.echo(
-            f"warning: the speech was cut after {metrics.audio:.2f} s, for it did not end although "
-            "its text takes a fraction of that; another seed is the cure, or --max-seconds if it "
-            "is still speech",
-            err=True,
-        )
-    elif metrics.ended is False:
-        click.echo(
-            f"warning: the speech was cut after {metrics.audio:.2f} s, before its end; raise "
-            "--max-seconds",
-            err=True,
-        )
+    for kind, remedy in _REMEDIES.items():
+        here = sum(kind == (each.cut or "too short") for each in wrong)
+        if here:
+            which = "the speech" if count == 1 else f"{here} of {count} pieces of the text"
+            click.echo(f"warning: {which} {remedy.format(seconds=metrics.audio)}", err=True)
+    return 1 if any(each.cut != "asked" for each in wrong) else 0
+
+
+_REMEDIES = {
+    "asked": "was cut after {seconds:.2f} s, before its end, as asked; raise --max-seconds",
+    "patience": "was cut, for it did not end although its text takes a fraction of that; another "
+    "--seed is the cure, or --max-seconds if it is still speech",
+    "too short": "ended before its text can have been spoken; another --seed is the cure",
+    "checkpoint": "was cut where the checkpoint's own limit is, max_new_tokens; say it in shorter "
+    "sentences",
+    "memory": "was cut where the KV cache is full; raise --max-seconds, or say it in shorter "
+    "sentences",
+}
+
+
+def _watched() -> bool:
+    """Whether somebody sees stderr; a service may have none."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,34 +1,39 @@
 """`qwen3-tts-edge speak`: text → a sound file, or raw PCM on stdout while it is made."""
 
-import secrets
+import codecs
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from qwen3_tts_edge.backends import BACKENDS
-from qwen3_tts_edge.bundle.bundled import bundled_voice
-from qwen3_tts_edge.bundle.manifest import TOKENIZER, Manifest
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
-from qwen3_tts_edge.cli.progress import report, shown
+from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
-from qwen3_tts_edge.codec.decoder import RAMP
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.writing import AudioFile, PcmStream, check_path
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.patience import other_seeds
 from qwen3_tts_edge.speech.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
+from qwen3_tts_edge.speech.request import Asked, Text
 from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.stream import RAMP, Stream
+from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
+
+_AT_ONCE = 1 << 16
+"""Bytes of stdin that are read together, if so many are there."""
 
 _EXAMPLES = """\b
 Examples:
   qwen3-tts-edge speak "The kettle is on."
   qwen3-tts-edge speak -f article.txt -o article.flac
-  echo "Hello." | qwen3-tts-edge speak -o - | aplay -f S16_LE -r 24000
+  llm "Tell me a story." | qwen3-tts-edge speak - -o - | aplay -f S16_LE -r 24000
   qwen3-tts-edge speak "Hello." --model my-bundle --speaker ryan \\
       --instruct "cheerful, a little out of breath" --seed 7
   qwen3-tts-edge speak "Hello." --model my-design-bundle \\
@@ -139,51 +144,60 @@ def speak(
     greedy: bool,
     list_speakers: bool,
     **settings: Any,
-) -> None:
-    """Speak TEXT into a sound file.
+) -> int:
+    """Speak TEXT, of any length, into a sound file.
 
-    Without TEXT, or with -, the text comes from stdin.
+    Without TEXT, or with -, the text comes from stdin; with -o - too, it is spoken as it arrives.
+    Ends with 1 where some of the text could not be spoken.
     """
-    folder = bundled_voice() if model is None else Path(model).expanduser()
-    manifest = Manifest.load(folder)
+    bundle = Bundle.open(model)
     if list_speakers:
-        _list_speakers(manifest)
-        return
+        _list_speakers(bundle.manifest)
+        return 0
     # Loading graphs can take seconds. All that was asked for is checked before.
-    sampling = _sampling(settings, greedy=greedy)
-    capacity(manifest, max_seconds)
-    _check_output(output)
-    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text)
-    asked: dict[str, Any] = {
-        "text": _text(text, file),
-        "voice": choice.find(folder, manifest, backend, threads),
+    asked: Asked = {
         "language": language,
         "instruct": instruct,
         "text_layout": text_layout,
+        "sampling": _sampling(settings, greedy=greedy),
+        "seed": seed,
+        "max_seconds": max_seconds,
     }
-    PromptBuilder(folder, manifest, Tokenizer.load(folder / TOKENIZER)).build(**asked)
-    seed = secrets.randbits(32) if seed is None else seed
+    capacity(bundle.manifest, max_seconds)
+    _check_output(output)
+    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text)
+    words = _text(text, file, arrives=output == "-")
+    who = choice.find(bundle, backend, threads)
+    if isinstance(words, str):
+        PromptBuilder(bundle).build(
+            words, who, language=language, instruct=instruct, text_layout=text_layout
+        )
     # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
     longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
-    synthesizer = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=longer)
-    asked |= {"sampling": sampling, "max_seconds": max_seconds, "chunk_frames": chunk_frames}
-    # What was heard already cannot be begun anew.
-    others = () if output == "-" else other_seeds(seed, sampling.over(manifest.sampling))
-    for attempt in (seed, *others):
-        metrics = _spoken(synthesizer, asked, attempt, output)
-        report(output, metrics, attempt)
-        if not metrics.ran_away:
-            break
+    tts = Synthesizer.open(model, backend=backend, threads=threads, max_seconds=longer)
+    if output == "-":
+        return _play(tts.stream(words, who, chunk_frames=chunk_frames, **asked))
+    return _write(tts.pieces(words, who, **asked), output, tts.manifest.sample_rate)
 
 
-def _spoken(synthesizer: Synthesizer, asked: dict[str, Any], seed: int, output: str) -> Metrics:
-    rate = synthesizer.manifest.sample_rate
-    metrics = Metrics(rate)
-    with _sink(output, rate) as sink:
-        for chunk in shown(synthesizer.stream(**asked, seed=seed)):
+def _play(stream: Stream) -> int:
+    """Send chunks to stdout as they are made. What was heard already cannot be begun anew."""
+    with PcmStream(sys.stdout.buffer) as sink:
+        for chunk in shown(stream):
             sink.write(chunk.samples)
-            metrics = chunk.metrics
-    return metrics
+    return report("stdout", [stream.metrics], stream.seed)
+
+
+def _write(pieces: Pieces, output: str, sample_rate: int) -> int:
+    """Write pieces into a file as they are made; only what was measured of them is kept."""
+    seed = 0
+    spoken: list[Metrics] = []
+    with AudioFile(Path(output).expanduser(), sample_rate) as sink:
+        for _, audio in counted(pieces):
+            sink.write(audio.samples)
+            seed = audio.seed if not spoken else seed
+            spoken.append(audio.metrics)
+    return report(output, spoken, seed)
 
 
 def _list_speakers(manifest: Manifest) -> None:
@@ -198,27 +212,33 @@ def _clones(manifest: Manifest) -> bool:
     return manifest.checkpoint.model_type == "base"
 
 
-def _text(text: str | None, file: str | None) -> str:
-    """What to say: from the argument, the file or stdin."""
+def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:
+    """Find what to say in the argument, the file or stdin, which may be spoken as it arrives."""
     if text is not None and file is not None:
         raise click.UsageError("both TEXT and --file were given; choose one")
     if text not in (None, "-"):
         assert text is not None
         return text
-    if file in (None, "-"):
-        if text is None and file is None and sys.stdin.isatty():
-            raise click.UsageError('nothing to say; give a TEXT, such as speak "Hello."')
-        return _decoded(sys.stdin.buffer.read(), "stdin")
-    assert file is not None
-    return _decoded(Path(file).expanduser().read_bytes(), file)
+    if file not in (None, "-"):
+        assert file is not None
+        return "".join(_decoded([Path(file).expanduser().read_bytes()], file))
+    if text is None and file is None and sys.stdin.isatty():
+        raise click.UsageError('nothing to say; give a TEXT, such as speak "Hello."')
+    arriving = cast(BufferedReader, sys.stdin.buffer)  # gives what is there, and waits for no more
+    pieces = _decoded(iter(partial(arriving.read1, _AT_ONCE), b""), "stdin")
+    return pieces if arrives else "".join(pieces)
 
 
-def _decoded(data: bytes, name: str) -> str:
+def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
+    """Decode UTF-8, a byte order mark left out, as it arrives."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
     try:
-        return data.decode("utf-8-sig")
+        for piece in data:
+            yield decoder.decode(piece)
+        yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{name} is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}; convert it"
+            f"{name} is not UTF-8 text: a byte is {error.object[error.start]:#04x}", "convert it"
         ) from error
 
 
@@ -234,12 +254,6 @@ def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
 
 def _check_output(output: str) -> None:
     if output != "-":
-        check_path(Path(output))
+        check_path(Path(output).expanduser())
     elif sys.stdout.isatty():
         raise click.UsageError("-o - would print sound on the terminal; pipe it into a player")
-
-
-def _sink(output: str, sample_rate: int) -> AudioFile | PcmStream:
-    if output == "-":
-        return PcmStream(sys.stdout.buffer)
-    return AudioFile(output, sample_rate)

@@ -9,8 +9,7 @@ import msgspec
 import numpy as np
 
 from qwen3_tts_edge.backends import BACKENDS
-from qwen3_tts_edge.bundle.bundled import bundled_voice
-from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import profile_path
 from qwen3_tts_edge.errors import InputError
@@ -91,8 +90,7 @@ def create(
 ) -> None:
     """Clone the voice of a recording and keep it as NAME."""
     path = library.place_for(name, replace=replace)
-    folder = bundled_voice() if model is None else Path(model).expanduser()
-    listener = Listener.open(folder, Manifest.load(folder), backend=backend, threads=threads)
+    listener = Listener.open(Bundle.open(model), backend=backend, threads=threads)
     made = listener.voice(ref_audio, ref_text, consent=consent)
     made.save(path)
     _report(name, path, Profile.load(path))
@@ -134,8 +132,7 @@ def design(
     and from then on speaks with the voice it heard.
     """
     path = library.place_for(name, replace=replace)
-    folder = Path(base).expanduser()
-    listener = Listener.open(folder, Manifest.load(folder), backend=backend, threads=threads)
+    listener = Listener.open(Bundle.open(base), backend=backend, threads=threads)
     listener.check()
     designer = Synthesizer.open(Path(model).expanduser(), backend=backend, threads=threads)
     seed = secrets.randbits(32) if seed is None else seed

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
@@ -35,12 +35,10 @@ class VoiceChoice:
         if self.ref_text is not None and self.ref_audio is None:
             raise click.UsageError("--ref-text says what --ref-audio says; give both")
 
-    def find(
-        self, folder: Path, manifest: Manifest, backend: str, threads: int | None
-    ) -> Voice | None:
+    def find(self, bundle: Bundle, backend: str, threads: int | None) -> Voice | None:
         """The voice; a recording is heard for it. None leaves the choice to the bundle."""
         if self.ref_audio is not None:
-            listener = Listener.open(folder, manifest, backend=backend, threads=threads)
+            listener = Listener.open(bundle, backend=backend, threads=threads)
             return listener.voice(self.ref_audio, self.ref_text)
         if self.voice is not None:
             return Voice.load(profile_path(self.voice))

@@ -1,35 +1,98 @@
-"""Frames → samples, state carried: any chunking gives the same samples."""
+"""Codes → samples. State is carried, so any chunking gives the same samples."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections import OrderedDict
 
 import numpy as np
-import numpy.typing as npt
 
-from qwen3_tts_edge.backends import Graph
+from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.backends import Graph, State
 from qwen3_tts_edge.bundle.manifest import CodecManifest
 from qwen3_tts_edge.errors import InputError
 
-Samples = npt.NDArray[np.float32]
-"""float32 (n,) in [-1, 1], mono, 24 kHz."""
+FRAMES_AT_ONCE = 25
+"""Frames a launch when all codes are there: little gain beyond, and memory grows."""
 
-RAMP = (1, 2, 4, 8)
-"""Frames a chunk: one for a fast first sound, then more, because larger chunks cost less each."""
+_PRIMED = 8
+"""States that are kept of sounds that speech goes on from: the last so many references."""
 
 
 class CodecDecoder:
-    """The codec decoder's graph and its place in the utterance."""
+    """The codec decoder's graph, for any number of streams of sound."""
 
     def __init__(self, graph: Graph, manifest: CodecManifest) -> None:
         self._graph = graph
         self._manifest = manifest
-        self._position = 0
+        self._free: list[State] = []
+        self._primed: OrderedDict[bytes, State] = OrderedDict()
 
-    def begin(self) -> None:
-        """Start an utterance from silence."""
-        self._position = 0
-        self._graph.reset()
+    def begin(self, reference: Codes | None = None) -> "DecoderStream":
+        """Start a stream of sound.
 
-    def push(self, codes: npt.NDArray[np.int64]) -> Samples:
+        Args:
+            reference: Codes that it goes on from, of which no samples are wanted; None starts from
+                silence. The last few references are decoded once.
+
+        Raises:
+            InputError: As for `DecoderStream.push`.
+        """
+        state = self._free.pop() if self._free else self._graph.state()
+        state.clear()
+        stream = DecoderStream(self._graph, self._manifest, state)
+        weakref.finalize(stream, self._free.append, state)
+        if reference is not None:
+            self._prime(stream, reference)
+        return stream
+
+    def decode(self, codes: Codes) -> Samples:
+        """Decode codes that are complete.
+
+        Args:
+            codes: integers (frames, codebooks), each in 0..codebook_size - 1; no frame is silence.
+
+        Returns:
+            float32 (samples_per_frame * frames,).
+
+        Raises:
+            InputError: As for `DecoderStream.push`.
+        """
+        stream = self.begin()
+        pieces = [
+            stream.push(codes[start : start + FRAMES_AT_ONCE])
+            for start in range(0, len(codes), FRAMES_AT_ONCE)
+        ]
+        return np.concatenate([np.zeros(0, np.float32), *pieces])
+
+    def _prime(self, stream: "DecoderStream", reference: Codes) -> None:
+        key = reference.tobytes()
+        kept = self._primed.pop(key, None)
+        if kept is None:
+            for start in range(0, len(reference), FRAMES_AT_ONCE):
+                stream.push(reference[start : start + FRAMES_AT_ONCE])
+            full = len(self._primed) == _PRIMED
+            kept = self._primed.popitem(last=False)[1] if full else self._graph.state()
+            kept.copy(stream.state)
+        else:
+            stream.state.copy(kept)
+            stream.position = len(reference)
+        self._primed[key] = kept
+
+
+class DecoderStream:
+    """One stream of sound: what the graph carries from chunk to chunk, and where it is.
+
+    Attributes:
+        state: The graph's; it goes back to the decoder with the stream.
+        position: Frames decoded so far.
+    """
+
+    def __init__(self, graph: Graph, manifest: CodecManifest, state: State) -> None:
+        self.state = state
+        self.position = 0
+        self._graph = graph
+        self._manifest = manifest
+
+    def push(self, codes: Codes) -> Samples:
         """Decode the next frames.
 
         Args:
@@ -51,35 +114,11 @@ class CodecDecoder:
             )
         most = self._graph.most.get("frames", len(codes))
         pieces = [codes[start : start + most] for start in range(0, len(codes), most)]
-        return np.concatenate([self._launched(piece) for piece in pieces])
+        return np.concatenate([self._launch(piece) for piece in pieces])
 
-    def _launched(self, codes: npt.NDArray[np.int64]) -> Samples:
-        inputs = {"codes": codes[None], "position": np.array([self._position])}
-        self._position += len(codes)
-        samples: Samples = self._graph.run(inputs)["samples"][0].astype(np.float32, copy=False)
-        return samples
-
-
-def chunks(
-    frames: Iterable[npt.NDArray[np.int64]], sizes: Sequence[int] = RAMP
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Group frames into chunks of the given sizes, the last size over and over.
-
-    Args:
-        frames: int64 (codebooks,) each.
-        sizes: Frames per chunk, each at least 1.
-
-    Yields:
-        int64 (size, codebooks); the last one may be shorter.
-    """
-    waiting: list[npt.NDArray[np.int64]] = []
-    sizes = list(sizes)
-    for frame in frames:
-        waiting.append(frame)
-        if len(waiting) == sizes[0]:
-            yield np.stack(waiting)
-            waiting = []
-            if len(sizes) > 1:
-                sizes.pop(0)
-    if waiting:
-        yield np.stack(waiting)
+    def _launch(self, codes: Codes) -> Samples:
+        inputs = {"codes": codes[None], "position": np.array([self.position])}
+        samples = self._graph.run(inputs, self.state)["samples"][0]
+        self.position += len(codes)
+        found: Samples = samples.astype(np.float32, copy=False)
+        return found

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import Backend, Graph
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.errors import InputError
@@ -27,15 +27,13 @@ HEARD_SECONDS = 40.0
 """How much of a later window is context; its configuration names 10 s a layer, which the official
 code does not apply."""
 
-Samples = npt.NDArray[np.float32]
-"""float32 (n,), mono, 24 kHz."""
-
 
 class CodecEncoder:
     """The codec encoder's graph."""
 
     def __init__(self, graph: Graph, manifest: CodecManifest) -> None:
         self._graph = graph
+        self._state = graph.state()
         self._per_frame = manifest.samples_per_frame
         self._per_second = manifest.frames_per_second
 
@@ -52,9 +50,9 @@ class CodecEncoder:
                 f"{folder} has no codec encoder: it is of a {manifest.checkpoint.model_type} "
                 "checkpoint; use the bundle of a Base one"
             )
-        return cls(backend.open(folder, manifest.graphs[CODEC_ENCODER], {"batch": 1}), manifest)
+        return cls(backend.open(folder, manifest.graphs[CODEC_ENCODER]), manifest)
 
-    def encode(self, samples: Samples) -> npt.NDArray[np.int64]:
+    def encode(self, samples: Samples) -> Codes:
         """Encode a recording whole, whatever its length; memory grows with its square.
 
         Args:
@@ -69,7 +67,7 @@ class CodecEncoder:
         if samples.ndim != 1 or not len(samples):
             raise InputError(f"samples have shape {samples.shape}; expected (n,), at least one")
         inputs = {"samples": samples[None].astype(np.float32, copy=False)}
-        codes: npt.NDArray[np.int64] = self._graph.run(inputs)["codes"][0].astype(np.int64)
+        codes: Codes = self._graph.run(inputs, self._state)["codes"][0].astype(np.int64)
         return codes
 
     def windows(
@@ -78,7 +76,7 @@ class CodecEncoder:
         *,
         exact_seconds: float = EXACT_SECONDS,
         heard_seconds: float = HEARD_SECONDS,
-    ) -> Iterator[npt.NDArray[np.int64]]:
+    ) -> Iterator[Codes]:
         """Encode a recording of any length in constant memory.
 
         Up to `exact_seconds` the codes are those of `encode`.

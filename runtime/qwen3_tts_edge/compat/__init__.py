@@ -11,8 +11,9 @@ Calls, defaults, broadcasting and errors are the official ones, arrays are numpy
   spells a control token are errors. An instruction to a checkpoint that takes none is dropped, as
   there, and a warning says so.
 - CustomVoice needs a speaker; there, None lets the model choose.
-- Speech that has run away, as one in two hundred does, is cut and begun anew with other draws, but
-  not where `max_new_tokens` says how long it may be.
+- Speech that has run away, as one in two hundred does, is cut and begun anew with other draws, and
+  so is speech that ended before its text can have been spoken, but not where `max_new_tokens` says
+  how long it may be.
 - Audio of a URL is fetched only where `fetch_urls=True` was asked for.
 - Sound is decoded whole. There, what follows the first 24 seconds is decoded in pieces that do not
   fit exactly, and a clone may begin one sample early.

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class Qwen3TTSModel:
     """A model by the official names. `from_pretrained` is the way in.
 
-    Not for several threads at once.
+    Several threads may share it: they take turns, one frame each.
 
     Attributes:
         synthesizer: What speaks; here for what the official names have no words for.
@@ -288,6 +288,7 @@ class Qwen3TTSModel:
                 sampling=sampling,
                 seed=options.seed(given, row),
                 max_seconds=seconds,
+                verbatim=True,
             )
             for row, (text, voice, language, instruct) in enumerate(
                 zip(texts, voices, languages, instructs, strict=True)

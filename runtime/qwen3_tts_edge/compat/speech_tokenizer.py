@@ -4,14 +4,17 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest, load_codec
+from qwen3_tts_edge.bundle import CodecBundle
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
@@ -20,15 +23,10 @@ from qwen3_tts_edge.compat.sounds import Waveform, local
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.reading import check_rate, open_sound, read_blocks, resampled
 
-Codes = npt.NDArray[np.int64]
-"""int64 (frames, codebooks)."""
-Samples = npt.NDArray[np.float32]
-"""float32 (n,), mono."""
 Sound = str | Path | bytes | Waveform
 
 _MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 _PCM = ("int8", "int16", "int32")
-_DECODED_AT_ONCE = 25
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,7 @@ class Qwen3TTSTokenizer:
         self._decoder = decoder
         self._encoder = encoder
         self._fetch_urls = fetch_urls
+        self._lock = Lock()  # threads take turns at the graphs
 
     @classmethod
     def from_pretrained(
@@ -88,12 +87,12 @@ class Qwen3TTSTokenizer:
         opening.check_attention(attn_implementation)
         backend = opening.backend(device_map)
         source = pretrained_model_name_or_path
-        folder = opening.bundle(source, dtype=dtype, revision=revision)
-        manifest = load_codec(folder)
-        manifest.verify(folder)
+        bundle = CodecBundle.open(opening.bundle(source, dtype=dtype, revision=revision))
+        bundle.verify()
+        manifest = bundle.manifest
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
         graphs = {
-            name: opener.open(folder, manifest.graphs[name], {"batch": 1})
+            name: opener.open(bundle.folder, manifest.graphs[name])
             for name in (CODEC_DECODER, CODEC_ENCODER)
             if name in manifest.graphs
         }
@@ -134,10 +133,9 @@ class Qwen3TTSTokenizer:
         sounds = [audios] if isinstance(audios, str | Path | bytes | np.ndarray) else list(audios)
         if len({isinstance(sound, np.ndarray) for sound in sounds}) > 1:
             raise ArgumentError("Mixed input types are not supported: give only files, or arrays")
-        codes = [
-            np.concatenate(list(self._encoder.windows([self._samples(sound, sr)])))
-            for sound in sounds
-        ]
+        samples = [self._samples(sound, sr) for sound in sounds]
+        with self._lock:
+            codes = [np.concatenate(list(self._encoder.windows([each]))) for each in samples]
         return Encoded(codes) if return_dict else (codes,)
 
     def decode(self, encoded: Any) -> tuple[list[Samples], int]:
@@ -209,14 +207,8 @@ class Qwen3TTSTokenizer:
             )
         # Padding is -1 in the first codebook and comes last; what upstream clamps is clamped.
         codes = np.maximum(codes[: int((codes[:, :1] > -1).sum())], 0).astype(np.int64)
-        self._decoder.begin()
-        return np.concatenate(
-            [np.zeros(0, np.float32)]
-            + [
-                self._decoder.push(codes[start : start + _DECODED_AT_ONCE])
-                for start in range(0, len(codes), _DECODED_AT_ONCE)
-            ]
-        )
+        with self._lock:
+            return self._decoder.decode(codes)
 
 
 def _read(source: Any) -> tuple[Samples, int]:

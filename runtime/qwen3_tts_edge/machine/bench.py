@@ -2,24 +2,25 @@
 
 import os
 import platform
-import resource
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from qwen3_tts_edge.codec.decoder import RAMP
+from qwen3_tts_edge.arrays import Codes
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
 from qwen3_tts_edge.machine.hardware import cpu_name, installed
 from qwen3_tts_edge.machine.roofline import roofline
-from qwen3_tts_edge.speech.metrics import Metrics, timed
+from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import Prompt
-from qwen3_tts_edge.speech.sampling import Sampling
-from qwen3_tts_edge.speech.slots import Codes, FrameStep, Utterance, frames
+from qwen3_tts_edge.speech.slots import Pending, Slots
+from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voices.voice import Clone, Voice
@@ -102,15 +103,12 @@ def measure(
     peak = peak_rss()  # before the long prompts below, which are no everyday use
     contexts = {}
     for positions in CONTEXTS:
-        if positions + _FRAMES < tts.step.capacity:
+        if positions + _FRAMES < tts.frame_graph.capacity:
             report(f"{positions} positions of context")
-            contexts[positions] = statistics.median(
-                launches(tts, tts.step, [prompt_of(tts, positions)])
-            )
+            contexts[positions] = statistics.median(launches(tts, [prompt_of(tts, positions)]))
     report("batches")
     batches = {
-        slots: statistics.median(launches(tts, tts.step.resized(slots), [prompt_of(tts)] * slots))
-        for slots in BATCHES
+        slots: statistics.median(launches(tts, [prompt_of(tts)] * slots)) for slots in BATCHES
     }
     report("memory")
     floor = _floor(tts, threads)
@@ -157,35 +155,57 @@ def prompt_of(tts: Synthesizer, positions: int | None = None) -> Prompt:
     if positions is None:
         return prompt
     rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))
-    return Prompt(rows, prompt.text_rows, prompt.silence)
+    return replace(prompt, rows=rows)
 
 
-def frames_of(
-    tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt], limit: int
-) -> Iterator[list[Codes | None]]:
-    """Frames after prompts, one a slot of `step`, at most `limit`, with fixed seeds."""
-    settings = Sampling().over(tts.manifest.sampling)
-    utterances = [
-        Utterance(prompt, settings, seed=slot, limit=limit) for slot, prompt in enumerate(prompts)
-    ]
-    return frames(step, utterances, tts.manifest)
+def frames_of(slots: Slots, prompts: Sequence[Prompt], limit: int) -> Iterator[Codes]:
+    """Make frames after prompts, one a slot, with fixed seeds, whether they end or not.
+
+    Args:
+        slots: Free ones, which are free again at the end.
+        prompts: No more than there are slots.
+        limit: How many frames.
+
+    Yields:
+        int64 (prompts, codebooks) a frame.
+    """
+    settings = slots.manifest.sampling
+    first: list[Codes] = []
+    for seed, prompt in enumerate(prompts):
+        slots.join(settings, seed)
+        first.append(slots.read(prompt.rows)())
+    yield np.concatenate(first)
+    waiting: deque[Pending] = deque()
+    for frame in range(limit - 1):
+        waiting.append(slots.step([prompt.text_row(frame) for prompt in prompts]))
+        if len(waiting) > slots.ahead:
+            yield waiting.popleft()()
+    for wait in waiting:
+        yield wait()
+    slots.clear()
 
 
-def launches(
-    tts: Synthesizer, step: FrameStep, prompts: Sequence[Prompt], limit: int = _FRAMES
-) -> list[float]:
-    """Seconds of each of these frames but the first, which reads the prompts."""
-    took: list[float] = []
-    for _ in timed(frames_of(tts, step, prompts, limit), took):
-        pass
-    return took[1:]
+def launches(tts: Synthesizer, prompts: Sequence[Prompt], limit: int = _FRAMES) -> list[float]:
+    """Time frames, in seconds each, without the first, which reads the prompts."""
+    slots = Slots(tts.frame_graph, tts.manifest, len(prompts))
+    return timed(frames_of(slots, prompts, limit))[1:]
+
+
+def timed(items: Iterable[object]) -> list[float]:
+    """Time how long each item takes to make."""
+    took = []
+    start = time.perf_counter()
+    for _ in items:
+        took.append(time.perf_counter() - start)
+        start = time.perf_counter()
+    return took
 
 
 def _floor(tts: Synthesizer, threads: int | None) -> float | None:
     on_the_cpu = tts.backend == "ort-cpu"
     bandwidth = partial(cpu_bandwidth, threads=threads) if on_the_cpu else gpu_bandwidth
     try:
-        return roofline(tts.folder, tts.manifest, bandwidth).floor_ms
+        return roofline(tts.bundle.folder, tts.manifest, bandwidth).floor_ms
     except BackendError:
         return None
 
@@ -195,6 +215,10 @@ def _ms(seconds: float) -> float:
 
 
 def peak_rss() -> int:
-    """Bytes; the kernel counts in kilobytes, except on macOS."""
+    """Give the most memory this process ever had, in bytes; 0 on Windows, which is not asked."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else peak * 1024  # elsewhere in kilobytes

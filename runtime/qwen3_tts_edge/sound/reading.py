@@ -10,15 +10,13 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.errors import InputError
 
 RATES = (1_000, 768_000)
 """The lowest and the highest sample rate that is read, in Hz."""
 
 _NUMBERS_AT_ONCE = 1 << 20
-
-Mono = npt.NDArray[np.float32]
-"""float32 (n,)."""
 
 
 def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
@@ -85,7 +83,7 @@ def resampled(samples: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArr
     return _fitted(converted, math.ceil(len(samples) * (to / rate)))
 
 
-def resampled_blocks(blocks: Iterable[Mono], rate: int, to: int) -> Iterator[Mono]:
+def resampled_blocks(blocks: Iterable[Samples], rate: int, to: int) -> Iterator[Samples]:
     """Convert blocks like `resampled` converts the whole, in constant memory."""
     if rate == to:
         yield from blocks
@@ -101,7 +99,7 @@ def resampled_blocks(blocks: Iterable[Mono], rate: int, to: int) -> Iterator[Mon
     yield _fitted(rest, math.ceil(heard * (to / rate)) - made)
 
 
-def _fitted(samples: Mono, length: int) -> Mono:
+def _fitted(samples: Samples, length: int) -> Samples:
     """Cut, or go on with zeros: the converter may miss by a sample."""
     return np.pad(samples[: max(0, length)], (0, max(0, length - len(samples))))
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
-from qwen3_tts_edge.codec.decoder import Samples
+from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.sound.writing import save
 from qwen3_tts_edge.speech.metrics import Metrics
 
@@ -19,20 +18,21 @@ class Chunk:
 
     Attributes:
         samples: float32 (n,) in [-1, 1], mono.
-        codes: int64 (frames, codebooks) that the samples were decoded from.
+        codes: int64 (frames, codebooks) that the samples were decoded from; none for a pause
+            between two sentences.
         sample_rate: 24000.
-        metrics: Of the utterance so far; one object for all its chunks.
+        metrics: Of the request so far; one object for all its chunks.
     """
 
     samples: Samples
-    codes: npt.NDArray[np.int64]
+    codes: Codes
     sample_rate: int
     metrics: Metrics
 
 
 @dataclass(frozen=True)
 class Audio:
-    """A whole utterance.
+    """A whole text, or a piece of it.
 
     Attributes:
         samples: float32 (n,) in [-1, 1], mono.
@@ -43,17 +43,18 @@ class Audio:
     """
 
     samples: Samples
-    codes: npt.NDArray[np.int64]
+    codes: Codes
     sample_rate: int
     seed: int
     metrics: Metrics
 
     @classmethod
-    def of(cls, chunks: Sequence[Chunk], seed: int) -> Self:
-        """All the chunks of an utterance, put together."""
-        samples = np.concatenate([chunk.samples for chunk in chunks])
-        codes = np.concatenate([chunk.codes for chunk in chunks])
-        return cls(samples, codes, chunks[0].sample_rate, seed, chunks[0].metrics)
+    def of(cls, pieces: Sequence[Self]) -> Self:
+        """Put the pieces of one text together."""
+        samples = np.concatenate([piece.samples for piece in pieces])
+        codes = np.concatenate([piece.codes for piece in pieces])
+        metrics = Metrics.of(piece.metrics for piece in pieces)
+        return cls(samples, codes, pieces[0].sample_rate, pieces[0].seed, metrics)
 
     def save(self, path: str | Path) -> None:
         """Write a WAV, FLAC or raw PCM file, by the ending of its name."""

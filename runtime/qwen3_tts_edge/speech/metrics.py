@@ -1,29 +1,29 @@
-"""Where the time of an utterance goes: the rooms of the house, timed."""
+"""Where the time of a request goes, and how its speech ended."""
 
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-T = TypeVar("T")
+from typing_extensions import Self
 
 
 @dataclass
 class Metrics:
-    """Times of one utterance, in seconds. Filled while it is spoken.
+    """Times of one request, in seconds. Filled while it is spoken.
 
     Attributes:
         sample_rate: Of the samples.
-        prompt: Tokenizing the text and building the prompt.
-        frames: Each frame: talker, code predictor, sampling. The first also reads the prompt.
+        prompt: Tokenizing the text and building prompts.
+        frames: Each frame's launch, shared with whoever else speaks: talker, code predictor,
+            sampling. The first also reads the prompt.
         codec: Each chunk through the codec decoder, with its number of frames.
         launches: The part of all this that was spent inside graphs.
         ttfa: Request to first samples in the caller's hand; None before.
         total: All work, the caller's own time between chunks left out.
         samples: How many were made.
         ended: Whether speech ended by itself; None before the end, False when a limit cut it.
-        ran_away: What cut it was that it went on for several times as long as its text takes.
-        attempts: Seeds it was begun with until it ended. Times are those of the last.
+        cut: Which limit did, see `patience.Limit`.
+        too_short: It ended before its text can have been spoken.
+        attempts: Seeds that were tried until it was neither cut short nor ran away.
     """
 
     sample_rate: int
@@ -35,8 +35,14 @@ class Metrics:
     total: float = 0.0
     samples: int = 0
     ended: bool | None = None
-    ran_away: bool = False
+    cut: str | None = None
+    too_short: bool = False
     attempts: int = 1
+
+    @property
+    def ran_away(self) -> bool:
+        """Whether it was cut because it went on for several times as long as its text takes."""
+        return self.cut == "patience"
 
     @property
     def audio(self) -> float:
@@ -53,11 +59,21 @@ class Metrics:
         """Seconds spent outside graphs: Python, numpy, tokenizing, copying."""
         return self.total - self.launches
 
+    @classmethod
+    def of(cls, parts: Iterable[Self]) -> Self:
+        """Add up those of the pieces of one text, which were spoken in this order."""
+        first, *others = parts
+        for part in others:
+            first.add(part)
+        return first
 
-def timed(items: Iterable[T], into: list[float]) -> Iterator[T]:
-    """Pass items on, noting how long each took to make."""
-    start = time.perf_counter()
-    for item in items:
-        into.append(time.perf_counter() - start)
-        yield item
-        start = time.perf_counter()
+    def add(self, part: "Metrics") -> None:
+        """Go on with the next piece of the text."""
+        self.frames += part.frames
+        self.codec += part.codec
+        for name in ("prompt", "launches", "total", "samples"):
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.ended = None if None in (self.ended, part.ended) else self.ended and part.ended
+        self.cut = self.cut or part.cut
+        self.too_short = self.too_short or part.too_short
+        self.attempts = max(self.attempts, part.attempts)

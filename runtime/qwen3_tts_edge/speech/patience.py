@@ -1,16 +1,22 @@
-"""How long a text may take to speak. What goes on for longer has run away and will not end.
+"""How long a text may take to speak, and how short is too short to have been all of it.
 
 About one request in two hundred of the released checkpoints never says its end of speech: a murmur
-or near silence follows, to the limit. Another seed is the cure, for whether it happens hangs on the
-draws; and to notice it, a generous guess of what the text takes is enough.
+or near silence follows, to the limit. Others say it far too early, and the rest of the text is
+lost. Another seed is the cure, for whether it happens hangs on the draws; and to notice it, a
+generous guess of what the text takes is enough.
 
 Source: https://github.com/QwenLM/Qwen3-TTS/issues/118, one in 200 requests;
-    https://github.com/sgl-project/sglang-omni/issues/1179, 207 in 60,424.
+    https://github.com/sgl-project/sglang-omni/issues/1179, 207 in 60,424;
+    https://github.com/QwenLM/Qwen3-TTS/issues/181, speech that ends early.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
-from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.bundle.manifest import Manifest, SamplingDefaults
+from qwen3_tts_edge.bundle.memory import frame_count, frame_limit
+from qwen3_tts_edge.speech.sentences import usual_seconds
 
 _MORE_SEEDS = 2
 """If one in two hundred runs away, three in a row are one in eight million."""
@@ -19,9 +25,52 @@ _SMALL_LETTER, _OTHER, _MORE = 0.25, 1.0, 5.0
 """Seconds. In usual speech a letter takes 0.07; a digit, a sign, a capital that is spelled out or a
 Chinese character may be a word or a syllable, 0.3. Slow speech takes twice that."""
 
+_TOO_FAST = 5
+"""Nobody speaks so many times as fast as usual."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where speech is cut.
+
+    Attributes:
+        frames: After so many.
+        kind: Why there. `asked`: max_seconds was given. `patience`: its text takes a fraction of
+            it, so more would be no speech. `checkpoint`: its own max_new_tokens. `memory`: the KV
+            cache is full.
+    """
+
+    frames: int
+    kind: Literal["asked", "patience", "checkpoint", "memory"]
+
+
+def limit(
+    manifest: Manifest, capacity: int, prompt: int, text: str | None, max_seconds: float | None
+) -> Limit:
+    """Choose where speech is cut: at what was asked for, or else at the first of the others.
+
+    Args:
+        manifest: Of the bundle.
+        capacity: Positions of the KV cache.
+        prompt: Of these, the prompt's.
+        text: What is said; None while it still grows, and then patience is endless.
+        max_seconds: What was asked for, or None.
+
+    Raises:
+        CapacityError: There is no room for the prompt, or for what was asked for.
+        InputError: `max_seconds` is not above 0.
+    """
+    frames = frame_limit(manifest, capacity, prompt, max_seconds)
+    if max_seconds is not None:
+        return Limit(frames, "asked")
+    if text is not None and (longest := frame_count(manifest, patience(text))) <= frames:
+        return Limit(longest, "patience")
+    own = frames == manifest.sampling.max_new_tokens - 1
+    return Limit(frames, "checkpoint" if own else "memory")
+
 
 def patience(text: str) -> float:
-    """The most seconds that a text may take: at least three times what it usually does.
+    """Give the most seconds that a text may take: at least three times what it usually does.
 
     Args:
         text: In any language; blanks count for nothing.
@@ -30,13 +79,23 @@ def patience(text: str) -> float:
     return _MORE + sum(_SMALL_LETTER if each.islower() else _OTHER for each in letters)
 
 
-def other_seeds(seed: int, sampling: Sampling) -> Iterator[int]:
-    """The seeds to begin anew with, one after the other; none where nothing is drawn.
+def too_short(text: str, seconds: float) -> bool:
+    """Tell whether so many seconds cannot have been all of a text.
 
     Args:
-        seed: That of the speech that has run away.
-        sampling: Complete settings.
+        text: In any language; only letters and digits count.
+        seconds: Of speech that ended by itself.
     """
-    if sampling.do_sample or sampling.subtalker_dosample:
+    return seconds < usual_seconds("".join(filter(str.isalnum, text))) / _TOO_FAST
+
+
+def other_seeds(seed: int, settings: SamplingDefaults) -> Iterator[int]:
+    """Give the seeds to begin anew with, one after the other; none where nothing is drawn.
+
+    Args:
+        seed: That of the speech that went wrong.
+        settings: How its codes were chosen.
+    """
+    if settings.do_sample or settings.subtalker_dosample:
         for more in range(1, _MORE_SEEDS + 1):
             yield (seed + more) % 2**64

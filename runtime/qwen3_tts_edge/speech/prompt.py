@@ -2,26 +2,27 @@
 
 A row is the sum of a text embedding and a codec embedding; some rows have only one of the two.
 This is the whole grammar of Qwen3-TTS prompts: named speakers, designed voices and clones.
+
+Every prompt is an opening, which depends on voice, language and instruction alone, and the text
+beside the sound that it goes on from: a reference's frames, or nothing but the code `bos`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.bundle.tables import Embeddings, Rows
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.arrays import Codes, Rows
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.voices.matching import Cast, cast
-from qwen3_tts_edge.voices.voice import Clone, Voice
+from qwen3_tts_edge.voices.matching import Match, match
+from qwen3_tts_edge.voices.voice import Voice
 
 TEXT_LAYOUTS = ("upfront", "streamed")
 AUTO = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prompt:
     """What one utterance is made from.
 
@@ -29,18 +30,46 @@ class Prompt:
         rows: float32 (n, hidden), read before the first frame.
         text_rows: float32 (m, hidden), one added to each frame's feedback.
         silence: float32 (hidden,), the text row once `text_rows` are used up.
-        heard: int64 (frames, codebooks), reference codes that the speech goes on from, or None.
+        opening: How many of `rows` do not depend on the text.
+        reference: int64 (frames, codebooks) that the speech goes on from, or None.
+        ended: Whether `text_rows` are all there will be.
     """
 
     rows: Rows
     text_rows: Rows
     silence: Rows
-    heard: npt.NDArray[np.int64] | None = None
+    opening: int
+    reference: Codes | None = None
+    ended: bool = True
 
-    def text_row(self, frame: int) -> Rows:
-        """The text row that follows frame `frame`, float32 (1, hidden)."""
-        row = self.text_rows[frame] if frame < len(self.text_rows) else self.silence
-        return row[None]
+    def text_row(self, frame: int) -> Rows | None:
+        """Give the text row that follows a frame, float32 (1, hidden); None if it is not there."""
+        if frame < len(self.text_rows):
+            return self.text_rows[frame : frame + 1]
+        return self.silence[None] if self.ended else None
+
+    def spoken(self, frames: int) -> bool:
+        """Tell whether the launch after so many frames has read all of the text."""
+        return self.ended and frames >= len(self.text_rows) - 1  # the last row is no text
+
+
+@dataclass(frozen=True)
+class Start:
+    """A prompt whose text is not there yet.
+
+    Attributes:
+        opening: float32 (n, hidden).
+        sound: float32 (m, hidden), what the speech goes on from.
+        ids: What `sound` says.
+        reference: The codes of it, or None.
+        layout: One of `TEXT_LAYOUTS`.
+    """
+
+    opening: Rows
+    sound: Rows
+    ids: list[int]
+    reference: Codes | None
+    layout: str
 
 
 class PromptBuilder:
@@ -50,13 +79,10 @@ class PromptBuilder:
         qwen_tts/core/models/modeling_qwen3_tts.py.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
-        self._manifest = manifest
-        self._tokenizer = tokenizer
-        embeddings = Embeddings(folder)
-        self._text = embeddings.text
-        self._codec = embeddings.codec
-        self._frames = embeddings.frames
+    def __init__(self, bundle: Bundle) -> None:
+        self._manifest = bundle.manifest
+        self._tokenizer = bundle.tokenizer
+        self._tables = bundle.tables
 
     @property
     def speakers(self) -> list[str]:
@@ -78,7 +104,7 @@ class PromptBuilder:
         instruct: str | None = None,
         text_layout: str | None = None,
     ) -> Prompt:
-        """Build the prompt of one utterance.
+        """Build the prompt of a whole text.
 
         Args:
             text: What to say; blanks at its ends are dropped.
@@ -93,52 +119,84 @@ class PromptBuilder:
         """
         ids = self._tokenizer.text(text)
         if not ids:
-            raise InputError("the text is empty; give at least one word to say")
+            raise InputError("the text is empty", "give at least one word to say")
+        start = self.start(voice, language=language, instruct=instruct, text_layout=text_layout)
+        prompt = self.prompt(start, ids, ended=True)
+        assert prompt is not None
+        return prompt
+
+    def start(
+        self,
+        voice: Voice | None = None,
+        *,
+        language: str = AUTO,
+        instruct: str | None = None,
+        text_layout: str | None = None,
+    ) -> Start:
+        """Begin a prompt, before there is a text. Arguments and errors are those of `build`."""
         layout = text_layout or self._manifest.text_layout
         if layout not in TEXT_LAYOUTS:
-            raise InputError(f"text layout {layout!r} is unknown; use {' or '.join(TEXT_LAYOUTS)}")
-        chosen = cast(self._manifest, voice, instruct)
+            raise InputError(
+                f"text layout {layout!r} is unknown", f"use {' or '.join(TEXT_LAYOUTS)}"
+            )
+        chosen = match(self._manifest, voice, instruct)
         opening = [
-            self._text(*(self._tokenizer.instruct(chosen.instruct) if chosen.instruct else [])),
-            self._text(*self._tokenizer.role()),
+            self._tables.text(
+                *(self._tokenizer.instruct(chosen.instruct) if chosen.instruct else [])
+            ),
+            self._tables.text(*self._tokenizer.role()),
             self._prefix(language, chosen),
         ]
-        if chosen.clone is not None and chosen.clone.codes is not None:
-            return self._continued(opening, ids, chosen.clone, chosen.clone.codes, layout)
-        codes, silence = self._manifest.control_codes, self._silence()
-        spoken = self._text(*ids, self._manifest.text_ids.tts_eos)
-        if layout == "upfront":
-            body = [spoken + self._codec(codes.pad), silence + self._codec(codes.bos)]
-            return Prompt(np.concatenate(opening + body), silence[:0], silence[0])
-        body = [spoken[:1] + self._codec(codes.bos)]
-        return Prompt(np.concatenate(opening + body), spoken[1:], silence[0])
+        clone, ids, reference = chosen.clone, [], None
+        sound = self._tables.codec(self._manifest.control_codes.bos)
+        if clone is not None and clone.codes is not None:
+            # An in-context clone: as if the reference had just been spoken.
+            ids, reference = self._tokenizer.text(clone.text or ""), clone.codes
+            sound = np.concatenate([sound, self._tables.frames(reference)])
+        return Start(np.concatenate(opening), sound, ids, reference, layout)
 
-    def _continued(
-        self,
-        opening: list[Rows],
-        ids: list[int],
-        clone: Clone,
-        heard: npt.NDArray[np.int64],
-        layout: str,
-    ) -> Prompt:
-        """An in-context clone: the reference's text and codes, as if it had just been spoken."""
-        codes, silence = self._manifest.control_codes, self._silence()
-        ids = [*self._tokenizer.text(clone.text or ""), *ids]
-        text = self._text(*ids, self._manifest.text_ids.tts_eos)
-        sound = np.concatenate([self._codec(codes.bos), self._frames(heard)])
-        if layout == "upfront":
-            body, later = [text + self._codec(codes.pad), sound + silence], text[:0]
+    def prompt(self, start: Start, ids: Sequence[int], *, ended: bool) -> Prompt | None:
+        """Add a text, or the beginning of one, to a start.
+
+        Args:
+            start: From `start`.
+            ids: Text ids, all or the first.
+            ended: Whether they are all; where they are not, `extend` adds the others.
+
+        Returns:
+            The prompt; None where there are not enough ids for it yet.
+        """
+        ids = [*start.ids, *ids, *([self._manifest.text_ids.tts_eos] if ended else [])]
+        silence = self._tables.text(self._manifest.text_ids.tts_pad)
+        beside = len(start.sound)
+        if start.layout == "upfront":
+            if not ended:
+                return None
+            padded = self._tables.codec(self._manifest.control_codes.pad)
+            body = [self._tables.text(*ids) + padded, start.sound + silence]
+            later: list[int] = []
         else:
             # One text row a frame, as everywhere in this layout; the text may outlast the
             # reference, then the rest rides on the frames to come, or end before it.
-            beside = np.concatenate([text, silence.repeat(max(0, len(sound) - len(text)), axis=0)])
-            body, later = [beside[: len(sound)] + sound], text[len(sound) :]
-        return Prompt(np.concatenate(opening + body), later, silence[0], heard)
+            if len(ids) < beside and not ended:
+                return None
+            silent = silence.repeat(max(0, beside - len(ids)), axis=0)
+            text = np.concatenate([self._tables.text(*ids[:beside]), silent])
+            body, later = [text + start.sound], ids[beside:]
+        rows = np.concatenate([start.opening, *body])
+        fixed = min(len(start.opening) + len(start.ids), len(rows) - 1)
+        if start.layout == "streamed":
+            fixed = min(fixed, len(start.opening) + beside - 1)
+        later_rows = self._tables.text(*later)
+        return Prompt(rows, later_rows, silence[0], fixed, start.reference, ended)
 
-    def _silence(self) -> Rows:
-        return self._text(self._manifest.text_ids.tts_pad)
+    def extend(self, prompt: Prompt, ids: Sequence[int], *, ended: bool) -> None:
+        """Add text ids to a prompt that has not ended; `ended` with the last."""
+        more = [*ids, *([self._manifest.text_ids.tts_eos] if ended else [])]
+        prompt.text_rows = np.concatenate([prompt.text_rows, self._tables.text(*more)])
+        prompt.ended = ended
 
-    def _prefix(self, language: str, chosen: Cast) -> Rows:
+    def _prefix(self, language: str, chosen: Match) -> Rows:
         """Rows that name the language and the voice and open the speech."""
         codes, texts = self._manifest.control_codes, self._manifest.text_ids
         spoken = self._language(language, chosen.speaker)
@@ -148,12 +206,12 @@ class PromptBuilder:
             steering = [codes.think, codes.think_bos, spoken, codes.think_eos]
         if chosen.speaker is not None:
             steering.append(self._manifest.speakers[chosen.speaker])
-        prefix = [self._codec(*steering)]
+        prefix = [self._tables.codec(*steering)]
         if chosen.clone is not None:
             prefix.append(chosen.clone.speaker_vector[None].astype(np.float32))
-        rows = np.concatenate([*prefix, self._codec(codes.pad)])
+        rows = np.concatenate([*prefix, self._tables.codec(codes.pad)])
         beside = [texts.tts_pad] * (len(rows) - 1) + [texts.tts_bos]
-        prefixed: Rows = self._text(*beside) + rows
+        prefixed: Rows = self._tables.text(*beside) + rows
         return prefixed
 
     def _language(self, language: str, speaker: str | None) -> int | None:
@@ -161,7 +219,7 @@ class PromptBuilder:
         language = language.strip().lower()
         if language not in self.languages:
             raise InputError(
-                f"language {language!r} is unknown; choose one of {', '.join(self.languages)}"
+                f"language {language!r} is unknown", f"choose one of {', '.join(self.languages)}"
             )
         if language in (AUTO, "chinese") and speaker is not None:
             language = self._manifest.dialects.get(speaker, language)

@@ -1,28 +1,58 @@
 """What may be asked for, as a value."""
 
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
+from typing_extensions import Self
+
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.prompt import AUTO
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.voices.voice import Voice
+
+Text = str | Iterable[str]
+"""A text, or its pieces as they come."""
+
+
+class Asked(TypedDict, total=False):
+    """What may be asked for beside text and voice, see `Request`."""
+
+    language: str
+    instruct: str | None
+    text_layout: str | None
+    sampling: Sampling | None
+    seed: int | None
+    max_seconds: float | None
+    verbatim: bool
 
 
 @dataclass(frozen=True)
 class Request:
     """One text to speak and how.
 
+    A text of any length is cut into pieces that an utterance can hold, at the ends of sentences
+    where that is possible; they are spoken one after the other, with the same seed.
+
     Attributes:
-        text: What to say.
+        text: What to say. Pieces of it that come one by one, as from a language model, are spoken
+            as they come; None will be fed, see `Stream.feed`.
         voice: Who says it; None is the first named speaker.
         language: One of `Synthesizer.languages`.
         instruct: How to say it, in words, where the checkpoint takes it.
         text_layout: `upfront` or `streamed`; None is what the checkpoint was made for.
         sampling: None is the checkpoint's defaults.
         seed: 0 to 2**64 - 1; None draws one.
-        max_seconds: Cut the speech after this long; None is several times what the text takes.
+        max_seconds: Cut the speech after this long; None is several times what the text takes, for
+            what goes on after that has run away.
+        verbatim: The text is one utterance, blanks and all.
+
+    Raises:
+        InputError: Something is of another type, or the seed out of its range.
     """
 
-    text: str
+    text: Text | None
     voice: Voice | None = None
     language: str = AUTO
     instruct: str | None = None
@@ -30,3 +60,40 @@ class Request:
     sampling: Sampling | None = None
     seed: int | None = None
     max_seconds: float | None = None
+    verbatim: bool = False
+
+    def __post_init__(self) -> None:
+        if self.text is not None and not isinstance(self.text, str | Iterable):
+            raise InputError(
+                f"text is a {_kind(self.text)}; expected a string", "give it in quotes"
+            )
+        if self.voice is not None and not isinstance(self.voice, Voice):
+            raise InputError(
+                f"voice is a {_kind(self.voice)}; expected a Voice",
+                "use Voice.speaker('name'), Voice.design('...') or Voice.load(path)",
+            )
+        if self.sampling is not None and not isinstance(self.sampling, Sampling):
+            raise InputError(
+                f"sampling is a {_kind(self.sampling)}; expected a Sampling",
+                "use Sampling(temperature=0.7)",
+            )
+        if not isinstance(self.language, str):
+            raise InputError(
+                f"language is a {_kind(self.language)}; expected a name", f"use {AUTO!r} for any"
+            )
+        if self.seed is not None and (isinstance(self.seed, bool) or not _whole(self.seed)):
+            raise InputError(f"seed is {self.seed!r}; it must be a whole number")
+        if self.seed is not None and not 0 <= self.seed < 2**64:
+            raise InputError(f"seed is {self.seed}; it must be from 0 to 2**64 - 1")
+
+    def seeded(self) -> Self:
+        """Draw a seed where none was asked for."""
+        return self if self.seed is not None else replace(self, seed=secrets.randbits(32))
+
+
+def _whole(number: object) -> bool:
+    return hasattr(number, "__index__")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -6,6 +6,7 @@ Choosing itself happens inside the frame graph; here are only its inputs.
 import math
 from dataclasses import dataclass, fields
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from numpy.random import Philox
@@ -52,36 +53,39 @@ class Sampling:
         """The most likely code everywhere: for tests, not for listening."""
         return cls(do_sample=False, subtalker_dosample=False)
 
-    def over(self, defaults: SamplingDefaults) -> "Sampling":
-        """These settings, with the checkpoint's defaults where nothing was asked for."""
+    def over(self, defaults: SamplingDefaults) -> SamplingDefaults:
+        """Complete these settings with the checkpoint's defaults where nothing was asked for."""
         asked = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Sampling(
-            **{
-                name: getattr(defaults, name) if value is None else value
-                for name, value in asked.items()
-            }
-        )
+        given = {name: value for name, value in asked.items() if value is not None}
+        return msgspec.structs.replace(defaults, **given)
 
-    def inputs(self, vocab_size: int, codebook_size: int) -> dict[str, npt.NDArray[np.generic]]:
-        """The frame graph's inputs for one batch row: the talker's setting, then the predictor's.
 
-        Call it on settings that are complete, from `over`.
+def inputs(
+    settings: SamplingDefaults, vocab_size: int, codebook_size: int
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Make the frame graph's inputs for one slot: the talker's setting, then the predictor's.
 
-        Returns:
-            temperature and top_p float32 (1, 2), top_k int64 (1, 2), repetition_penalty (1,).
-        """
-        # Greedy is top-k 1. Top-k 0, "off", keeps the whole vocabulary.
-        top_k = [
-            (self.top_k or vocab_size) if self.do_sample else 1,
-            (self.subtalker_top_k or codebook_size) if self.subtalker_dosample else 1,
-        ]
-        top_k = [min(top_k[0], vocab_size), min(top_k[1], codebook_size)]
-        return {
-            "temperature": np.array([[self.temperature, self.subtalker_temperature]], np.float32),
-            "top_k": np.array([top_k], np.int64),
-            "top_p": np.array([[self.top_p, self.subtalker_top_p]], np.float32),
-            "repetition_penalty": np.array([self.repetition_penalty], np.float32),
-        }
+    Args:
+        settings: Complete, from `Sampling.over`.
+        vocab_size: The talker's codes.
+        codebook_size: The predictor's.
+
+    Returns:
+        temperature and top_p float32 (1, 2), top_k int64 (1, 2), repetition_penalty (1,).
+    """
+    # Greedy is top-k 1. Top-k 0, "off", keeps the whole vocabulary.
+    top_k = [
+        (settings.top_k or vocab_size) if settings.do_sample else 1,
+        (settings.subtalker_top_k or codebook_size) if settings.subtalker_dosample else 1,
+    ]
+    top_k = [min(top_k[0], vocab_size), min(top_k[1], codebook_size)]
+    temperature = [settings.temperature, settings.subtalker_temperature]
+    return {
+        "temperature": np.array([temperature], np.float32),
+        "top_k": np.array([top_k], np.int64),
+        "top_p": np.array([[settings.top_p, settings.subtalker_top_p]], np.float32),
+        "repetition_penalty": np.array([settings.repetition_penalty], np.float32),
+    }
 
 
 def ranks(

@@ -6,15 +6,16 @@ they belong to. It speaks nothing, so a voice can be created without loading the
 
 from datetime import datetime, timezone
 from functools import cached_property
-from pathlib import Path
+from threading import RLock
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-from qwen3_tts_edge.backends import Backend, Graph, open_backend
-from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER, TOKENIZER, Manifest
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.backends import Backend, Graph, State, open_backend
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.version import VERSION
@@ -23,35 +24,27 @@ from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
-Samples = npt.NDArray[np.float32]
-"""float32 (n,), mono, 24 kHz."""
-
 
 class Listener:
     """What a base bundle hears with."""
 
-    def __init__(
-        self, folder: Path, manifest: Manifest, backend: Backend, tokenizer: Tokenizer
-    ) -> None:
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
         """Take a bundle; no graph is opened yet."""
-        self._folder = folder
-        self._manifest = manifest
+        self._bundle = bundle
+        self._manifest = bundle.manifest
         self._backend = backend
-        self._tokenizer = tokenizer
+        self._lock = RLock()
 
     @classmethod
-    def open(
-        cls, folder: Path, manifest: Manifest, *, backend: str = "auto", threads: int | None = None
-    ) -> Self:
+    def open(cls, bundle: Bundle, *, backend: str = "auto", threads: int | None = None) -> Self:
         """Open a bundle for listening alone.
 
         Raises:
             BackendError: The backend is not installed.
             BundleError: The bundle is damaged.
         """
-        tokenizer = Tokenizer.load(folder / TOKENIZER)
-        opened = open_backend(backend, flavour=manifest.flavour, threads=threads)
-        return cls(folder, manifest, opened, tokenizer)
+        opened = open_backend(backend, flavour=bundle.manifest.flavour, threads=threads)
+        return cls(bundle, opened)
 
     def voice(
         self, ref_audio: Source | Reference, ref_text: str | None = None, **notes: str | None
@@ -97,20 +90,18 @@ class Listener:
             InputError: The checkpoint does not clone, or the text is empty.
         """
         self._check_text(text)
-        return Clone(
-            speaker_vector=self.speaker_vector(samples),
-            codes=None if text is None else self.encoder.encode(samples),
-            text=text,
-            family=Family.of(self._manifest),
-            provenance=provenance,
-        )
+        with self._lock:  # a graph's buffers are one listener's at a time
+            vector = self.speaker_vector(samples)
+            codes = None if text is None else self.encoder.encode(samples)
+        return Clone(vector, codes, text, Family.of(self._manifest), provenance)
 
     def speaker_vector(self, samples: Samples) -> npt.NDArray[np.float32]:
         """float32 (hidden,): who is speaking.
 
         Source: extract_speaker_embedding in qwen_tts/core/models/modeling_qwen3_tts.py.
         """
-        vectors = self._speaker_graph.run({"mel": log_mel(samples)[None]})["vector"]
+        graph, state = self._speaker_graph
+        vectors = graph.run({"mel": log_mel(samples)[None]}, state)["vector"]
         found: npt.NDArray[np.float32] = vectors[0].astype(np.float32)
         return found
 
@@ -118,13 +109,13 @@ class Listener:
     def encoder(self) -> CodecEncoder:
         """The codec encoder, opened when first asked for."""
         self.check()
-        return CodecEncoder.open(self._folder, self._manifest, self._backend)
+        return CodecEncoder.open(self._bundle.folder, self._manifest, self._backend)
 
     @cached_property
-    def _speaker_graph(self) -> Graph:
+    def _speaker_graph(self) -> tuple[Graph, State]:
         self.check()
-        spec = self._manifest.graphs[SPEAKER_ENCODER]
-        return self._backend.open(self._folder, spec, {"batch": 1})
+        graph = self._backend.open(self._bundle.folder, self._manifest.graphs[SPEAKER_ENCODER])
+        return graph, graph.state()
 
     def check(self) -> None:
         """Refuse a checkpoint that does not clone voices.
@@ -140,7 +131,7 @@ class Listener:
 
     def _check_text(self, text: str | None) -> None:
         self.check()
-        if text is not None and not self._tokenizer.text(text):
+        if text is not None and not self._bundle.tokenizer.text(text):
             raise InputError(
                 "the reference's text is empty; write what the recording says, or leave it out to "
                 "clone from the speaker vector alone"

@@ -8,7 +8,7 @@ from qwen3_tts_edge.voices.voice import Clone, Voice
 
 
 @dataclass(frozen=True)
-class Cast:
+class Match:
     """Who was chosen: at most one of speaker and clone, and the instruction, if any."""
 
     speaker: str | None = None
@@ -16,7 +16,7 @@ class Cast:
     instruct: str | None = None
 
 
-def cast(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Cast:
+def match(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
     """Match what was asked for with what the checkpoint has.
 
     Args:
@@ -29,10 +29,10 @@ def cast(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Cast:
     """
     voice = voice or Voice()
     instruct = instruct if instruct and instruct.strip() else None
-    return _CASTS[manifest.checkpoint.model_type](manifest, voice, instruct)
+    return _BY_TYPE[manifest.checkpoint.model_type](manifest, voice, instruct)
 
 
-def _custom_voice(manifest: Manifest, voice: Voice, instruct: str | None) -> Cast:
+def _custom_voice(manifest: Manifest, voice: Voice, instruct: str | None) -> Match:
     speakers = sorted(manifest.speakers)
     if voice.description is not None or voice.clone is not None:
         work = "designs" if voice.clone is None else "clones"
@@ -44,10 +44,10 @@ def _custom_voice(manifest: Manifest, voice: Voice, instruct: str | None) -> Cas
     name = speakers[0] if voice.name is None else voice.name
     if name not in manifest.speakers:
         raise InputError(f"speaker {name!r} is unknown; choose one of {', '.join(speakers)}")
-    return Cast(speaker=name, instruct=instruct)
+    return Match(speaker=name, instruct=instruct)
 
 
-def _voice_design(_: Manifest, voice: Voice, instruct: str | None) -> Cast:
+def _voice_design(_: Manifest, voice: Voice, instruct: str | None) -> Match:
     if voice.description is None:
         raise InputError(
             "this checkpoint designs its voices: describe one, Voice.design('an old man')"
@@ -57,10 +57,10 @@ def _voice_design(_: Manifest, voice: Voice, instruct: str | None) -> Cast:
             "this checkpoint takes its instruction as the voice's description; "
             "put both in Voice.design(...)"
         )
-    return Cast(instruct=voice.description)
+    return Match(instruct=voice.description)
 
 
-def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Cast:
+def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Match:
     clone = voice.clone
     if clone is None:
         raise InputError("this checkpoint clones voices: give it a reference recording")
@@ -84,7 +84,7 @@ def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Cast:
                 f"the cloned voice's codes range over {clone.codes.min()}..{clone.codes.max()}; "
                 f"this checkpoint's codebooks have 0..{manifest.codebook_size - 1}"
             )
-    return Cast(clone=clone)
+    return Match(clone=clone)
 
 
-_CASTS = {"custom_voice": _custom_voice, "voice_design": _voice_design, "base": _base}
+_BY_TYPE = {"custom_voice": _custom_voice, "voice_design": _voice_design, "base": _base}

@@ -1,0 +1,74 @@
+"""Abbreviations of the ten languages whose full stop ends no sentence, by what comes after them.
+
+In all languages at once, since a text need not say which it is in. They are written as in the
+middle of a sentence, without blanks and without the last stop; `words` gives the capitalised too.
+"""
+
+
+def words(*lines: str) -> frozenset[str]:
+    """Give the words of some lines, each as it stands and with a capital in front.
+
+    Args:
+        lines: Words with blanks between them.
+    """
+    every = " ".join(lines).split()
+    return frozenset(every) | {each[0].upper() + each[1:] for each in every}
+
+
+BEFORE_ANYTHING = words(
+    "mr mrs ms dr prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs Mt Ft",
+    "e.g i.e eg ie cf vs viz approx resp incl",
+    "z.B d.h u.a v.a o.ä u.ä z.T i.d.R i.A m.E s.o s.u bzw ca evtl ggf inkl exkl sog vgl bspw",
+    "geb Hr Fr Frl Mio Mrd Hrsg Dipl.-Ing",
+    "M MM Mme Mlle Me Mgr p.ex c.-à-d av apr env",
+    "sr sra srta Sres Dña Ud Uds EE p.ej Lic Excmo Exmo Exma Dra Profa Eng",
+    "sig dott avv ing p.es ad.es",
+    "т.е т.к т.н т.ч ул пр-т пер пл просп проф акад доц гл тов",
+)
+"""Before names and examples: they never end a sentence."""
+
+BEFORE_NUMBERS = words(
+    "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
+    "Nr Abs Abb Kap Bd Tab Str Tel max min",
+    "pág págs pag pagg núm núms n num cap séc tít nº",
+    "стр с рис табл д кв корп оф п пп ст",
+    "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
+)
+"""They end a sentence where no number follows: "No. 5", and "No. Never"."""
+
+BEFORE_NAMES = words(
+    "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
+    "Chr Jh Jhs Ltda Cía Cia Soc",
+    "г гг в вв р им см ср св о обл",
+)
+"""A capital may go on with a name after them; one of `BEGINNINGS` may not."""
+
+BEFORE_SMALL = words(
+    "etc al a.m p.m A.M P.M am pm usw usf ecc т.д т.п др пр руб коп тыс млн млрд н.э"
+)
+"""They end a sentence as any word does, and do not where no capitals are written."""
+
+BEGINNINGS = frozenset(
+    " ".join(
+        (
+            "The This That These Those He She It We They You I In On At But And So If When There A",
+            "An As After Before What Why How Who Where His Her Our My Your Their Its No Yes Then",
+            "However Nobody Everyone Someone For With Not",
+            "Der Die Das Er Sie Es Wir Ich Ein Eine Und Aber Dann Danach Wenn Wer Was Wo Wie Dort",
+            "Le La Les Il Elle Ils Elles Nous Vous Je On Un Une Et Mais Puis Ensuite Ce Cette",
+            "El Los Las Él Ella Ellos Ellas Yo Una Y Pero Luego Después Es Esto Este Esta",
+            "Lo Gli Lui Lei Noi Voi Ma Poi È Questo Questa",
+            "O Os As Ele Ela Eles Elas Nós Um Uma E Mas Depois Isto Isso",
+            "Он Она Оно Они Мы Вы Я Это Но И А Потом Затем Когда В На",
+        )
+    ).split()
+)
+"""Words that begin a sentence when they have a capital; names hardly ever begin with them."""
+
+ORDINALS = words("am im vom zum zur beim der die das dem den des")
+"""German words after which a number with a stop is an ordinal: "am 3. Oktober"."""
+
+MONTHS = words(
+    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert"
+)
+"""German words before which such a number is one too, as is that of a century."""

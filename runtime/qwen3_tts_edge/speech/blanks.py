@@ -1,0 +1,67 @@
+"""Text as a page has it → paragraphs of one line each: what is seen, with one blank between words.
+
+A checkpoint has learned from lines with single blanks. A line break, a tab, a no-break space or a
+mark that nobody sees becomes a text id of its own, and is heard as a syllable.
+"""
+
+import re
+
+_UNSEEN = re.compile(
+    "["
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # control characters that are not white space
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\uffa0"  # soft hyphen, fillers
+    "\u200b\u2060-\u2064\ufeff"  # of no width, BOM
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # the direction of writing
+    "\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e007f"  # annotations, beams, tags
+    "]+"
+)
+_LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
+PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*|\u2029")
+"""Of text that `seen` gave."""
+
+ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Joiners and variation selectors change how the character before them is read. Persian and Indic
+words have other letters without them, and a family of emoji falls apart. They stay after those."""
+_ASTRAY = re.compile(f"(?<![^\\s{ATTACHED}])[{ATTACHED}]+|(?<=[!-\u02ff])[\u200c\u200d]+")
+"""Attached to nothing, or joiners after a Latin letter, which joins nobody."""
+
+
+def paragraphs(text: str) -> list[str]:
+    """Make each paragraph of a text one line.
+
+    Args:
+        text: Any text. A blank line, or U+2029, ends a paragraph; other line ends are blanks.
+
+    Returns:
+        The paragraphs in order, none of them empty; [] where nothing is to be seen.
+    """
+    lines = (one_line(each) for each in PARAGRAPH_END.split(seen(text)))
+    return [each for each in lines if each]
+
+
+def seen(text: str) -> str:
+    """Leave out what cannot be seen, and make each line end a line feed."""
+    return _LINE_END.sub("\n", visible(text))
+
+
+def visible(text: str) -> str:
+    """Leave out what cannot be seen."""
+    return _UNSEEN.sub("", text)
+
+
+def attached(text: str) -> str:
+    """Leave out joiners and variation selectors that no character before them wants."""
+    return _ASTRAY.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """Make the whole of a text one line, paragraphs too.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        It without what cannot be seen, each run of white space one blank, and none at the ends; ""
+        where nothing is to be seen.
+    """
+    return " ".join(attached(visible(text)).split())

@@ -1,0 +1,182 @@
+"""Who joins, rests and leaves: one launch a frame for all who speak."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from qwen3_tts_edge.arrays import Rows
+from qwen3_tts_edge.errors import BusyError
+from qwen3_tts_edge.speech.openings import Openings
+from qwen3_tts_edge.speech.slots import Pending, Slots
+from qwen3_tts_edge.speech.utterance import Utterance
+
+_PATIENCE = 30.0
+"""Seconds in which another thread may free a slot."""
+
+
+@dataclass
+class _Launch:
+    """A launch whose codes are not read yet: for each of its slots who spoke there."""
+
+    utterances: Sequence[Utterance | None]
+    pending: Pending
+    seconds: float = field(default=0.0)
+
+
+class Scheduler:
+    """Utterances that wait for a slot, those that speak in one, and what is launched.
+
+    It has no thread: whoever wants a chunk calls `step` until there is one, which moves everybody.
+    Several threads may do so; `lock` lets one of them in at a time.
+
+    Attributes:
+        lock: Held while anything here or in the utterances changes.
+        most: How many may speak at once.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self.lock = threading.Condition(threading.RLock())
+        self.most = slots.most
+        self._slots = slots
+        self._openings = Openings(slots)
+        self._waiting: deque[Utterance] = deque()
+        self._speaking: list[Utterance] = []
+        self._launches: deque[_Launch] = deque()
+
+    def add(self, utterance: Utterance) -> None:
+        """Let an utterance wait for a slot, and for its text if that is yet to come."""
+        with self.lock:
+            self._waiting.append(utterance)
+
+    def step(self) -> bool:
+        """Make one frame of everybody who can speak on.
+
+        An utterance that is over leaves; the one that waits longest joins, one prompt between two
+        frames; everybody is launched; codes that are due are read.
+
+        Returns:
+            Whether anything moved.
+        """
+        with self.lock:
+            self._leave()
+            joined = self._join()
+            launched = self._launch_all()
+            # Where frames may be launched ahead, this one's codes are read after the next launch.
+            read = self._read_all_but(self._slots.ahead if launched else 0)
+            self.lock.notify_all()
+            return joined or launched or read
+
+    def wait(self, utterance: Utterance) -> None:
+        """Wait, where only other threads can go on: by reading their streams, or with more text.
+
+        Raises:
+            BusyError: No other thread can, or none did for some time.
+        """
+        with self.lock:
+            here = threading.current_thread()
+            readers = {each.reader for each in self._speaking if each is not utterance} - {here}
+            elsewhere = any(reader is not None and reader.is_alive() for reader in readers)
+            if elsewhere and self.lock.wait(_PATIENCE):
+                return
+        if utterance.prompt is None or utterance in self._speaking:
+            raise BusyError(
+                "there is nothing to say yet: the text has neither gone on nor ended",
+                "feed the stream, or finish it",
+            )
+        raise BusyError(
+            f"all {self.most} slots are taken by streams that nobody reads",
+            "read or close one of them, or open the bundle with more slots",
+        )
+
+    def _leave(self) -> None:
+        self._waiting = deque(each for each in self._waiting if not each.over)
+        for slot in reversed(range(len(self._speaking))):
+            if self._speaking[slot].over:
+                self._slots.leave(slot)
+                last = self._speaking.pop()
+                if slot < len(self._speaking):
+                    self._speaking[slot] = last
+
+    def _join(self) -> bool:
+        """Give the next who has enough text a slot; read its prompt but for one row, if it is one.
+
+        What is wrong with a prompt is its utterance's trouble alone.
+        """
+        ready = next((each for each in self._waiting if each.prompt is not None), None)
+        if ready is None or self._slots.count == self.most:
+            return False
+        self._waiting.remove(ready)
+        self._read_all_but(0)
+        prompt = ready.prompt
+        assert prompt is not None
+        start, taken = time.perf_counter(), self._slots.count
+        try:
+            opening = self._openings.of(prompt, ready.settings)
+            self._slots.join(ready.settings, ready.seed, opening)
+            rest = prompt.rows[opening[1] :]
+            if len(rest) > 1:
+                ready.next_rows()
+                self._start(self._slots.read(rest), [ready], start)
+        except Exception as error:
+            ready.error = error
+            if self._slots.count > taken:
+                self._slots.leave(taken)
+            return True
+        self._speaking.append(ready)
+        return True
+
+    def _launch_all(self) -> bool:
+        self._read_all_but(self._slots.ahead)
+        rows = [self._rows(each) for each in self._speaking]
+        if all(row is None for row in rows):
+            return False
+        start = time.perf_counter()
+        spoke = [
+            each if row is not None else None
+            for each, row in zip(self._speaking, rows, strict=True)
+        ]
+        try:
+            self._start(self._slots.step(rows), spoke, start)
+        except Exception as error:
+            self._fail(error)
+        return True
+
+    def _rows(self, utterance: Utterance) -> Rows | None:
+        """A prompt of which all but the last row was read with its opening is a row like others."""
+        rows = utterance.next_rows()
+        return None if rows is None else rows[-1:]
+
+    def _start(
+        self, pending: Pending, utterances: Sequence[Utterance | None], start: float
+    ) -> None:
+        self._launches.append(_Launch(utterances, pending, time.perf_counter() - start))
+
+    def _read_all_but(self, ahead: int) -> bool:
+        """Read the codes of all launches but the last few; return whether there were any."""
+        due = len(self._launches) > ahead
+        while len(self._launches) > ahead:
+            self._read(self._launches.popleft())
+        return due
+
+    def _read(self, launch: _Launch) -> None:
+        start = time.perf_counter()
+        try:
+            codes = launch.pending()
+        except Exception as error:
+            self._fail(error)
+            return
+        seconds = launch.seconds + time.perf_counter() - start
+        for utterance, frame in zip(launch.utterances, codes, strict=True):
+            if utterance is not None:
+                utterance.take(frame, seconds)
+
+    def _fail(self, error: Exception) -> None:
+        """A launch that fails is everybody's: nobody's state can be trusted any more."""
+        for utterance in self._speaking:
+            if not utterance.over:
+                utterance.error = error
+        self._speaking.clear()
+        self._launches.clear()
+        self._slots.clear()

@@ -1,0 +1,114 @@
+"""Where the sentences of a paragraph end, in the ten languages and where they are mixed.
+
+A stop ends a sentence unless what stands around it says otherwise: an abbreviation before it, a
+small letter after it. Every question looks at a few characters around one stop, so that the time is
+in proportion to the text, whatever the text is. What is before the sentence is never looked at: a
+sentence alone is the same sentence.
+"""
+
+import re
+from collections.abc import Iterator
+
+from qwen3_tts_edge.speech import full_stops
+from qwen3_tts_edge.speech.blanks import ATTACHED
+
+CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_" + ATTACHED
+"""These stay with the mark before them. What opens in English closes in German, and the reverse."""
+
+_EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
+_STOP = re.compile(
+    r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
+    rf"((?:[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
+    rf"(?: ?[{_EMOJI}]+)*"
+)
+_WIDE = "。！？｡．‼⁇⁈⁉"
+_ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
+_EAST = (
+    "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
+)
+_EAST_AROUND = re.compile(rf"[{_EAST}][^\w\s]+[{_EAST}]")
+_SPOKEN = re.compile(r"[^\W_]")
+_OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
+_SAID = re.compile(
+    r" ?(?:と|って|\w{0,4}(?:[说說问問喊答]|(?<!知)道)|"
+    r"(?:\w+ ){0,2}(?:물었|물어|말했|말하|대답|외쳤))"
+)
+"""After a quotation: its sentence goes on and says whose words they were."""
+_REACH = 24
+"""Characters that are looked at on each side of a stop."""
+
+
+def sentence_ends(paragraph: str) -> list[int]:
+    """Find where the sentences of a paragraph end, closing marks and emoji included.
+
+    Args:
+        paragraph: One line.
+
+    Returns:
+        Offsets in ascending order, the last one `len(paragraph)`; [] for "". Every sentence has a
+        letter or digit, if the paragraph has.
+    """
+    return [*_inner_ends(paragraph), len(paragraph)] if paragraph else []
+
+
+def settled(paragraph: str) -> int:
+    """Say how much of a paragraph that goes on has sentence ends that no more text can change.
+
+    Args:
+        paragraph: One line, as far as it is known.
+
+    Returns:
+        Characters: up to the first stop that is still to be decided.
+    """
+    last = _last_spoken(paragraph)
+    for stop in _STOP.finditer(paragraph):
+        if stop.end() > last or stop.end() + _REACH > len(paragraph):
+            return stop.start()
+    return len(paragraph)
+
+
+def _inner_ends(text: str) -> Iterator[int]:
+    last = _last_spoken(text)
+    start, spoken = 0, _first_spoken(text, 0)
+    for stop in _STOP.finditer(text):
+        if stop.end() > last:
+            return
+        if spoken < stop.start() and _ends(text, start, spoken, stop):
+            yield stop.end()
+            start, spoken = stop.end(), _first_spoken(text, stop.end())
+
+
+def _last_spoken(text: str) -> int:
+    return next((at for at in range(len(text) - 1, -1, -1) if text[at].isalnum()), -1)
+
+
+def _first_spoken(text: str, start: int) -> int:
+    found = _SPOKEN.search(text, start)
+    return found.start() if found else len(text)
+
+
+def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
+    """Whether the sentence that begins at `start`, with its first letter at `spoken`, ends here."""
+    marks, closing = stop.groups()
+    window = max(start, stop.start() - _REACH)
+    after = text[stop.end() : stop.end() + _REACH]
+    if closing and _SAID.match(after):
+        return False
+    if marks[-1] in _WIDE:
+        titled = text.rfind("《", window, stop.start()) > text.rfind("》", window, stop.start())
+        return not (titled or (marks == "．" and text[stop.start() - 1].isdigit()))
+    opening = len(_OPENING.findall(after)[0])
+    first = after[opening : opening + 1]
+    if _ELLIPSIS.fullmatch(marks) and not first.isupper():
+        return False
+    if after[0] != " ":
+        return bool(_EAST_AROUND.match(text, stop.start() - 1, stop.end() + 1))
+    if first.islower() and (
+        closing or "—" in after[:opening] or "–" in after[:opening] or not text[spoken].islower()
+    ):
+        return False
+    if marks != ".":
+        return True
+    return not full_stops.goes_on(
+        text[window : stop.start()], after[opening:], opens=spoken - window
+    )

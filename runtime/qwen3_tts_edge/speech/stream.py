@@ -1,0 +1,198 @@
+"""One request while it is spoken: what the caller holds, an iterator of chunks."""
+
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from typing_extensions import Self
+
+from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.speech.chunk import Chunk
+from qwen3_tts_edge.speech.metrics import Metrics
+from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.scheduler import Scheduler
+from qwen3_tts_edge.speech.sentences import Part
+from qwen3_tts_edge.speech.utterance import Tools, Utterance
+
+RAMP = (1, 2, 4, 8)
+"""Frames a chunk: one for a fast first sound, then more, because larger chunks cost less each."""
+
+
+class Stream(Iterator[Chunk]):
+    """A request while it is spoken, chunk by chunk. The samples do not depend on the chunking.
+
+    Whoever asks for a chunk moves everybody who speaks. When the stream is closed or forgotten, its
+    slot is free before the next frame.
+
+    Attributes:
+        seed: Speaks the same again, given the same bundle, text and settings.
+        metrics: Of the request so far.
+    """
+
+    def __init__(
+        self, tools: Tools, scheduler: Scheduler, request: Request, sizes: Sequence[int]
+    ) -> None:
+        """Begin. What was asked for is checked now, before the first chunk is asked for.
+
+        Args:
+            tools: What its utterances are made with.
+            scheduler: Where they speak.
+            request: What to say.
+            sizes: Frames a chunk; the last number goes on.
+
+        Raises:
+            InputError: Something asked for is not to be had; says what is.
+            CapacityError: The KV cache is too small for it.
+        """
+        started = time.perf_counter()
+        if not isinstance(request.text, str) and request.text_layout is None:
+            request = replace(request, text_layout="streamed")  # upfront nothing could be said yet
+        self._request = request.seeded()
+        assert self._request.seed is not None
+        self.seed = self._request.seed
+        self.metrics = Metrics(tools.bundle.manifest.sample_rate)
+        self._tools, self._scheduler, self._sizes = tools, scheduler, sizes
+        self._splitter = tools.splitter(request)
+        self._parts: deque[Part] = deque()
+        self._pause = 0.0
+        self._text_ended = False
+        self._spoken: Utterance | None = None
+        self._more: Iterator[str] | None = None
+        self._begin()
+        if isinstance(request.text, str):
+            self.feed(request.text)
+            self.finish()
+        elif request.text is not None:
+            self._more = iter(request.text)
+        self.metrics.prompt = self.metrics.total = time.perf_counter() - started
+
+    def feed(self, text: str) -> None:
+        """Add to the text. What can no longer change will be spoken.
+
+        Raises:
+            InputError: The text has ended, or it spells a control token.
+        """
+        if self._text_ended:
+            raise InputError("the text has ended", "start another stream for more of it")
+        with self._scheduler.lock:
+            self._parts.extend(self._splitter.feed(text))
+            self._supply()
+
+    def finish(self) -> None:
+        """End the text.
+
+        Raises:
+            InputError: There was none.
+        """
+        if self._text_ended:
+            return
+        with self._scheduler.lock:
+            self._text_ended = True
+            self._parts.extend(self._splitter.finish())
+            if not self._parts and self._spoken is not None and not self._spoken.text_ended:
+                self._spoken.feed("", ended=True)  # there was nothing to say, and it says so
+            self._supply()
+
+    def close(self) -> None:
+        """End the speech before the next frame."""
+        with self._scheduler.lock:
+            self._text_ended = True
+            self._parts.clear()
+            if self._spoken is not None:
+                self._spoken.closed = True
+                self._spoken = None
+            self._scheduler.lock.notify_all()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Chunk:
+        """Make the next chunk.
+
+        Raises:
+            StopIteration: All is spoken.
+            BusyError: Nobody can move: every slot is taken by a stream that is not read, or the
+                text has not come yet and nobody brings it.
+        """
+        started, before = time.perf_counter(), self._tools.seconds
+        try:
+            chunk = self._next()
+        finally:
+            self.metrics.total += time.perf_counter() - started
+            self.metrics.launches += self._tools.seconds - before
+        self.metrics.ttfa = self.metrics.ttfa or self.metrics.total
+        return chunk
+
+    def _next(self) -> Chunk:
+        while (spoken := self._spoken) is not None:
+            with self._scheduler.lock:
+                found = self._ready()
+                if found is not None:
+                    return Chunk(*found, self.metrics.sample_rate, self.metrics)
+                spoken.reader = threading.current_thread()
+                if spoken.over or self._scheduler.step():
+                    continue
+            if not self._pull():
+                self._scheduler.wait(spoken)
+        raise StopIteration
+
+    def _ready(self) -> tuple[Samples, Codes] | None:
+        """The next samples that are there: of the utterance, or of the pause behind it."""
+        spoken = self._spoken
+        assert spoken is not None
+        found = spoken.chunk()
+        if found is not None or not spoken.over:
+            return found
+        self._spoken = None
+        if (not self._parts and self._text_ended) or not self._time_is_left(spoken):
+            return None
+        pause = round(self._pause * self.metrics.sample_rate)
+        if self.metrics.ended:
+            self.metrics.ended = None  # there is more to say
+        self._begin()
+        self._supply()
+        if not pause:
+            return self._ready()
+        self.metrics.samples += pause
+        return np.zeros(pause, np.float32), spoken.codes[:0]
+
+    def _time_is_left(self, spoken: Utterance) -> bool:
+        """Take what was spoken from what was asked for."""
+        if self._request.max_seconds is None:
+            return True
+        left = self._request.max_seconds - spoken.seconds
+        self._request = replace(self._request, max_seconds=left)
+        if left > 0:
+            return True
+        self.metrics.ended, self.metrics.cut = False, "asked"
+        return False
+
+    def _begin(self) -> None:
+        """Begin the next utterance; its text is yet to be given."""
+        self._spoken = Utterance(self._tools, self._request, self.metrics, self._sizes)
+        weakref.finalize(self, setattr, self._spoken, "closed", True).atexit = False
+        self._scheduler.add(self._spoken)
+
+    def _supply(self) -> None:
+        """Give the utterance its parts of the text that are there."""
+        while self._parts and self._spoken is not None and not self._spoken.text_ended:
+            part = self._parts.popleft()
+            self._pause = part.pause
+            self._spoken.feed(part.text, ended=part.ends)
+
+    def _pull(self) -> bool:
+        """Take more of a text that comes by itself; it may take its time."""
+        if self._more is None:
+            return False
+        piece = next(self._more, None)
+        if piece is None:
+            self._more = None
+            self.finish()
+        else:
+            self.feed(piece)
+        return True

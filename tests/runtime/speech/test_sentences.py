@@ -1,0 +1,442 @@
+"""Where a text is cut into utterances: sentences of ten languages, and what no cut may lose."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen3_tts_edge.speech.blanks import one_line, paragraphs
+from qwen3_tts_edge.speech.sentences import (
+    PARAGRAPH_PAUSE,
+    SENTENCE_PAUSE,
+    Piece,
+    split,
+    usual_seconds,
+)
+
+NO_LIMIT = 1e9
+
+CASES = {
+    "english": [
+        "Hello there. | How are you? | I am fine!",
+        "Dr. Smith met Mr. and Mrs. Jones. | They talked.",
+        "It costs 3.5 dollars. | That is cheap.",
+        "Bring fruit, e.g. Apples or pears. | Then leave.",
+        "The U.S. Senate voted. | Nobody cared.",
+        "He lives in the U.S. | The weather is nice.",
+        "J. R. R. Tolkien wrote it. | C. S. Lewis did not.",
+        "See https://example.com/a.b?c=D.E for more. | Or write to me.",
+        "Mail john.doe@example.com today. | Thanks.",
+        "Version v1.2.3 is out. | Node.js and ASP.NET too.",
+        "Well... maybe not. | Fine.",
+        "What?! | No way!!! | Really?",
+        "The train leaves at 9.15 today. | Be there.",
+        "1. First do this. | 2. Then do that.",
+        '"Why?" he asked. | "Because," she said.',
+        "She said “Stop.” | Then she left.",
+        "(It was late.) | We went home.",
+        "See Fig. 3 and No. 7 in vol. 2, p. 12. | Done.",
+        "No. | I will not go.",
+        "He came at 5 p.m. | Mary left at 6 a.m. on Monday.",
+        "Apples, pears, etc. | Mary likes them all, etc. and more.",
+        "Prof. Gray lives on St. James St. in Mt. Pleasant.",
+        "hello there. | how are you? | i am fine, e.g. today.",
+        "John Smith Jr. came. | Acme Inc. paid.",
+        "On Jan. 5 we met. | It was cold.",
+        "I have 3. | The rest is yours.",
+        "It was 1999. | Paris was hot.",
+        "Great! 😊 | Thanks a lot.",
+        "She has a Ph.D. in physics. | He has none.",
+        "Wait — what? | Yes — that.",
+        "As he wrote.[12] | Others agree.",
+        "We met Gen. Lee vs. Them all. | End.",
+        "We chose plan B. | It worked.",
+        "Yahoo! is a company. | So is Google.",
+        "He lives on Elm St. | The house is big.",
+        "*Bold.* | Next _it._ | **Then.** | Done.",
+        "The end. . . . | Or not ? ! | Well . . . perhaps.",
+    ],
+    "chinese": [
+        "今天天气很好。|我们去公园吧！|你去吗？",
+        "他说：“我走了。”|然后他就走了。",
+        "“你好吗？”她问。|我说很好。",
+        "圆周率是3.14。|我知道！！|真的？！",
+        "我……我不知道。|你呢？",
+        "我用Node.js写代码。|版本是v1.2.3。",
+        "（完。）|谢谢。",
+        "价格是1,234.5元。|太贵了。",
+        "你好!|我们走吧。",
+        "访问https://example.com/a.b。|谢谢！",
+        "「快走！」|大家都跑了。",
+        "他来自U.S.。|很好。",
+        "《你好！李焕英》很好看。|我笑了。",
+    ],
+    "japanese": [
+        "今日は天気がいいです。|公園へ行きましょう！|どうですか？",
+        "「どこへ行くの？」と彼は聞いた。|私は黙っていた。",
+        "「はい。」|彼女は笑った。",
+        "円周率は3.14です。|本当？！|すごい！！",
+        "えっと……たぶん。|そうだね。",
+        "（笑）。|次の話です。",
+        "『坊っちゃん』を読んだ。|面白かった。",
+        "メールはa.b@example.comまで。|お待ちしています。",
+        "Dr. Smithが来た。|彼は医者だ。",
+        "「待って！」|「いやだ！」|二人は走った。",
+        "午後9.15に出ます。|遅れないで｡|はい｡",
+    ],
+    "korean": [
+        "오늘은 날씨가 좋네요. | 같이 공원에 갈까요? | 좋아요!",
+        "원주율은 3.14입니다. | 알겠습니다.",
+        '"어디 가세요?" 그가 물었다. | 나는 웃었다.',
+        "2024. 3. 5. 오후에 만나요. | 꼭 오세요.",
+        "음... 글쎄요. | 모르겠어요.",
+        "메일은 a.b@example.com입니다. | 감사합니다.",
+        "J. K. 롤링이 썼다. | 재미있다.",
+        "정말?! | 그럴 리가 없어!",
+        "밥을 먹었다.|그리고 잤다.",
+        "1. 먼저 씻는다. | 2. 다음에 먹는다.",
+        "“네.” | 그녀가 웃었다.",
+    ],
+    "german": [
+        "Guten Tag. | Wie geht es Ihnen? | Sehr gut!",
+        "Am 3. Oktober feiern wir. | Das ist schön.",
+        "Er kam am 3. 10. 1990 an. | Es regnete.",
+        "Obst, z. B. Äpfel, ist gesund. | Das stimmt.",
+        "Das ist gut, d. h. Anna kommt. | Sie freut sich.",
+        "Dr. Müller und Prof. Dr. Schmidt kamen. | Sie sprachen.",
+        "Im 19. Jahrhundert war das so. | Heute nicht.",
+        "Der 2. Weltkrieg endete 1945. | Danach kam Frieden.",
+        "Äpfel, Birnen usw. | Anna mag alles.",
+        "Es kostet 3,5 Mio. Euro. | Das ist viel.",
+        "Siehe S. 12, Nr. 5 bzw. Abs. 3. | Ende.",
+        "„Wo bist du?“, fragte er. | „Hier.“ | Sie lachte.",
+        "»Komm!« | Er ging. | »Wohin?«",
+        "Er wohnt in der Hauptstr. 5 in St. Gallen. | Dort ist es ruhig.",
+        "Caesar starb 44 v. Chr. in Rom. | Er war alt.",
+        "Heinrich VIII. war König. | Er hatte sechs Frauen.",
+        "Der Termin ist am Mo., 5. Mai. | Bitte kommen.",
+        "Ich bin um 9.15 Uhr da. | Bis dann!",
+    ],
+    "french": [
+        "Bonjour. | Comment allez-vous ? | Très bien !",
+        "M. Dupont et Mme Martin sont là. | Ils parlent.",
+        "« Bonjour ! » | Il sourit.",
+        "« Pourquoi ? » demanda-t-elle. | Personne ne répondit.",
+        "Il est né en 50 av. J.-C. à Rome. | Il est mort.",
+        "Voir p. 12, art. 5 et fig. 3. | Merci.",
+        "Des fruits, p. ex. Des pommes, etc. | Marie aime tout.",
+        "Le Dr. Leblanc est parti. | MM. Petit et Grand aussi.",
+        "Eh bien... peut-être. | D'accord.",
+        "— Tu viens ? | — Oui. | — Bien.",
+        "Le prix est de 3,50 euros. | C'est peu.",
+        "Quoi ?! | Non !",
+        "Hélas ! ce n'est pas vrai. | Tant pis.",
+    ],
+    "russian": [
+        "Привет. | Как дела? | Хорошо!",
+        "А. С. Пушкин родился в Москве. | Он поэт.",
+        "Это фрукты, т. е. Яблоки. | Они вкусные.",
+        "В 1990 г. Иванов уехал. | Потом вернулся.",
+        "Он родился в 1990 г. | Потом уехал.",
+        "Он живёт в г. Москва на ул. Ленина, д. 5, кв. 7. | Там тихо.",
+        "Яблоки, груши и т. д. | Мария любит всё.",
+        "— Почему? — спросил он. | — Потому.",
+        "Проф. Иванов пришёл. | Все встали.",
+        "«Стой!» — крикнул он. | Никто не ответил.",
+        "Это стоит 5 тыс. рублей. | Дорого.",
+        "См. рис. 3 и стр. 12. | Всё.",
+        "Ну... не знаю. | Ладно.",
+        "Это я. | Мария пришла.",
+    ],
+    "portuguese": [
+        "Olá. | Como vai? | Tudo bem!",
+        "O Sr. Silva e a Sra. Souza chegaram. | Eles falam.",
+        "A Dra. Ana mora na Av. Paulista. | É longe.",
+        "Frutas, p. ex. Maçãs, são boas. | Gosto delas.",
+        "Veja a pág. 5 e o art. 7. | Obrigado.",
+        "No séc. XX foi assim. | Hoje não.",
+        "A Petrobras S.A. pagou. | Todos gostaram.",
+        "Ele disse: “Pare.” | Depois saiu.",
+        "D. Pedro II. reinou muito. | Ele morreu.",
+        "Custa R$ 3.500,50 hoje. | É caro.",
+        "Bem... talvez. | Certo.",
+        "O Prof. Lima saiu às 9h. | Voltou tarde.",
+        "Quê?! | Não acredito!",
+    ],
+    "spanish": [
+        "Hola. | ¿Cómo estás? | ¡Muy bien!",
+        "El Sr. García y la Sra. López llegaron. | Ellos hablan.",
+        "Vive en EE. UU. desde 1990. | Es feliz.",
+        "Frutas, p. ej. Manzanas, etc. | María las come.",
+        "Véase la pág. 5, núm. 3. | Gracias.",
+        "¡Hola! | ¿Qué tal? | ¡Adiós!",
+        "D. Juan y Dña. Inés se casaron. | Fin.",
+        "—¿Vienes? —preguntó ella. | —Sí.",
+        "«Ven.» | Ella se fue.",
+        "Murió en 44 a. C. en Roma. | Era viejo.",
+        "¿¡Qué!? | ¡No puede ser!",
+        "Cuesta 3.500 euros. | Es caro.",
+        "El no. 5 ganó. | No. | Bravo.",
+        "Bueno... quizás. | Vale.",
+    ],
+    "italian": [
+        "Ciao. | Come stai? | Bene!",
+        "Il sig. Rossi e il dott. Bianchi parlano. | Poi escono.",
+        "Frutta, p. es. Mele, ecc. | Maria mangia tutto.",
+        "Vedi pag. 5, fig. 3, art. 7. | Grazie.",
+        "Nacque nel 44 a.C. a Roma. | Morì giovane.",
+        "L'avv. Neri è qui. | L'ing. Verdi no.",
+        "«Perché?» chiese lei. | Nessuno rispose.",
+        "Costa 3,50 euro. | È poco.",
+        "Il prof. Bruni abita qui. | Io no.",
+        "Beh... forse. | Va bene.",
+        "G. Verdi compose l'opera. | È bella.",
+        "Cosa?! | Non ci credo!",
+        "Alle 9.15 parte il treno. | Corri!",
+    ],
+}
+"""Sentences with a bar between them; without the bars, a paragraph."""
+
+
+_SIGNS = list(".!?…。！？,;:，、—–-'\"“”«»「」()[]¿¡ \t\n\r\v\u00a0\u2009\u2028\u2029\u3000\x85")
+_LETTERS = list("aAzZ09éßñ天気はカ가힣ПпЯكي👩🏽🇩🇪❤😀\u0301\u0915\u094d\u1160\u200c\u200d\ufe0f")
+_UNSEEN = list("\u00ad\u200b\u2060\ufeff\u202e\u2066\x00\x1f")
+_WORDS = [
+    "\n\n",
+    ". ",
+    "! ",
+    "e.g. ",
+    "Dr. ",
+    "3. ",
+    "2024. ",
+    "z. B. ",
+    "1,234",
+    "The ",
+    "i. ",
+    "word ",
+]
+_TROUBLE = [*_SIGNS, *_LETTERS, *_UNSEEN, *_WORDS]
+TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(_TROUBLE), max_size=60).map("".join))
+SECONDS = st.sampled_from([1.0, 2.5, 8.0, NO_LIMIT])
+SENTENCES = st.sampled_from([None, 1, 2])
+
+ARTICLE = "\n\n".join(
+    " ".join(each.replace(" | ", " ").replace("|", "") for each in cases)
+    for cases in list(CASES.values()) * 3
+)
+
+
+def black(text: str) -> str:
+    return "".join(text.split())
+
+
+def texts(pieces: list[Piece]) -> list[str]:
+    return [each.text for each in pieces]
+
+
+@pytest.mark.parametrize("language", CASES)
+def test_a_sentence_ends_where_a_reader_ends_it(language: str) -> None:
+    wrong = {}
+    for case in CASES[language]:
+        expected = [each.strip() for each in case.split("|")]
+        found = texts(split(case.replace(" | ", " ").replace("|", ""), NO_LIMIT, 1))
+        if found != expected:
+            wrong[case] = found
+    assert wrong == {}
+
+
+def test_and_where_languages_are_mixed() -> None:
+    text = "他说Hello. 然后走了。She said 你好。And left. Dr. 王来了！"
+    assert texts(split(text, NO_LIMIT, 1)) == [
+        "他说Hello.",
+        "然后走了。",
+        "She said 你好。",
+        "And left.",
+        "Dr. 王来了！",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "line"),
+    [
+        ("Good morning.  Your timer\r\nis\u00a0set\tfor\u3000twenty\u2009minutes.\n", None),
+        ("\ufeffGood morning. Your timer is set for\u200b twen\u00adty min\x00u\u2060tes.", None),
+        ("\u202eGood morning.\u202c Your \u200d\ufe0ftimer is set for twe\u200cnty minutes.", None),
+        ("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष"),
+        (
+            "👩🏽\u200d👩🏽\u200d👧 ❤\ufe0f 1\ufe0f\u20e3",
+            "👩🏽\u200d👩🏽\u200d👧 ❤\ufe0f 1\ufe0f\u20e3",
+        ),
+        ("\u200b", ""),
+        (" \ufeff\x00\u200d\ufe0f\u200c\u3164\u00a0\u2029 ", ""),
+    ],
+)
+def test_what_nobody_sees_goes_and_what_joins_letters_stays(page: str, line: str | None) -> None:
+    plain = "Good morning. Your timer is set for twenty minutes."
+    assert one_line(page) == (plain if line is None else line)
+    assert paragraphs(page) == ([one_line(page)] if one_line(page) else [])
+
+
+@given(TEXTS)
+def test_a_line_is_one_line_already(text: str) -> None:
+    line = one_line(text)
+    assert one_line(line) == line
+    assert " ".join(paragraphs(text)) == line
+    assert paragraphs(line) == ([line] if line else [])
+
+
+def test_a_blank_line_ends_a_paragraph_and_pauses_are_between_pieces() -> None:
+    text = "One. Two.\r\n \u200b\r\nThree,\nfour.\u2029Five."
+    assert split(text, NO_LIMIT, 1) == [
+        Piece("One.", SENTENCE_PAUSE),
+        Piece("Two.", PARAGRAPH_PAUSE),
+        Piece("Three, four.", PARAGRAPH_PAUSE),
+        Piece("Five.", 0.0),
+    ]
+    assert texts(split(text, NO_LIMIT)) == ["One. Two.", "Three, four.", "Five."]
+
+
+def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> None:
+    sentence = "We paid 1,234 for it, and never; not once: regretted it for long."
+    assert split(sentence, 3.0) == [
+        Piece("We paid 1,234 for it,", 0.0),
+        Piece("and never; not once:", 0.0),
+        Piece("regretted it for long.", 0.0),
+    ]
+    assert texts(split("so many words without a comma", 1.0)) == [
+        "so many words",
+        "without",
+        "a comma",
+    ]
+    assert texts(split("今天天气很好我们去公园散步吧。", 1.5)) == [
+        "今天天气很好我",
+        "们去公园",
+        "散步吧。",
+    ]
+
+
+def test_no_character_of_a_reader_is_torn() -> None:
+    family, flags, marked, syllable = "👩🏽\u200d👩🏽\u200d👧", "🇩🇪🇫🇷", "e\u0301", "क्ष"
+    for whole, characters in [
+        (family * 3, [family] * 3),
+        (flags, ["🇩🇪", "🇫🇷"]),
+        (marked * 3, [marked] * 3),
+        (syllable * 3, [syllable] * 3),
+    ]:
+        assert texts(split(whole, 0.01)) == characters
+
+
+def test_a_word_is_not_left_over() -> None:
+    assert texts(split("This is one of them. So is this one. Yes.", 3.0)) == [
+        "This is one of them.",
+        "So is this one. Yes.",
+    ]
+
+
+@given(TEXTS, SECONDS, SENTENCES)
+def test_nothing_is_lost_doubled_or_moved(text: str, seconds: float, sentences: int | None) -> None:
+    pieces = split(text, seconds, sentences)
+    assert black("".join(texts(pieces))) == black(one_line(text))
+    assert all(each.text and each.text == each.text.strip() for each in pieces)
+    assert bool(pieces) == bool(one_line(text))
+    assert all(each.pause == 0.0 for each in pieces[-1:])
+
+
+@given(TEXTS, SECONDS, SENTENCES)
+def test_every_piece_fits_or_is_one_character(
+    text: str, seconds: float, sentences: int | None
+) -> None:
+    for piece in texts(split(text, seconds, sentences)):
+        if usual_seconds(piece) > seconds:
+            assert texts(split(piece, 0.01)) == [piece]
+        if sentences and seconds == NO_LIMIT:
+            assert len(split(piece, NO_LIMIT, 1)) <= sentences
+
+
+@given(TEXTS, SECONDS)
+def test_a_piece_is_not_split_again(text: str, seconds: float) -> None:
+    for piece in texts(split(text, seconds)):
+        assert split(piece, seconds) == [Piece(piece, 0.0)]
+    for sentence in texts(split(text, NO_LIMIT, 1)):
+        assert split(sentence, NO_LIMIT, 1) == [Piece(sentence, 0.0)]
+
+
+@given(TEXTS)
+def test_a_sentence_says_something_where_its_paragraph_does(text: str) -> None:
+    for paragraph in paragraphs(text):
+        if any(map(str.isalnum, paragraph)):
+            for sentence in texts(split(paragraph, NO_LIMIT, 1)):
+                assert any(map(str.isalnum, sentence))
+
+
+@pytest.mark.parametrize("seconds", [5.0, 30.0])
+@pytest.mark.parametrize("sentences", [None, 1])
+def test_all_of_an_article_is_spoken(seconds: float, sentences: int | None) -> None:
+    assert len(ARTICLE) > 10_000
+    pieces = split(ARTICLE, seconds, sentences)
+    assert black("".join(texts(pieces))) == black(ARTICLE)
+    assert max(usual_seconds(each) for each in texts(pieces)) <= seconds
+    assert sum(each.pause == PARAGRAPH_PAUSE for each in pieces) == len(paragraphs(ARTICLE)) - 1
+
+
+_REPEATED = [
+    *(
+        ".",
+        '"',
+        " a.",
+        "A. ",
+        ". ",
+        "! ",
+        '."',
+        ',"',
+        "…",
+        "—",
+        "1. ",
+        "a",
+        "天",
+        "。",
+        "Dr. ",
+        "(",
+        "《",
+    ),
+    *("[1]", "z. B. ", "🇩", "😀", "e.g. The ", ". .", "-", "*", "." * 99 + "a ", "a" * 99 + ". "),
+]
+
+
+@pytest.mark.parametrize("part", _REPEATED)
+def test_time_is_in_proportion_to_the_text(part: str) -> None:
+    """A step that looks at all that is left for each character would take minutes."""
+    text = "a" + part * (200_000 // len(part))
+    for sentences in (None, 1):
+        pieces = split(text, 30.0, sentences)
+        assert black("".join(texts(pieces))) == black(one_line(text))
+
+
+@pytest.mark.parametrize("part", [*" \n\r\u2029\u0301\u200d\ufe0f\u200b", "\n\n", "\n\u200b\n "])
+def test_and_for_what_nobody_sees(part: str) -> None:
+    assert one_line("a" + part * 200_000 + "b").rstrip("b").startswith("a")
+    assert black("".join(paragraphs("a" + part * 200_000)))[0] == "a"
+
+
+def test_seconds_are_those_of_its_parts_whatever_the_blanks() -> None:
+    assert usual_seconds("Hello, you.") == usual_seconds("Hel lo,") + usual_seconds(" you.")
+    decomposed = unicodedata.normalize("NFD", "Ça été")
+    assert usual_seconds(decomposed) == pytest.approx(usual_seconds("Ça été"))
+
+
+@pytest.mark.parametrize(
+    ("text", "usual"),
+    [
+        ("What time is it in Tokyo right now?", 2.2),
+        ("今天天气很好，我们一起去公园散步吧。", 4.0),
+        ("今日はとても良い天気なので、公園へ行きましょう。", 4.5),
+        ("오늘은 날씨가 참 좋네요. 같이 공원에 갈까요?", 4.0),
+        ("Сегодня прекрасная погода, пойдём в парк.", 3.5),
+        ("Das Wetter ist schön, wir gehen in den Park.", 3.2),
+        ("3.14159265358979", 6.5),
+        ("NASA, IBM, HTTP, XML, JSON", 6.0),
+    ],
+)
+def test_and_about_what_speech_takes(text: str, usual: float) -> None:
+    assert 0.7 * usual <= usual_seconds(text) <= 1.7 * usual
