@@ -211,6 +211,18 @@ class FakeGpu:
         self.launch_on(stream, copy)
         return self._called("cudaMemcpyAsync") or (OK,)
 
+    def cudaMemcpy2DAsync(self, dst, dpitch, src, spitch, width, height, kind, stream):
+        assert kind is CopyKind.cudaMemcpyDefault
+        assert 0 < width <= min(dpitch, spitch)
+
+        def rows(at: int, pitch: int) -> np.ndarray:
+            found = self.view(at, pitch * (height - 1) + width)
+            return np.lib.stride_tricks.as_strided(found, (height, width), (pitch, 1))
+
+        rows(dst, dpitch), rows(src, spitch)
+        self.launch_on(stream, lambda: np.copyto(rows(dst, dpitch), rows(src, spitch)))
+        return self._called("cudaMemcpy2DAsync") or (OK,)
+
     def cudaMemsetAsync(self, devPtr, value, count, stream):
         assert self.is_device(devPtr)
         self.launch_on(stream, lambda: self.view(devPtr, count).fill(value))

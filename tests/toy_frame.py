@@ -9,7 +9,7 @@ import numpy as np
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, StateSpec, TensorSpec
 
-HIDDEN, CODEBOOKS, VOCAB, CODEBOOK_SIZE, CAPACITY = 3, 5, 23, 17, 24
+HIDDEN, CODEBOOKS, VOCAB, CODEBOOK_SIZE, CAPACITY = 4, 5, 23, 17, 32
 Arrays = dict[str, np.ndarray]
 
 
@@ -57,6 +57,7 @@ PREDICTOR = GraphSpec(
     inputs=(
         tensor("hidden", "float32", "batch", 1, HIDDEN),
         tensor("code", "int64", "batch"),
+        tensor("length", "int64", "batch"),
         tensor("step", "int64", 1),
         *_CHOOSING,
     ),
@@ -102,7 +103,7 @@ def talk(given: Arrays) -> Arrays:
             code[slot] = (code[slot] + 1) % VOCAB
         if code[slot] == 0 and not given["allow_end"][slot]:
             code[slot] = 1
-        seen[slot, code[slot]] = True
+        seen[slot, code[slot]] |= length > 0
     return {"code": code, "hidden": hidden, "present.seen": seen, "present.0.key": key}
 
 
@@ -120,6 +121,7 @@ def predict(given: Arrays) -> Arrays:
         numbers = sums * 13 + given["draws"][:, step] * CODEBOOK_SIZE + given["top_k"][:, 1]
         codes[:, step] = numbers.astype(np.int64) % CODEBOOK_SIZE
     feedback[:, 0] += _embedded(codes[:, step], step)
+    feedback = np.where(given["length"][:, None, None] > 0, feedback, given["past.feedback"])
     return {"present.codes": codes, "present.feedback": feedback, "present.0.key": key}
 
 
@@ -133,18 +135,14 @@ COMPUTES = {"talker_step": talk, "predictor_step": predict, "codec_decoder": dec
 
 
 class Reference:
-    """What frames should be: the same functions, one after the other, on plain arrays."""
+    """What a request should be: the same functions, one after the other, on plain arrays."""
 
-    def __init__(self, slots: int) -> None:
-        sizes = {"batch": slots, "capacity": CAPACITY}
+    def __init__(self) -> None:
+        sizes = {"batch": 1, "capacity": CAPACITY}
         self._talker, self._predictor = (
             {s.past.name: np.zeros(s.past.sized(sizes), s.past.stored) for s in spec.states}
             for spec in (TALKER, PREDICTOR)
         )
-
-    def begin(self) -> None:
-        self._talker["past.seen"][:] = False
-        self._predictor["past.feedback"][:] = 0
 
     def frame(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         talked = talk({**inputs, **self._talker, "feedback": self._predictor["past.feedback"]})
@@ -152,7 +150,7 @@ class Reference:
         for step in range(CODEBOOKS):
             given = {**inputs, **talked, **self._predictor, "step": np.array([step])}
             _move_on(PREDICTOR, self._predictor, predict(given))
-        return self._predictor["past.codes"].copy()
+        return self._predictor["past.codes"][0].copy()
 
 
 def _move_on(spec: GraphSpec, states: Arrays, made: Arrays) -> None:
@@ -161,5 +159,5 @@ def _move_on(spec: GraphSpec, states: Arrays, made: Arrays) -> None:
 
 
 def _embedded(codes: np.ndarray, codebook: int) -> np.ndarray:
-    rows = np.stack([codes + codebook, codes * 2, codes * codebook], axis=1)
+    rows = np.stack([codes + codebook, codes * 2, codes * codebook, codes + 3], axis=1)
     return (rows % 7 / 4).astype(np.float32)

@@ -26,6 +26,7 @@ from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, Manifest
 from qwen3_tts_edge.errors import BackendError, CapacityError
 from qwen3_tts_edge.speech.request import Request
+from slots_by_hand import alone, company, random_request
 
 TEXT = "Hello there, how are you?"
 SECONDS = 1.6
@@ -147,10 +148,26 @@ def test_engines_of_another_gpu(on_gpu: OnGpu) -> None:
         on_gpu.open()
 
 
+def test_company_changes_nothing(on_gpu: OnGpu, tiny_bundle: TinyBundle) -> None:
+    """Joins in flight, rests, leaves and snapshots: each says what it says on the CPU by itself."""
+    manifest, cpu = Manifest.load(on_gpu.folder), open_backend("ort-cpu", threads=1)
+    prompts = (9, 1, 12, 5, 4)
+    requests = [random_request(manifest, seed, prompt) for seed, prompt in enumerate(prompts)]
+    backend = TensorRTBackend("tensorrt", threads=1)
+    frame = backend.open_frame(on_gpu.folder, manifest.graphs, CAPACITY)
+    assert (frame.slots, frame.capacity) == (8, CAPACITY)
+    folder = tiny_bundle()
+    by_itself = cpu.open_frame(folder, Manifest.load(folder).graphs, CAPACITY)
+    for found, request in zip(company(frame, requests), requests, strict=True):
+        assert np.array_equal(found, alone(by_itself, request, len(found)))
+
+
 def test_an_encoder_runs_on_the_cpu(on_gpu: OnGpu, tiny_bundle: TinyBundle) -> None:
     """It has no engine, and it runs once a voice."""
     folder, samples = tiny_bundle("base"), {"samples": np.zeros((1, 4000), np.float32)}
     spec = Manifest.load(folder).graphs[CODEC_ENCODER]
-    found = TensorRTBackend("tensorrt", threads=1).open(folder, spec, {"batch": 1})
-    expected = open_backend("ort-cpu", threads=1).open(folder, spec, {"batch": 1})
-    assert np.array_equal(found.run(samples)["codes"], expected.run(samples)["codes"])
+    found = TensorRTBackend("tensorrt", threads=1).open(folder, spec)
+    expected = open_backend("ort-cpu", threads=1).open(folder, spec)
+    assert np.array_equal(
+        *(graph.run(samples, graph.state())["codes"] for graph in (found, expected))
+    )

@@ -99,6 +99,13 @@ class Cuda:
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDefault
         self._call("cudaMemcpyAsync", to, source, nbytes, kind, stream)
 
+    def copy_rows(
+        self, to: int, to_pitch: int, source: int, pitch: int, width: int, rows: int, stream: int
+    ) -> None:
+        """Copy `width` bytes of each of some rows, which begin a pitch apart."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDefault
+        self._call("cudaMemcpy2DAsync", to, to_pitch, source, pitch, width, rows, kind, stream)
+
     def clear(self, address: int, nbytes: int, stream: int) -> None:
         """Set device memory to zero."""
         self._call("cudaMemsetAsync", address, 0, nbytes, stream)

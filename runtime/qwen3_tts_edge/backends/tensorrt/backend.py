@@ -41,36 +41,34 @@ class TensorRTBackend:
         self._device = self._cuda.device()  # TensorRT itself may crash where there is none
         self._library = Library(name.replace("-", "_"))
 
-    def open(self, folder: Path, spec: GraphSpec, sizes: Mapping[str, int]) -> Graph:
-        """Load an engine and allocate its state, as `backends.Backend.open` says.
+    def open(self, folder: Path, spec: GraphSpec) -> Graph:
+        """Load an engine, as `backends.Backend.open` says.
 
         Raises:
             BackendError: The bundle has no engines for this GPU and this library, or the library
                 is not installed that an encoder needs.
             BundleError: An engine is damaged.
-            CapacityError: It was built for less.
         """
         if Path(spec.file).stem in (CODEC_ENCODER, SPEAKER_ENCODER):
             from qwen3_tts_edge.backends.ort.cpu import OrtBackend
 
-            return OrtBackend(threads=self._threads).open(folder, spec, sizes)
+            return OrtBackend(threads=self._threads).open(folder, spec)
         (engine,) = self._load(folder, spec)
-        return TensorRTGraph(self._cuda, engine, sizes)
+        return TensorRTGraph(self._cuda, engine)
 
     def open_frame(
-        self, folder: Path, graphs: Mapping[str, GraphSpec], sizes: Mapping[str, int]
+        self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
     ) -> TensorRTFrame:
         """Load talker and code predictor, as `backends.Backend.open_frame` says.
 
-        How many positions the KV cache has is a part of the plan.
+        How many positions the KV cache has is a part of the plan, whatever `capacity` asks for.
 
         Raises:
             BackendError: The bundle has no engines for this GPU and this library.
             BundleError: An engine is damaged.
-            CapacityError: It was built for fewer slots.
         """
         talker, predictor = self._load(folder, graphs[TALKER_STEP], graphs[PREDICTOR_STEP])
-        return TensorRTFrame(self._cuda, talker, predictor, sizes["batch"])
+        return TensorRTFrame(self._cuda, talker, predictor)
 
     def _load(self, folder: Path, *specs: GraphSpec) -> list[Engine]:
         here = EngineKey(

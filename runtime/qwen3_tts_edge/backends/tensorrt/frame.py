@@ -1,13 +1,15 @@
 """A frame on TensorRT: everything between two frames is one CUDA graph, launched with one call.
 
 The graph begins by copying the frame's inputs from pinned memory and ends by copying its codes
-there. There are two, for two sets of buffers that take turns: while one frame runs the next is
-launched already, and is dropped if the one before turns out to be the end of speech.
+there. There are two for each number of slots, for two sets of buffers that take turns: while one
+frame runs the next is launched already, and is dropped if the one before turns out to be the end of
+speech. A number of slots is launched as it is when it is first met, and captured then.
 
-A prompt has as many rows as it has, which no graph was captured for; it is launched as it is.
+A prompt has as many rows as it has, in a slot that may be any, and is launched as it is.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,31 +17,40 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.backends import Array
+from qwen3_tts_edge.backends import Array, State
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.tensorrt.engine import Engine
-from qwen3_tts_edge.backends.tensorrt.frame_engines import DRAWS, ROWS, FrameEngines
+from qwen3_tts_edge.backends.tensorrt.frame_engines import ROWS, At, FrameEngines
 from qwen3_tts_edge.backends.tensorrt.graph import check_sizes
-from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory
+from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory, Sizes
+from qwen3_tts_edge.backends.tensorrt.state import TensorRTState
 
 _TURNS = 2
+_PLACES = "places"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
     """Where a frame's inputs wait to be copied to the GPU, and its codes arrive.
 
     Attributes:
+        memory: What holds them.
         inputs: In pinned memory and on the device.
         codes: int64 (batch, codebooks) in pinned memory.
         codes_at: Their address.
         done: Set when both have been copied.
+        frame: The number of the frame whose codes they are.
     """
 
+    memory: Memory
     inputs: Block
     codes: npt.NDArray[np.int64]
     codes_at: int
     done: int
+    frame: int = -1
+
+
+Work = Callable[[Place, TensorRTState, At, int], None]
 
 
 class TensorRTFrame:
@@ -47,119 +58,128 @@ class TensorRTFrame:
 
     ahead = _TURNS - 1
 
-    def __init__(self, cuda: Cuda, talker: Engine, predictor: Engine, slots: int) -> None:
-        """Take memory and capture the graphs.
-
-        Raises:
-            CapacityError: More slots than the engines were built for.
-        """
-        sizes = check_sizes(talker, {"batch": slots})
+    def __init__(self, cuda: Cuda, talker: Engine, predictor: Engine) -> None:
+        """Take memory for all that is no state."""
         self.seconds = 0.0
-        self.capacity = sizes["capacity"]
-        self._most_rows = sizes[ROWS]
-        self._cuda, self._talker, self._predictor = cuda, talker, predictor
+        self.capacity = talker.most["capacity"]
+        self.slots: int | None = talker.most["batch"]
+        self._cuda, self._talker = cuda, talker
         self._memory = Memory(cuda)
         self._stream = self._memory.stream()
-        self._engines = FrameEngines(self._memory, self._stream, talker, predictor, sizes)
-        self._ring = [self._place(sizes) for _ in range(_TURNS)]
-        self._turn = 0
-        self._graphs: list[int] = []
-        self._capture()
+        self._engines = FrameEngines(self._memory, self._stream, talker, predictor)
+        sizes = {**talker.most, "batch": 1}
+        self._before, *prompts = (self._place(self._memory, sizes) for _ in range(1 + _TURNS))
+        self._prompts = deque(prompts)
+        self._frames = 0
 
-    def launch(self, inputs: Mapping[str, Array]) -> Callable[[], Array]:
+    def state(self, slots: int, positions: int | None = None) -> TensorRTState:
+        """Allocate what the frame carries, as `backends.FrameGraph.state` says.
+
+        Raises:
+            CapacityError: More than the engines were built for.
+        """
+        sizes = check_sizes(self._talker, {"batch": slots, "capacity": positions or self.capacity})
+        specs, aliased = self._engines.carried, self._engines.aliased
+        if sizes["capacity"] < self.capacity:  # never launched, so nothing is written beside it
+            aliased = frozenset(spec.present for spec in specs)
+        memory = Memory(self._cuda, self._memory)
+        return TensorRTState.allocate(memory, self._stream, specs, aliased, sizes)
+
+    def launch(self, inputs: Mapping[str, Array], state: State) -> Callable[[], Array]:
         """Launch a frame, as `backends.FrameGraph.launch` says."""
+        assert isinstance(state, TensorRTState)
         start = time.perf_counter()
-        *before, last = pieces(inputs, self._most_rows)
+        *before, last = pieces(inputs, self._talker.most[ROWS])
         for piece in before:
-            self._enter(piece, self._read)
-        one_row = last[ROWS].shape[1] == 1
-        turn = self._enter(last, self._replay if one_row else self._speak)
+            self._enter(self._before, piece, state, self._speak)
+        if inputs[ROWS].shape[1] == 1 and state.first == 0:
+            place = self._enter(self._steps(state)[state.turn], last, state, self._replay)
+        else:
+            self._prompts.rotate()
+            place = self._enter(self._prompts[0], last, state, self._speak)
         self.seconds += time.perf_counter() - start
-        return partial(self._wait, turn)
+        return partial(self._wait, place, place.frame, state.slots)
 
-    def begin(self) -> None:
-        """Start an utterance in every slot, as `backends.FrameGraph.begin` says."""
-        self._engines.begin(self._turn)
+    def _steps(self, state: TensorRTState) -> list[Place]:
+        """The places of frames of one row, which captured graphs have in them."""
+        memory, kept = state.shared.memory, state.shared.kept
+        if _PLACES not in kept:
+            sizes = {**state.shared.sizes, ROWS: 1}
+            kept[_PLACES] = [self._place(memory, sizes) for _ in range(_TURNS)]
+        places: list[Place] = kept[_PLACES]
+        return places
 
-    def resized(self, slots: int) -> "TensorRTFrame":
-        """Share the engines, not the state, as `backends.FrameGraph.resized` says."""
-        return TensorRTFrame(self._cuda, self._talker, self._predictor, slots)
-
-    def _place(self, sizes: Mapping[str, int]) -> Place:
+    def _place(self, memory: Memory, sizes: Sizes) -> Place:
         spec = self._engines.codes
-        codes_at, content = self._memory.pinned(spec.nbytes(sizes))
+        codes_at, content = memory.pinned(spec.nbytes(sizes))
         codes = content.view(np.int64).reshape(spec.sized(sizes))
-        inputs = Block(self._memory, self._engines.inputs, sizes)
-        return Place(inputs, codes, codes_at, self._memory.event())
+        inputs = Block(memory, self._engines.inputs, sizes)
+        return Place(memory, inputs, codes, codes_at, memory.event())
 
-    def _capture(self) -> None:
-        """Launch each turn once, for TensorRT to settle, and then note down what it launches."""
-        for turn, place in enumerate(self._ring):
-            for flat in place.inputs.host.values():
-                flat.fill(1)
-            place.inputs.host[DRAWS].fill(0)  # below 1, as ever: 1 is past the last code
-            self._speak(turn, rows=1)
-            self._cuda.record(place.done, self._stream)
-            self._cuda.wait(place.done)
-        for turn in range(_TURNS):
-            work = partial(self._speak, turn, rows=1)
-            self._graphs.append(self._memory.graph(self._stream, work))
-
-    def _enter(self, inputs: Mapping[str, Array], work: Callable[[int, int], None]) -> int:
-        """Do work on inputs once their place is free; say which turn that was."""
-        turn = self._turn
-        place = self._ring[turn % _TURNS]
+    def _enter(
+        self, place: Place, inputs: Mapping[str, Array], state: TensorRTState, work: Work
+    ) -> Place:
+        """Do work on inputs once their place is free."""
         self._cuda.wait(place.done)
         for name in place.inputs.host:
             place.inputs.write(name, inputs[name])
-        work(turn, inputs[ROWS].shape[1])
+        work(place, state, state.enter(), inputs[ROWS].shape[1])
+        state.leave()
         self._cuda.record(place.done, self._stream)
-        self._turn += 1
-        return turn
+        self._frames += 1
+        place.frame = self._frames
+        return place
 
-    def _replay(self, turn: int, _: int) -> None:
-        self._cuda.launch(self._graphs[turn % _TURNS], self._stream)
+    def _replay(self, place: Place, state: TensorRTState, at: At, rows: int) -> None:
+        """Launch what was captured; if nothing was, let TensorRT settle and then capture it."""
+        kept, number = state.shared.kept, (state.slots, state.turn)
+        if number in kept:
+            self._cuda.launch(kept[number], self._stream)
+            return
+        work = partial(self._speak, place, state, at, rows)
+        work()
+        kept[number] = state.shared.memory.graph(self._stream, work)
 
-    def _speak(self, turn: int, rows: int) -> None:
-        place = self._ring[turn % _TURNS]
-        self._engines.talk(turn, place.inputs, rows)
-        self._engines.predict(place.inputs)
-        self._cuda.copy(place.codes_at, self._engines.codes_at, place.codes.nbytes, self._stream)
+    def _speak(self, place: Place, state: TensorRTState, at: At, rows: int) -> None:
+        self._engines.launch(place.inputs, at, state.slots, rows)
+        nbytes = place.codes[: state.slots].nbytes
+        self._cuda.copy(place.codes_at, self._engines.codes_at, nbytes, self._stream)
 
-    def _read(self, turn: int, rows: int) -> None:
-        self._engines.read(turn, self._ring[turn % _TURNS].inputs, rows)
-
-    def _wait(self, turn: int) -> Array:
-        assert turn + _TURNS >= self._turn, "these codes were not read in time"
+    def _wait(self, place: Place, frame: int, slots: int) -> Array:
+        assert place.frame == frame, "these codes were not read in time"
         start = time.perf_counter()
-        place = self._ring[turn % _TURNS]
         self._cuda.wait(place.done)
         self.seconds += time.perf_counter() - start
-        codes: Array = place.codes.copy()
+        codes: Array = place.codes[:slots].copy()
         return codes
 
 
 def pieces(inputs: Mapping[str, Array], most: int) -> Iterator[Mapping[str, Array]]:
-    """Split a launch of more rows than an engine takes. Every slot ends in the last piece.
+    """Split a prompt of more rows than an engine takes, which is of one slot.
 
-    A slot that has fewer rows than others begins in a later piece. Until then it reads its first
-    row over and over, in the place where it is to stand.
+    All but the last are read as by a slot at rest: they enter the KV cache and nothing else.
 
     Args:
-        inputs: Of a frame, with length[b] rows in slot b from position[b] on.
+        inputs: Of a frame.
         most: Rows that a launch may have.
 
     Yields:
         Inputs of one launch each.
     """
-    rows, length, position = (inputs[name] for name in (ROWS, "length", "position"))
-    for left in range((rows.shape[1] - 1) // most * most, -1, -most):
-        end = np.maximum(length - left, 1)
-        start = np.maximum(end - most, 0)
-        columns = np.minimum(start[:, None] + np.arange((end - start).max()), rows.shape[1] - 1)
+    rows = inputs[ROWS]
+    count = rows.shape[1]
+    assert count == 1 or len(rows) == 1, "several rows are of one slot"
+    for start in range(0, count - most, most):
         yield {
             **inputs,
-            ROWS: np.take_along_axis(rows, columns[:, :, None], axis=1),
-            "length": end - start,
-            "position": position + start,
+            ROWS: rows[:, start : start + most],
+            "length": np.zeros_like(inputs["length"]),
+            "position": inputs["position"] + start,
         }
+    start = (count - 1) // most * most
+    yield {
+        **inputs,
+        ROWS: rows[:, start:],
+        "length": np.maximum(inputs["length"] - start, 0),
+        "position": inputs["position"] + start,
+    }

@@ -1,57 +1,58 @@
-"""Talker and code predictor on the device: what a frame launches, and all that they carry.
+"""Talker and code predictor on the device: what a frame launches.
 
 One launch of the talker, then one of the predictor for each codebook. Which pass it is lies on the
-device, a number for each; the predictor's state changes buffers from pass to pass, and the talker
-reads what the last pass has left.
+device, a number for each. What the passes hand on to each other lies here, for all states that are
+launched; a state carries what the next frame reads: the talker's states, and the feedback, which
+the first pass finds there and the last one leaves there.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from qwen3_tts_edge.backends.tensorrt.engine import Engine
-from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory, States
+from qwen3_tts_edge.backends.tensorrt.engine import Context, Engine
+from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory
+from qwen3_tts_edge.backends.tensorrt.state import buffers
 from qwen3_tts_edge.bundle.graph_spec import TensorSpec
 
-DRAWS, FEEDBACK, ROWS = "draws", "feedback", "rows"
-_PAST_CODES, _PAST_FEEDBACK, _PAST_SEEN = "past.codes", "past.feedback", "past.seen"
+FEEDBACK, ROWS = "feedback", "rows"
+_PAST_CODES, _PAST_FEEDBACK = "past.codes", "past.feedback"
+
+At = Mapping[str, int]
+"""Addresses of tensors, by name."""
 
 
 class FrameEngines:
-    """The two engines and their buffers, at work on one stream.
+    """The two engines and the buffers between them, at work on one stream.
 
     Attributes:
         inputs: What a frame is given from outside, the rows last.
-        codes: Where it leaves its codes: int64 (batch, codebooks).
+        codes: What it leaves: int64 (batch, codebooks).
         codes_at: Their address.
+        carried: What goes from frame to frame.
+        aliased: Those presents of it that are written onto their past.
     """
 
-    def __init__(
-        self,
-        memory: Memory,
-        stream: int,
-        talker: Engine,
-        predictor: Engine,
-        sizes: Mapping[str, int],
-    ) -> None:
+    def __init__(self, memory: Memory, stream: int, talker: Engine, predictor: Engine) -> None:
+        self._most = sizes = talker.most
         given = {spec.name: spec for spec in talker.spec.inputs if spec.name != FEEDBACK}
         rows = given.pop(ROWS)
         self.inputs = [*given.values(), rows]
-        self._cuda, self._stream, self._sizes = memory.cuda, stream, sizes
-        self._one_row = talker.context(one_shape=True)
-        self._many_rows = talker.context(one_shape=False)
-        self._predictor = predictor.context(one_shape=True)
+        self._stream, self._talker, self._predictor = stream, talker, predictor
+        self._prompt = talker.context(one_shape=False)
+        self._contexts: dict[int, tuple[Context, Context]] = {}
         self._between = {
             spec.name: memory.device(spec.nbytes(sizes)) for spec in talker.spec.outputs
         }
-        self._talker_states = States(memory, talker.spec.states, talker.aliased, sizes, stream)
-        states = States(memory, predictor.spec.states, predictor.aliased, sizes, stream)
-        self._predictor_states = states
-        pasts = {state.past.name: state.past for state in predictor.spec.states}
-        self.codes = pasts[_PAST_CODES]
+        states = predictor.spec.states
+        self._passed_on = buffers(memory, stream, states, predictor.aliased, sizes)
+        found = {state.past.name: state for state in states}
+        self._feedback = found[_PAST_FEEDBACK]
+        self.carried = (*talker.spec.states, self._feedback)
+        self.aliased = talker.aliased
+        self.codes = found[_PAST_CODES].past
         self._passes = self.codes.sized(sizes)[1]
-        self.codes_at = states.past(_PAST_CODES, self._passes)
-        self._feedback = states.past(_PAST_FEEDBACK, self._passes)
+        self.codes_at = self._passed_on[_PAST_CODES][self._passes % 2]
         # Each at an address of its own: a launch that is captured knows it by that.
         names = [str(number) for number in range(self._passes)]
         numbers = [TensorSpec(name=name, dtype="int64", shape=(1,)) for name in names]
@@ -60,27 +61,42 @@ class FrameEngines:
             self._numbers.write(name, np.array([int(name)]))
         self._numbers.upload(sizes, stream)
 
-    def begin(self, turn: int) -> None:
-        """Forget the utterance before. Its KV cache is never read again."""
-        self._talker_states.clear(turn, self._stream, _PAST_SEEN)
-        self._predictor_states.clear(self._passes, self._stream, _PAST_FEEDBACK)
+    def launch(self, inputs: Block, state: At, slots: int, rows: int) -> None:
+        """Read rows and speak a frame.
 
-    def talk(self, turn: int, inputs: Block, rows: int) -> None:
-        """Read rows and choose the first code."""
-        sizes = {**self._sizes, ROWS: rows}
+        Args:
+            inputs: What is given from outside.
+            state: Where pasts and presents of what is carried lie.
+            slots: How many.
+            rows: Of each.
+        """
+        sizes = {**self._most, "batch": slots, ROWS: rows}
+        talker, predictor = self._of(slots)
         inputs.upload(sizes, self._stream)
-        at = inputs.device | self._between | self._talker_states.at(turn)
-        context = self._one_row if rows == 1 else self._many_rows
-        context.enqueue(at | {FEEDBACK: self._feedback}, sizes, self._stream)
-
-    def read(self, turn: int, inputs: Block, rows: int) -> None:
-        """Read rows of which nothing is to be spoken: the code that they end in counts for none."""
-        self.talk(turn, inputs, rows)
-        self._talker_states.keep(_PAST_SEEN, turn, self._stream)
-
-    def predict(self, inputs: Block) -> None:
-        """Complete the frame."""
         given = inputs.device | self._between
+        past = state[_PAST_FEEDBACK]
+        context = talker if rows == 1 else self._prompt
+        context.enqueue({**given, **state, FEEDBACK: past}, sizes, self._stream)
         for number, address in enumerate(self._numbers.device.values()):
-            at = given | {"step": address} | self._predictor_states.at(number)
-            self._predictor.enqueue(at, self._sizes, self._stream)
+            at = {**given, **self._pass(number), "step": address}
+            if number == 0:
+                at[_PAST_FEEDBACK] = past
+            if number == self._passes - 1:
+                at[self._feedback.present] = state[self._feedback.present]
+            predictor.enqueue(at, sizes, self._stream)
+
+    def _of(self, slots: int) -> tuple[Context, Context]:
+        """Contexts that see no other number of slots: what is captured knows one shape of its."""
+        if slots not in self._contexts:
+            each = (engine.context(one_shape=True) for engine in (self._talker, self._predictor))
+            self._contexts[slots] = (next(each), next(each))
+        return self._contexts[slots]
+
+    def _pass(self, number: int) -> dict[str, int]:
+        """The addresses of what the passes hand on, in that pass."""
+        found = {}
+        for state in self._predictor.spec.states:
+            pair = self._passed_on[state.past.name]
+            found[state.past.name] = pair[number % 2]
+            found[state.present] = pair[(number + 1) % 2]
+        return found

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Mapping
 
-from qwen3_tts_edge.backends import Array
+from qwen3_tts_edge.backends import Array, State
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.tensorrt.engine import Engine
-from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory, States
+from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory
+from qwen3_tts_edge.backends.tensorrt.state import TensorRTState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.errors import CapacityError
 
@@ -14,14 +15,10 @@ from qwen3_tts_edge.errors import CapacityError
 class TensorRTGraph:
     """An engine and its buffers. What runs on other streams goes on while it runs."""
 
-    def __init__(self, cuda: Cuda, engine: Engine, sizes: Mapping[str, int]) -> None:
-        """Take memory for the largest launch there may be.
-
-        Raises:
-            CapacityError: A size is beyond what the engine was built for.
-        """
+    def __init__(self, cuda: Cuda, engine: Engine) -> None:
+        """Take memory for the largest launch there may be."""
         self.seconds = 0.0
-        self.most: Mapping[str, int] = check_sizes(engine, sizes)
+        self.most: Mapping[str, int] = engine.most
         self._cuda = cuda
         self._engine = engine
         self._memory = Memory(cuda)
@@ -31,37 +28,43 @@ class TensorRTGraph:
         spec = engine.spec
         self._inputs = Block(self._memory, _variable_last(spec, self.most), self.most)
         self._outputs = Block(self._memory, spec.outputs, self.most)
-        self._states = States(self._memory, spec.states, engine.aliased, self.most, self._stream)
-        self._turn = 0
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Launch once, as `backends.Graph.run` says."""
+    def state(self, slots: int = 1) -> TensorRTState:
+        """Allocate what the graph carries, as `backends.Graph.state` says.
+
+        Raises:
+            CapacityError: More slots than the engine was built for.
+        """
+        sizes = check_sizes(self._engine, {"batch": slots})
+        memory, specs = Memory(self._cuda, self._memory), self._engine.spec.states
+        return TensorRTState.allocate(memory, self._stream, specs, self._engine.aliased, sizes)
+
+    def run(self, inputs: Mapping[str, Array], state: State) -> dict[str, Array]:
+        """Launch once, as `backends.Graph.run` says.
+
+        Raises:
+            CapacityError: A size is beyond what the engine was built for.
+        """
+        assert isinstance(state, TensorRTState)
         start = time.perf_counter()
-        sizes = dict(self.most)
+        found = {"batch": state.slots}
         for tensor in self._engine.spec.inputs:
             named = zip(tensor.shape, inputs[tensor.name].shape, strict=True)
-            sizes |= {axis: size for axis, size in named if isinstance(axis, str)}
-        check_sizes(self._engine, sizes)
+            found |= {axis: size for axis, size in named if isinstance(axis, str)}
+        assert found["batch"] == state.slots
+        sizes = check_sizes(self._engine, found)
         for name in self._inputs.host:
             self._inputs.write(name, inputs[name])
         self._inputs.upload(sizes, self._stream)
-        at = self._inputs.device | self._outputs.device | self._states.at(self._turn)
+        at = self._inputs.device | self._outputs.device | state.enter()
         self._context.enqueue(at, sizes, self._stream)
+        state.leave()
         self._outputs.download(sizes, self._stream)
         self._cuda.record(self._done, self._stream)
         self._cuda.wait(self._done)
-        self._turn += 1
         self.seconds += time.perf_counter() - start
         outputs = self._engine.spec.outputs
         return {spec.name: self._outputs.read(spec.name, spec.sized(sizes)) for spec in outputs}
-
-    def reset(self, *names: str) -> None:
-        """Set states to zero, as `backends.Graph.reset` says."""
-        self._states.clear(self._turn, self._stream, *names)
-
-    def resized(self, sizes: Mapping[str, int]) -> "TensorRTGraph":
-        """Share the engine, not the state, as `backends.Graph.resized` says."""
-        return TensorRTGraph(self._cuda, self._engine, {**self.most, **sizes})
 
 
 def check_sizes(engine: Engine, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Buffers of the TensorRT backend: taken once when a graph is opened, given back together.
+"""Memory of the TensorRT backend: given back together, when nobody uses it any more.
 
 A launch finds every tensor by its name at an address that never changes.
 """
@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -15,20 +15,27 @@ import numpy.typing as npt
 
 from qwen3_tts_edge.backends import Array
 from qwen3_tts_edge.backends.cuda import Cuda
-from qwen3_tts_edge.bundle.graph_spec import StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.graph_spec import TensorSpec
 from qwen3_tts_edge.errors import BackendError
 
-_ALIGNMENT = 256
+ALIGNMENT = 256
 """Bytes: where cudaMalloc begins, and what engines may count on."""
 
 Sizes = Mapping[str, int]
 
 
 class Memory:
-    """All that a graph takes from CUDA; it goes back when nobody uses the graph any more."""
+    """All that a graph or a state takes from CUDA; it goes back when nobody uses it any more."""
 
-    def __init__(self, cuda: Cuda) -> None:
+    def __init__(self, cuda: Cuda, of: "Memory | None" = None) -> None:
+        """Begin with nothing.
+
+        Args:
+            cuda: Where from.
+            of: What must be held as long as this, for its streams are used here.
+        """
         self.cuda = cuda
+        self._of = of
         self._taken: list[tuple[Callable[[int], None], int]] = []
         weakref.finalize(self, _give_back, self._taken)
 
@@ -110,61 +117,5 @@ class Block:
         return self._start_of_last + self._last.nbytes(sizes)
 
 
-class States:
-    """The carried tensors. Each has one buffer or two: past and present, which take turns.
-
-    An engine that updates a cache in place wants one address for both, and says so; of the others
-    none promises to have read the past before it writes the present.
-    """
-
-    def __init__(
-        self,
-        memory: Memory,
-        specs: Iterable[StateSpec],
-        aliased: frozenset[str],
-        sizes: Sizes,
-        stream: int,
-    ) -> None:
-        """Take memory and clear it: what no launch has written may be read, but never be NaN.
-
-        Args:
-            memory: Where from.
-            specs: The states.
-            aliased: Names of the presents that are written onto their past.
-            sizes: Of the named axes.
-            stream: Where the states will be used.
-        """
-        self._cuda = memory.cuda
-        self._specs = {spec.past.name: spec for spec in specs}
-        self._nbytes = {name: spec.past.nbytes(sizes) for name, spec in self._specs.items()}
-        self._buffers: dict[str, tuple[int, int]] = {}
-        for name, spec in self._specs.items():
-            first = memory.device(self._nbytes[name])
-            one = spec.present in aliased
-            self._buffers[name] = (first, first if one else memory.device(self._nbytes[name]))
-        for turn in (0, 1):
-            self.clear(turn, stream)
-
-    def past(self, name: str, turn: int) -> int:
-        """The address of a past at that turn, counted from 0: the present of the turn before."""
-        return self._buffers[name][turn % 2]
-
-    def at(self, turn: int) -> dict[str, int]:
-        """All addresses at that turn, of pasts and presents, by tensor name."""
-        found = {name: self.past(name, turn) for name in self._specs}
-        return found | {s.present: self.past(name, turn + 1) for name, s in self._specs.items()}
-
-    def clear(self, turn: int, stream: int, *names: str) -> None:
-        """Set to zero what that turn reads: the pasts named, or all."""
-        for name in names or self._specs:
-            self._cuda.clear(self.past(name, turn), self._nbytes[name], stream)
-
-    def keep(self, name: str, turn: int, stream: int) -> None:
-        """Let the turn after read what this turn reads, whatever this turn has written."""
-        self._cuda.copy(
-            self.past(name, turn + 1), self.past(name, turn), self._nbytes[name], stream
-        )
-
-
 def _aligned(nbytes: int) -> int:
-    return math.ceil(nbytes / _ALIGNMENT) * _ALIGNMENT
+    return math.ceil(nbytes / ALIGNMENT) * ALIGNMENT
