@@ -31,7 +31,8 @@ def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
         OSError: There is no such file.
     """
     if isinstance(file, str | Path):
-        Path(file).open("rb").close()  # libsndfile does not say why it cannot open a file
+        file = Path(file).expanduser()
+        file.open("rb").close()  # libsndfile does not say why it cannot open a file
         file = str(file)
     try:
         sound = soundfile.SoundFile(file)
