@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from typing_extensions import Self
@@ -63,7 +64,7 @@ class Stream(Iterator[Chunk]):
         self._text_ended = False
         self._spoken: Utterance | None = None
         self._more: Iterator[str] | None = None
-        self._forgotten = weakref.finalize(self, lambda: None)
+        self._forgotten: weakref.finalize[..., Any] = weakref.finalize(self, lambda: None)
         self._begin()
         if isinstance(request.text, str):
             self.feed(request.text)
