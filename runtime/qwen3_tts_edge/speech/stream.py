@@ -64,7 +64,7 @@ class Stream(Iterator[Chunk]):
         self._text_ended = False
         self._spoken: Utterance | None = None
         self._more: Iterator[str] | None = None
-        self._forgotten: weakref.finalize[..., Any] = weakref.finalize(self, lambda: None)
+        self._forgotten: weakref.finalize[..., Any] | None = None
         self._begin()
         if isinstance(request.text, str):
             self.feed(request.text)
@@ -179,7 +179,8 @@ class Stream(Iterator[Chunk]):
     def _begin(self) -> None:
         """Begin the next utterance; its text is yet to be given."""
         self._spoken = Utterance(self._tools, self._request, self.metrics, self._sizes)
-        self._forgotten.detach()
+        if self._forgotten is not None:
+            self._forgotten.detach()
         self._forgotten = weakref.finalize(self, setattr, self._spoken, "closed", True)
         self._forgotten.atexit = False
         self._scheduler.add(self._spoken)
