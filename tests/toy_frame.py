@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, StateSpec, TensorSpec
 
 HIDDEN, CODEBOOKS, VOCAB, CODEBOOK_SIZE, CAPACITY = 4, 5, 23, 17, 32
 Arrays = dict[str, np.ndarray]
@@ -50,6 +50,7 @@ TALKER = GraphSpec(
     ),
     states=(state("seen", "bool", "batch", VOCAB), cache("capacity")),
     in_place=False,
+    reads=ReadsSpec(0, 0, 0),
 )
 PREDICTOR = GraphSpec(
     file="predictor_step.onnx",
@@ -67,6 +68,7 @@ PREDICTOR = GraphSpec(
         cache(CODEBOOKS),
     ),
     in_place=False,
+    reads=ReadsSpec(0, 0, 0),
 )
 CODEC = GraphSpec(
     file="codec_decoder.onnx",
@@ -77,6 +79,7 @@ CODEC = GraphSpec(
     outputs=(tensor("samples", "float32", "batch", "4*frames"),),
     states=(state("sum", "float32", "batch", 1),),
     in_place=False,
+    reads=ReadsSpec(0, 0, 0),
 )
 
 

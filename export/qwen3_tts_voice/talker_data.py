@@ -12,9 +12,8 @@ import torch
 
 from qwen3_tts_voice.codes import BOOKS, CODES, load_shard
 from qwen3_tts_voice.speech import NO_WORD, SPEAKERS
-from qwen3_tts_voice.talker_model import CONTROL, END, SPEAKER_CODES
+from qwen3_tts_voice.talker_model import CONTROL, END, IGNORE, SPEAKER_CODES, Batch
 
-IGNORE = -100
 NEWLINE = 198
 
 
@@ -84,27 +83,6 @@ def read(path: Path, sentences: list[str], text_ids: TextIds) -> Iterator[Uttera
             word=shard["word"][frames].astype(int) if shard["aligned"][number] else None,
             speaker=SPEAKERS[shard["speaker"][number]],
         )
-
-
-@dataclasses.dataclass
-class Batch:
-    """Rows of one batch, padded to one length.
-
-    Attributes:
-        text: (batch, time) text ids.
-        control: (batch, time) control codes beside them, -1 where none.
-        codes: (batch, time, 16), and `is_frame` says where.
-        is_frame: (batch, time).
-        label: (batch, time) codebook 0 to be predicted, END, or IGNORE.
-        look: (batch, time, time) text a frame's row should look at; all zero where unknown.
-    """
-
-    text: torch.Tensor
-    control: torch.Tensor
-    codes: torch.Tensor
-    is_frame: torch.Tensor
-    label: torch.Tensor
-    look: torch.Tensor
 
 
 def batch(

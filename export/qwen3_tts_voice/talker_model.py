@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
-
-if TYPE_CHECKING:
-    from qwen3_tts_voice.talker_data import Batch
 
 _NAMES = ("pad", "bos", "eos", "think", "nothink", "think_bos", "think_eos", "english")
 CONTROL = {name: CODES + number for number, name in enumerate(_NAMES)}
@@ -27,6 +23,8 @@ FOLLOWING = 4
 """The codebook that names the phoneme after a frame, and more than the phonemes there are."""
 END = CODES
 """End of speech among the trained outputs: the codes, then this."""
+IGNORE = -100
+"""The label of a row that predicts no frame."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +42,27 @@ class Stack:
 TALKER = Stack(layers=4, hidden=256, heads=4, kv_heads=2, head_dim=64, mlp=768)
 PREDICTOR = Stack(layers=2, hidden=128, heads=4, kv_heads=2, head_dim=32, mlp=384)
 VOCAB, TEXT_VOCAB, TEXT_HIDDEN, THETA, EPS = CODES + 1024, 520, 256, 10_000.0, 1e-6
+
+
+@dataclasses.dataclass
+class Batch:
+    """Rows of one batch, padded to one length.
+
+    Attributes:
+        text: (batch, time) text ids.
+        control: (batch, time) control codes beside them, -1 where none.
+        codes: (batch, time, 16), and `is_frame` says where.
+        is_frame: (batch, time).
+        label: (batch, time) codebook 0 to be predicted, END, or IGNORE.
+        look: (batch, time, time) text a frame's row should look at; all zero where unknown.
+    """
+
+    text: torch.Tensor
+    control: torch.Tensor
+    codes: torch.Tensor
+    is_frame: torch.Tensor
+    label: torch.Tensor
+    look: torch.Tensor
 
 
 class Norm(nn.Module):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec, RoundingSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, RoundingSpec
 from qwen3_tts_edge.bundle.manifest import FRAME
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export import cli
@@ -44,9 +44,8 @@ def pretend(
     folder.mkdir()
     (folder / precision).write_bytes(b"x" * 100_000)
     rounding = None if flavour == "ort" else ROUNDED
-    graph = GraphSpec(
-        file=precision, inputs=(), outputs=(), states=(), in_place=True, rounding=rounding
-    )
+    reads = ReadsSpec(0, 0, 0)
+    graph = GraphSpec(precision, (), (), (), in_place=True, reads=reads, rounding=rounding)
     describe(checkpoint, folder, precision, flavour, {FRAME: graph}).save(folder)
     return folder
 

@@ -25,7 +25,7 @@ from qwen3_tts_edge.bundle.engines import (
     graphs_hash,
     plan_file,
 )
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, StateSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import TALKER_STEP, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError, InputError
 from qwen3_tts_export.bundle.description import describe
@@ -53,6 +53,7 @@ SPEC = GraphSpec(
         ),
     ),
     in_place=True,
+    reads=ReadsSpec(0, 0, 0),
 )
 SmallBundle = Callable[..., Path]
 

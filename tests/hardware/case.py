@@ -94,7 +94,7 @@ class Case:
         """The least time of a frame."""
         on_the_cpu = partial(cpu_bandwidth, threads=self.threads)
         measure = on_the_cpu if self.backend == CPU else gpu_bandwidth
-        return roofline(self.folder, self.tts.manifest, measure)
+        return roofline(self.tts.manifest, measure)
 
 
 def ready_for_a_gpu() -> None:

@@ -15,12 +15,12 @@ def test_speech_that_was_encoded_and_decoded_is_understood(
 ) -> None:
     checkpoint = CodecCheckpoint.open(EDGE_VOICE / "speech_tokenizer")
     codec = Qwen3TTSTokenizer.from_pretrained(write_codec_bundle(checkpoint, tmp_path / "codec"))
-    tts, heard, wrong = Synthesizer.open(voice_bundle, threads=1), [], Errors()
+    tts, transcripts, wrong = Synthesizer.open(voice_bundle, threads=1), [], Errors()
     for seed, sentence in enumerate(sentences(["everyday"])[:8]):
         spoken = tts.speak(sentence.text, seed=seed)
         codes = codec.encode(spoken.samples, sr=spoken.sample_rate).audio_codes
         (again,), rate = codec.decode({"audio_codes": codes[0]})
-        heard.append(listener.hear(again, rate))
-        wrong += errors(sentence.text, heard[-1])
+        transcripts.append(listener.transcribe(again, rate))
+        wrong += errors(sentence.text, transcripts[-1])
     print(f"{wrong.wrong} of {wrong.words} words wrong")  # noqa: T201
-    assert wrong.rate <= 0.45, heard
+    assert wrong.rate <= 0.45, transcripts

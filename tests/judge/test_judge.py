@@ -3,7 +3,6 @@
 import json
 from importlib import resources
 
-import numpy as np
 import pytest
 
 from qwen3_tts_export.parity.judge import (
@@ -13,8 +12,6 @@ from qwen3_tts_export.parity.judge import (
     Verdict,
     Verdicts,
     errors,
-    mel_distance,
-    plain,
     sentences,
 )
 
@@ -33,26 +30,7 @@ def test_the_teachers_times_are_of_these_sentences_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Set a timer for 25 minutes.", "set a timer for twenty five minutes"),
-        ("It's 7:30!", "it's seven thirty"),
-        ("At 8:00", "at eight"),
-        ("at eight o'clock", "at eight"),
-        ("the 3rd of June", "the third of june"),
-        ("42%, 15°", "forty two percent fifteen degrees"),
-        ("4, 7, 1", "four seven one"),
-        ("1,250", "one thousand, two hundred fifty".replace(",", "")),
-        ("twenty-five", "twenty five"),
-    ],
-)
-def test_words_are_compared_whatever_their_spelling(text: str, expected: str) -> None:
-    pytest.importorskip("num2words", reason="the extra `judge` is not installed")
-    assert plain(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("said", "heard", "wrong"),
+    ("said", "transcript", "wrong"),
     [
         ("a b c", "a b c", 0),
         ("a b c", "A, B! C.", 0),
@@ -63,9 +41,27 @@ def test_words_are_compared_whatever_their_spelling(text: str, expected: str) ->
         ("a b", "x y z", 3),
     ],
 )
-def test_errors_are_words_put_in_left_out_or_mistaken(said: str, heard: str, wrong: int) -> None:
-    pytest.importorskip("num2words", reason="the extra `judge` is not installed")
-    assert errors(said, heard) == Errors(wrong, len(said.split()))
+def test_errors_are_words_put_in_left_out_or_mistaken(
+    said: str, transcript: str, wrong: int
+) -> None:
+    pytest.importorskip("jiwer", reason="the extra `judge` is not installed")
+    assert errors(said, transcript) == Errors(wrong, len(said.split()))
+
+
+@pytest.mark.parametrize(
+    ("said", "transcript"),
+    [
+        ("Set a timer for 25 minutes.", "set a timer for twenty-five minutes"),
+        ("It's late!", "it is late"),
+        ("The 3rd of June", "the third of June"),
+        ("forty two percent", "42%"),
+        ("1,250", "one thousand two hundred fifty"),
+        ("Mr. Smith's colour", "mister Smith's color"),
+    ],
+)
+def test_words_are_compared_whatever_their_spelling(said: str, transcript: str) -> None:
+    pytest.importorskip("jiwer", reason="the extra `judge` is not installed")
+    assert errors(said, transcript).wrong == 0
 
 
 def test_verdicts_add_up_by_set() -> None:
@@ -77,11 +73,3 @@ def test_verdicts_add_up_by_set() -> None:
     assert made.of("everyday").errors == Errors(1, 2)
     assert made.ended == 0.5
     assert made.stretch == (1.75, 2.5)
-
-
-def test_the_mel_distance_is_zero_only_for_the_same_sound() -> None:
-    rng = np.random.default_rng(0)
-    sound = (0.1 * rng.standard_normal(12_000)).astype(np.float32)
-    longer = np.concatenate([sound[:6000], sound[5000:]])
-    assert mel_distance(sound, sound) == 0
-    assert 0 < mel_distance(sound, longer) < mel_distance(sound, 0.1 * longer)

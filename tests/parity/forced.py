@@ -1,4 +1,4 @@
-"""Our torch modules, teacher-forced: codes are given, logits are heard.
+"""Our torch modules, teacher-forced: codes are given, logits come out.
 
 The official side of this is `Official.teacher_forced`, the graph's is `ForcedGraph`.
 """
@@ -20,7 +20,7 @@ from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
 from qwen3_tts_export.modules.frame import Frame, frame_weights
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.modules.talker import Talker
-from qwen3_tts_export.parity.forced_graph import Codes, Heard
+from qwen3_tts_export.parity.forced_graph import Codes, Logits
 from qwen3_tts_export.precision import int8 as quantize
 from qwen3_tts_export.precision.policy import FP32, Precision
 from qwen3_tts_export.precision.rounding import Rounding
@@ -77,7 +77,7 @@ class Modules:
         return [(zeros, zeros) for _ in range(talker.num_layers)]
 
     @torch.inference_mode()
-    def hear(self, prompt: Prompt, codes: Codes) -> Heard:
+    def force(self, prompt: Prompt, codes: Codes) -> Logits:
         """Speak `codes` (frames, codebooks) after `prompt`."""
         cache = self.cache(len(prompt.rows) + len(codes))
         rows, position = torch.from_numpy(prompt.rows)[None], torch.tensor([0])
@@ -98,7 +98,7 @@ class Modules:
             rows = total + torch.from_numpy(prompt.text_row(t))
         stacked = [torch.stack(column).float().numpy() for column in zip(*said, strict=True)]
         caches = [part.float().numpy()[:, :, : int(position)] for pair in cache for part in pair]
-        return Heard(*stacked, cache=caches)
+        return Logits(*stacked, cache=caches)
 
 
 def empty_codec_state(

@@ -83,7 +83,7 @@ def test_the_frame_graph_says_what_our_modules_say(
     prompt = prompts(folder).build("Hello there, my friend.", text_layout=layout)
     size = modules(name).config.predictor.vocab_size
     codes = np.random.default_rng(4).integers(0, size, (24, 16))
-    expected, found = modules(name).hear(prompt, codes), ForcedGraph(folder).hear(prompt, codes)
+    expected, found = modules(name).force(prompt, codes), ForcedGraph(folder).force(prompt, codes)
     where = f"{name}, {layout}"
     assert_close("graphs.logits", found.talker, expected.talker, f"{where}, talker")
     assert_close("graphs.logits", found.predictor, expected.predictor, f"{where}, predictor")
@@ -398,9 +398,9 @@ def test_int8_agrees_with_fp32_on_the_bundled_voice(
         spoken = tts.speak(text, Voice.speaker("heart"), sampling=Sampling.greedy(), seed=0)
         assert len(spoken.codes) > 15
         prompt = prompts(exact_voice_bundle).build(text, Voice.speaker("heart"))
-        reference = exact.hear(prompt, spoken.codes)
+        reference = exact.force(prompt, spoken.codes)
         # int8 reads the prompt from its own tables, which are fp16
-        found = small.hear(prompts(voice_bundle).build(text, Voice.speaker("heart")), spoken.codes)
+        found = small.force(prompts(voice_bundle).build(text, Voice.speaker("heart")), spoken.codes)
         first = reference.talker.argmax(-1) == found.talker.argmax(-1)
         others = reference.predictor.argmax(-1) == found.predictor.argmax(-1)
         same.append(np.column_stack((first, others)))

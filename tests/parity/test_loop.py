@@ -132,16 +132,16 @@ def compare_forced(
 ) -> list[tuple[int, int]]:
     """Choose every code in our graph, given the official ones before it; return the ties."""
     found = oracle.prompt(case)
-    heard = ForcedGraph(folder).hear(Prompt(found.rows, found.text_rows, found.pad_row), codes)
+    forced = ForcedGraph(folder).force(Prompt(found.rows, found.text_rows, found.pad_row), codes)
     talker, predictor = oracle.teacher_forced(case, codes)
     ties = []
     for frame, book in np.ndindex(codes.shape):
         if book:
-            ours, theirs = heard.predictor[frame, book - 1], predictor[frame, book - 1]
+            ours, theirs = forced.predictor[frame, book - 1], predictor[frame, book - 1]
         else:
             ours, theirs = (
                 talker_scores(oracle, logits[frame], codes[:frame, 0])
-                for logits in (heard.talker, talker)
+                for logits in (forced.talker, talker)
             )
         choice, expected = int(ours.argmax()), codes[frame, book]
         if choice != expected:

@@ -67,12 +67,12 @@ def test_talker_and_predictor_say_what_the_official_ones_say(
         talker, predictor = oracle.teacher_forced(case, codes)
     finally:
         hook.remove()
-    heard = ours.hear(official_prompt(oracle, case), codes)
+    forced = ours.force(official_prompt(oracle, case), codes)
     assert talker.shape == (12, ours.config.talker.vocab_size)
     assert predictor.shape == (12, 15, ours.config.predictor.vocab_size)
-    assert_close("modules.hidden", heard.hidden, np.stack(hidden[:12]), name)
-    assert_close("modules.logits", heard.talker, talker, f"{name} talker")
-    assert_close("modules.logits", heard.predictor, predictor, f"{name} predictor")
+    assert_close("modules.hidden", forced.hidden, np.stack(hidden[:12]), name)
+    assert_close("modules.logits", forced.talker, talker, f"{name} talker")
+    assert_close("modules.logits", forced.predictor, predictor, f"{name} predictor")
     assert np.ptp(talker, axis=1).min() > 5  # a flat reference would agree with anything
     assert np.ptp(predictor, axis=2).min() > 4
 

@@ -22,7 +22,7 @@ from qwen3_tts_edge.bundle.manifest import TOKENIZER, Manifest
 from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder
-from qwen3_tts_export.parity.forced_graph import ForcedGraph, Heard
+from qwen3_tts_export.parity.forced_graph import ForcedGraph, Logits
 from qwen3_tts_export.precision import policy as precision
 from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE
@@ -49,7 +49,7 @@ def modules(tiny_checkpoint: Callable[..., Path], one_thread: None) -> Callable[
     return load
 
 
-def agreement(found: Heard, expected: Heard) -> np.ndarray:
+def agreement(found: Logits, expected: Logits) -> np.ndarray:
     """Share of frames, by codebook, in which both would choose the same code."""
     first = found.talker.argmax(-1) == expected.talker.argmax(-1)
     others = found.predictor.argmax(-1) == expected.predictor.argmax(-1)
@@ -74,12 +74,12 @@ def spoken(exact_voice_bundle: Path) -> list[tuple[Prompt, Codes]]:
 
 
 @pytest.fixture(scope="module")
-def exact(modules: Callable, spoken: list) -> list[Heard]:
-    return [modules("edge-voice").hear(*each) for each in spoken]
+def exact(modules: Callable, spoken: list) -> list[Logits]:
+    return [modules("edge-voice").force(*each) for each in spoken]
 
 
-def assert_agree(kind: str, found: list[Heard], expected: list[Heard], who: str) -> None:
-    sizes = [len(heard.talker) for heard in found]
+def assert_agree(kind: str, found: list[Logits], expected: list[Logits], who: str) -> None:
+    sizes = [len(logits.talker) for logits in found]
     shares = [agreement(a, b) for a, b in zip(found, expected, strict=True)]
     mean = np.average(shares, axis=0, weights=sizes)
     note(f"{kind}: codebook 0 disagrees, {who}", 1 - mean[0])
@@ -92,9 +92,9 @@ def assert_agree(kind: str, found: list[Heard], expected: list[Heard], who: str)
 @pytest.mark.parametrize("flavour", ["trt", "cuda"])
 @pytest.mark.parametrize("kind", LEAST)
 def test_the_bundled_voice_would_choose_the_same(
-    modules: Callable, spoken: list, exact: list[Heard], kind: str, flavour: str
+    modules: Callable, spoken: list, exact: list[Logits], kind: str, flavour: str
 ) -> None:
-    found = [modules("edge-voice", kind, flavour).hear(*each) for each in spoken]
+    found = [modules("edge-voice", kind, flavour).force(*each) for each in spoken]
     assert any(not np.array_equal(a.talker, b.talker) for a, b in zip(found, exact, strict=True))
     assert_agree(kind, found, exact, f"bundled voice, {flavour}")
 
@@ -107,16 +107,16 @@ def test_random_weights_would_choose_the_same(modules: Callable, name: str, kind
     rows = rng.standard_normal((9, hidden)).astype(np.float32)
     prompt = Prompt(rows, rows[:2], rows[2])
     codes = rng.integers(0, modules(name).config.predictor.vocab_size, (24, 16))
-    found, expected = (modules(name, each).hear(prompt, codes) for each in (kind, "fp32"))
+    found, expected = (modules(name, each).force(prompt, codes) for each in (kind, "fp32"))
     assert_agree(kind, [found], [expected], f"random, {name}")
 
 
 def test_the_frame_for_cuda_would_choose_the_same(
-    bundle_in: BundleIn, spoken: list, exact: list[Heard], tmp_path: Path
+    bundle_in: BundleIn, spoken: list, exact: list[Logits], tmp_path: Path
 ) -> None:
     """The whole graph, in ONNX Runtime on the CPU."""
     graph = ForcedGraph(on_the_cpu(bundle_in("edge-voice", "cuda", "fp16"), tmp_path / "bundle"))
-    assert_agree("fp16", [graph.hear(*each) for each in spoken], exact, "graph for cuda")
+    assert_agree("fp16", [graph.force(*each) for each in spoken], exact, "graph for cuda")
 
 
 # what is heard
@@ -204,19 +204,19 @@ def test_a_frame_in_float16_needs_its_islands(
     rows = rng.standard_normal((4, 128)).astype(np.float32)
     prompt, codes = Prompt(rows, rows[:2], rows[2]), rng.integers(0, 2048, (3, 16))
 
-    def heard(kind: str) -> Heard:
+    def logits(kind: str) -> Logits:
         ours = Modules(folder, find_precision(kind, "trt"))
         enlarge(ours)
-        return ours.hear(prompt, codes)
+        return ours.force(prompt, codes)
 
-    expected, found = heard("fp32"), heard("fp16")
+    expected, found = logits("fp32"), logits("fp16")
     for part in ("talker", "predictor"):
         reference = getattr(expected, part)
         assert np.isfinite(reference).all()
         difference = np.abs(getattr(found, part) - reference).max()
         assert difference < 0.02 * np.abs(reference).max()
     without(monkeypatch, island)
-    lost = heard("fp16")
+    lost = logits("fp16")
     assert not (np.isfinite(lost.talker).all() and np.isfinite(lost.predictor).all())
 
 

@@ -267,5 +267,5 @@ def test_bench_without_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(benchmark, "gpu_bandwidth", not_there)
     tts = SimpleNamespace(backend="ort-cuda", folder=Path(), manifest=None)
-    monkeypatch.setattr(benchmark, "roofline", lambda _, __, measure: measure(1))
+    monkeypatch.setattr(benchmark, "roofline", lambda _, measure: measure(1))
     assert benchmark._floor(tts, None) is None

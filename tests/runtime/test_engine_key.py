@@ -17,7 +17,7 @@ from qwen3_tts_edge.bundle.engines import (
     graphs_hash,
     plan_file,
 )
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec
 from qwen3_tts_edge.bundle.manifest import FileSpec, sha256
 from qwen3_tts_edge.errors import BackendError, BundleError
 
@@ -130,10 +130,8 @@ class OnlyGraphs:
 @pytest.fixture
 def manifest() -> OnlyGraphs:
     names = ("talker_step", "codec_decoder", "codec_encoder", "speaker_encoder")
-    graphs = {
-        name: GraphSpec(file=f"{name}.onnx", inputs=(), outputs=(), states=(), in_place=False)
-        for name in names
-    }
+    empty = GraphSpec("", (), (), (), in_place=False, reads=ReadsSpec(0, 0, 0))
+    graphs = {name: msgspec.structs.replace(empty, file=f"{name}.onnx") for name in names}
     files = [f"{name}.{kind}" for name in names for kind in ("onnx", "data")] + ["text_rows.npy"]
     return OnlyGraphs(graphs, {file: FileSpec(size=1, sha256=file) for file in files})
 

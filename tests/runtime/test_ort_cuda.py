@@ -12,7 +12,7 @@ from fake_cuda import CUDA, FakeCuda, disguised, fake_cuda
 from qwen3_tts_edge import Audio, Request, Synthesizer
 from qwen3_tts_edge.backends import FrameGraph, State, open_backend
 from qwen3_tts_edge.backends.ort import install as ort_install
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, StateSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError
 from slots_by_hand import (
@@ -282,6 +282,7 @@ def test_states_of_bfloat16(
         outputs=(total,),
         states=(StateSpec(past=past, present="present"),),
         in_place=in_place,
+        reads=ReadsSpec(0, 0, 0),
     )
 
     graph = open_backend(backend, flavour=flavour).open(tmp_path, spec)

@@ -1,13 +1,21 @@
 """What a bundle says about itself: a checkpoint and the files made from it → the manifest."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from qwen3_tts_edge.bundle import manifest as door
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import CodecManifest, Manifest
+from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+
+# The released checkpoints speak short texts safely, and public reports call long ones degrading:
+# words are left out, the pace drifts, end of speech does not come.
+_UTTERANCE = door.UtteranceLimits(most_seconds=20.0, most_sentences=None)
+# The bundled voice has learnt from single sentences, few of them longer than this.
+_UTTERANCES = {"tiny": door.UtteranceLimits(most_seconds=8.0, most_sentences=1)}
 
 
 def describe(
@@ -17,7 +25,11 @@ def describe(
     flavour: str,
     graphs: dict[str, GraphSpec],
 ) -> Manifest:
-    """The manifest of the files in `folder`."""
+    """Describe the files in `folder`, which were made from a checkpoint.
+
+    Raises:
+        CheckpointError: Two of its names differ only in case.
+    """
     config, talker = checkpoint.config, checkpoint.config.talker
     generation = config.generation
     return Manifest(
@@ -47,14 +59,15 @@ def describe(
             think_eos=talker.codec_think_eos_id,
             end_of_speech=talker.codec_eos_id,
         ),
-        languages=talker.languages,
-        speakers=talker.speakers,
-        dialects=talker.dialects,
+        languages=folded(talker.languages, "languages"),
+        speakers=folded(talker.speakers, "speakers"),
+        dialects={_fold(name): _fold(dialect) for name, dialect in talker.dialects.items()},
         takes_instruct=_takes_instruct(checkpoint),
         text_layout="upfront" if generation.non_streaming_mode else "streamed",
         sampling=door.SamplingDefaults(
             **{name: getattr(generation, name) for name in door.SamplingDefaults.__struct_fields__}
         ),
+        utterance=_UTTERANCES.get(config.tts_model_size, _UTTERANCE),
         graphs=graphs,
         files=_files(folder),
     )
@@ -63,7 +76,7 @@ def describe(
 def describe_codec(
     checkpoint: CodecCheckpoint, folder: Path, flavour: str, graphs: dict[str, GraphSpec]
 ) -> CodecManifest:
-    """The manifest of the files in `folder`, of a codec alone; those are always in fp32."""
+    """Describe the files in `folder`, which were made from a codec alone, always in fp32."""
     config = checkpoint.config
     return CodecManifest(
         format=door.FORMAT,
@@ -105,8 +118,32 @@ def _files(folder: Path) -> dict[str, door.FileSpec]:
 
 
 def _takes_instruct(checkpoint: Checkpoint) -> bool:
-    # Source: Qwen3TTSModel.generate_custom_voice drops the instruction on the 0.6B.
+    # Source: Qwen3TTSModel.generate_custom_voice drops the instruction on the 0.6B. The bundled
+    # voice, which is smaller, has learnt none.
     config = checkpoint.config
     return config.tts_model_type == "voice_design" or (
-        config.tts_model_type == "custom_voice" and config.tts_model_size != "0b6"
+        config.tts_model_type == "custom_voice" and config.tts_model_size == "1b7"
     )
+
+
+def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
+    """Put names into lower case, in which the runtime looks them up.
+
+    Raises:
+        CheckpointError: Two names become one.
+    """
+    folded: dict[str, int] = {}
+    spelt: dict[str, str] = {}
+    for name, code in ids.items():
+        key = _fold(name)
+        if key in folded:
+            raise CheckpointError(
+                f"the {what} {spelt[key]!r} and {name!r} differ only in case; rename one of them "
+                "in config.json, for names are asked for in any case"
+            )
+        folded[key], spelt[key] = code, name
+    return folded
+
+
+def _fold(name: str) -> str:
+    return name.strip().lower()

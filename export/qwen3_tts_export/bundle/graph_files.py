@@ -4,12 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
-from onnxscript import ir
 
 from qwen3_tts_edge.bundle import manifest as door
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, RoundingSpec
+from qwen3_tts_export.bundle.reads import count_reads
 from qwen3_tts_export.checkpoint.weights import TensorEntry
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.in_place import may_run_in_place
@@ -17,6 +16,7 @@ from qwen3_tts_export.graphs.trace import trace
 from qwen3_tts_export.graphs.typed import typed
 from qwen3_tts_export.graphs.weight_file import write_graph
 from qwen3_tts_export.precision.policy import Precision
+from qwen3_tts_export.precision.rounding import Rounding
 
 Report = Callable[[str, float], None]
 """What is being done, and how much of the whole is done, 0 to 1."""
@@ -66,24 +66,22 @@ def write_graphs(
             done += size
             report(f"{name}: weights", min(0.95, 0.05 + 0.9 * done / total))
 
-        spec, path = _spec(graph, model), part / f"{graph.name}.onnx"
+        in_place, path = may_run_in_place(model, graph.states), part / f"{graph.name}.onnx"
         rounding = write_graph(model, graph.weights, precision, path, on_weight)
-        if rounding.numbers:
-            dtype = precision.activations(graph.name)
-            counts = RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding))
-            spec = msgspec.structs.replace(spec, rounding=counts)
-        specs[graph.name] = spec
+        specs[graph.name] = GraphSpec(
+            file=path.name,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            states=graph.states,
+            in_place=in_place,
+            reads=count_reads(model),
+            rounding=_counts(rounding, precision.activations(graph.name)),
+        )
     return specs
 
 
-def _spec(graph: Graph, model: ir.Model) -> GraphSpec:
-    return GraphSpec(
-        file=f"{graph.name}.onnx",
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        states=graph.states,
-        in_place=may_run_in_place(model, graph.states),
-    )
+def _counts(rounding: Rounding, dtype: str) -> RoundingSpec | None:
+    return RoundingSpec(dtype=dtype, **dataclasses.asdict(rounding)) if rounding.numbers else None
 
 
 def _size(tensors: Mapping[str, TensorEntry], graph: Graph) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qwen3_tts_edge.bundle.manifest import TOKENIZER
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.bundle.description import describe, describe_codec
+from qwen3_tts_export.bundle.description import describe, describe_codec, folded
 from qwen3_tts_export.bundle.graph_files import Report, write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
@@ -52,14 +52,17 @@ def write_bundle(
         `folder`.
 
     Raises:
-        CheckpointError: `folder` exists, the disk is too small, the checkpoint cannot be read, or
-            one of its weights does not fit into the precision's type.
+        CheckpointError: `folder` exists, the disk is too small, the checkpoint cannot be read, two
+            of its names differ only in case, or one of its weights does not fit into the
+            precision's type.
         InputError: There is no such flavour or precision, or this one is not for that one.
     """
     family = find_flavour(flavour)
     wanted = find_precision(precision, flavour)
     if family.contrib:
         _refuse_head_dim(checkpoint)
+    for what in ("speakers", "languages"):
+        folded(getattr(checkpoint.config.talker, what), what)  # or it would be refused at the end
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     with _aside(folder, tensors, wanted) as part:
         _fill(checkpoint, part, wanted, flavour, report)

@@ -4,25 +4,65 @@ A missing key is an error that names the file and the key; no value is guessed.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
+
+import msgspec
 
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
     CodecConfig,
     CodecDecoderConfig,
+    CodecEncoderConfig,
+    Count,
     GenerationConfig,
+    ModelType,
+    SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
-    TransformerConfig,
 )
-from qwen3_tts_export.checkpoint.encoder_config import read_codec_encoder, read_speaker_encoder
-from qwen3_tts_export.checkpoint.json_section import JsonSection
+from qwen3_tts_export.checkpoint.json_file import convert
 
 MODEL_TYPE = "qwen3_tts"
 CODEC_TYPE = "qwen3_tts_tokenizer_12hz"
-TTS_MODEL_TYPES = ("custom_voice", "voice_design", "base")
+
+
+class _Kind(msgspec.Struct):
+    model_type: str
+
+
+class _Family(_Kind):
+    tokenizer_type: str
+    tts_model_type: str
+
+
+class _Model(msgspec.Struct):
+    """config.json."""
+
+    tts_model_type: ModelType
+    tts_model_size: str
+    talker_config: TalkerConfig
+    tts_pad_token_id: int
+    tts_bos_token_id: int
+    tts_eos_token_id: int
+    speaker_encoder_config: dict[str, Any] | None = None
+
+
+class _Codec(msgspec.Struct):
+    """speech_tokenizer/config.json."""
+
+    output_sample_rate: Count
+    decode_upsample_rate: Count
+    decoder_config: CodecDecoderConfig
+    encoder_config: dict[str, Any] | None = None
+
+
+class _Encoder(msgspec.Struct):
+    """What the codec's config.json says where it describes an encoder."""
+
+    encoder_valid_num_quantizers: Count
+    input_sample_rate: Count
+    encode_downsample_rate: Count
 
 
 def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
@@ -31,8 +71,7 @@ def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
     Raises:
         CheckpointError: Says what the file is and what is supported.
     """
-    top = JsonSection(config, file)
-    found = top.text("model_type")
+    found = convert(config, _Kind, file).model_type
     if found == CODEC_TYPE:
         raise CheckpointError(
             f"{file}: this is the codec alone; expected a whole checkpoint such as"
@@ -43,11 +82,16 @@ def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
             f"{file}: model_type is {found!r}, expected {MODEL_TYPE!r};"
             " this is not a Qwen3-TTS checkpoint"
         )
-    tokenizer = top.text("tokenizer_type")
-    if tokenizer != CODEC_TYPE:
+    family = convert(config, _Family, file)
+    if family.tokenizer_type != CODEC_TYPE:
         raise CheckpointError(
-            f"{file}: tokenizer_type is {tokenizer!r}, expected {CODEC_TYPE!r};"
+            f"{file}: tokenizer_type is {family.tokenizer_type!r}, expected {CODEC_TYPE!r};"
             " use a Qwen3-TTS-12Hz checkpoint, the 25 Hz family is not supported"
+        )
+    if family.tts_model_type not in get_args(ModelType):
+        raise CheckpointError(
+            f"{file}: tts_model_type is {family.tts_model_type!r}, expected one of"
+            f" {', '.join(get_args(ModelType))}; only these voices are known"
         )
 
 
@@ -69,93 +113,68 @@ def parse_checkpoint(
     Raises:
         CheckpointError: A key is missing or wrong, or the model is not implemented here.
     """
-    top = JsonSection(config, f"{folder}config.json")
-    refuse_foreign(config, file=top.file)
-    model_type = top.text("tts_model_type")
-    top.must_be("tts_model_type", TTS_MODEL_TYPES, "only these voices are known")
-    talker = _talker(top.section("talker_config"))
-    predictor_section = top.section("talker_config").section("code_predictor_config")
-    predictor = _transformer(predictor_section)
-    codec_config = parse_codec(codec, file=f"{folder}speech_tokenizer/config.json")
-    _agree(predictor_section, "num_code_groups", talker.num_codebooks, "the talker")
-    if codec_config.decoder.num_codebooks != talker.num_codebooks:
+    file, codec_file = f"{folder}config.json", f"{folder}speech_tokenizer/config.json"
+    refuse_foreign(config, file=file)
+    model = convert(config, _Model, file)
+    talker = model.talker_config
+    heard = parse_codec(codec, file=codec_file)
+    section = f"{file}: talker_config.code_predictor_config"
+    predictor, codebook = talker.predictor, heard.decoder.codebook_size
+    _agree(
+        f"{section}.num_code_groups", predictor.num_codebooks, "the talker", talker.num_codebooks
+    )
+    _agree(f"{section}.vocab_size", predictor.vocab_size, "the codec", codebook)
+    if heard.decoder.num_codebooks != talker.num_codebooks:
         raise CheckpointError(
-            f"{top.file}: the talker writes {talker.num_codebooks} codebooks, the codec reads"
-            f" {codec_config.decoder.num_codebooks}; the two are not from one checkpoint"
+            f"{file}: the talker writes {talker.num_codebooks} codebooks, the codec reads"
+            f" {heard.decoder.num_codebooks}; the two are not from one checkpoint"
         )
-    _agree(predictor_section, "vocab_size", codec_config.decoder.codebook_size, "the codec")
     speaker_encoder = None
-    if model_type == "base":
-        speaker_encoder = read_speaker_encoder(
-            top.section("speaker_encoder_config"), talker.hidden_size
-        )
-        _refuse_deaf(codec_config, file=f"{folder}speech_tokenizer/config.json")
+    if model.tts_model_type == "base":
+        speaker_encoder = _speaker_encoder(model, file)
+        _refuse_deaf(heard, file=codec_file)
     return CheckpointConfig(
         talker=talker,
-        predictor=predictor,
-        codec=codec_config.decoder,
+        codec=heard.decoder,
         generation=parse_generation(
             generation,
             file=f"{folder}generation_config.json",
-            non_streaming_mode=model_type != "base",
+            non_streaming_mode=model.tts_model_type != "base",
         ),
-        text_ids=TextIds(
-            **{
-                name: top.index(f"{name}_token_id", talker.text_vocab_size)
-                for name in TextIds.__dataclass_fields__
-            }
-        ),
-        tts_model_type=model_type,
-        tts_model_size=top.text("tts_model_size"),
-        sample_rate=codec_config.sample_rate,
-        codec_encoder=codec_config.encoder,
+        text_ids=_text_ids(model, file),
+        tts_model_type=model.tts_model_type,
+        tts_model_size=model.tts_model_size,
+        sample_rate=heard.sample_rate,
+        codec_encoder=heard.encoder,
         speaker_encoder=speaker_encoder,
     )
 
 
-def parse_codec(codec: Mapping[str, Any], *, file: str = "config.json") -> CodecConfig:
+def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> CodecConfig:
     """Read the codec's config.json, which is also all of a standalone codec repository.
 
     Raises:
         CheckpointError: As for `parse_checkpoint`.
     """
-    top = JsonSection(codec, file)
-    found = top.text("model_type")
+    found = convert(values, _Kind, file).model_type
     if found != CODEC_TYPE:
         raise CheckpointError(
             f"{file}: model_type is {found!r}, expected {CODEC_TYPE!r};"
             " only the 12 Hz codec is supported"
         )
-    section = top.section("decoder_config")
-    _refuse_unsupported(section, sliding=True)
-    decoder = CodecDecoderConfig(
-        codebook_size=section.count("codebook_size"),
-        codebook_dim=section.count("codebook_dim"),
-        num_codebooks=section.count("num_quantizers"),
-        latent_dim=section.count("latent_dim"),
-        hidden_size=section.count("hidden_size"),
-        intermediate_size=section.count("intermediate_size"),
-        num_layers=section.count("num_hidden_layers"),
-        num_heads=section.count("num_attention_heads"),
-        num_kv_heads=section.count("num_key_value_heads"),
-        head_dim=section.count("head_dim"),
-        sliding_window=section.count("sliding_window"),
-        rope_theta=section.number("rope_theta"),
-        rms_norm_eps=section.number("rms_norm_eps"),
-        decoder_dim=section.count("decoder_dim"),
-        upsample_rates=section.counts("upsample_rates"),
-        upsampling_ratios=section.counts("upsampling_ratios"),
-    )
-    _agree(top, "decode_upsample_rate", decoder.samples_per_frame, "decoder_config")
-    sample_rate = top.count("output_sample_rate")
+    codec = convert(values, _Codec, file)
+    decoder, rate = codec.decoder_config, codec.output_sample_rate
+    samples = decoder.samples_per_frame
+    _agree(f"{file}: decode_upsample_rate", codec.decode_upsample_rate, "decoder_config", samples)
     encoder = None
-    if top.values.get("encoder_config") is not None:
-        encoder = read_codec_encoder(
-            top.section("encoder_config"), top.count("encoder_valid_num_quantizers"), sample_rate
-        )
-        _agree(top, "input_sample_rate", sample_rate, "output_sample_rate")
-        _agree(top, "encode_downsample_rate", encoder.samples_per_frame, "encoder_config")
-    return CodecConfig(decoder, sample_rate, encoder)
+    if codec.encoder_config is not None:
+        beside = convert(values, _Encoder, file)
+        _agree(f"{file}: input_sample_rate", beside.input_sample_rate, "output_sample_rate", rate)
+        section = {**codec.encoder_config, **msgspec.structs.asdict(beside)}
+        encoder = convert(section, CodecEncoderConfig, file, "encoder_config")
+        step, samples = beside.encode_downsample_rate, encoder.samples_per_frame
+        _agree(f"{file}: encode_downsample_rate", step, "encoder_config", samples)
+    return CodecConfig(decoder, rate, encoder)
 
 
 def parse_generation(
@@ -171,94 +190,36 @@ def parse_generation(
         file: Its name, for messages.
         non_streaming_mode: The default of that setting, which the kind of checkpoint decides.
     """
-    section = JsonSection(values, file)
-    read = {bool: section.flag, int: section.integer, float: section.number}
-    defaults = GenerationConfig(non_streaming_mode=non_streaming_mode)
-    given: dict[str, Any] = {
-        name: read[type(getattr(defaults, name))](name)
-        for name in GenerationConfig.__dataclass_fields__
-        if name in values
-    }
-    return replace(defaults, **given)
+    settings = {"non_streaming_mode": non_streaming_mode, **values}
+    return convert(settings, GenerationConfig, file)
 
 
-def _transformer(section: JsonSection) -> TransformerConfig:
-    _refuse_unsupported(section, sliding=False)
-    config = TransformerConfig(
-        hidden_size=section.count("hidden_size"),
-        intermediate_size=section.count("intermediate_size"),
-        num_layers=section.count("num_hidden_layers"),
-        num_heads=section.count("num_attention_heads"),
-        num_kv_heads=section.count("num_key_value_heads"),
-        head_dim=section.count("head_dim"),
-        rope_theta=section.number("rope_theta"),
-        rms_norm_eps=section.number("rms_norm_eps"),
-        vocab_size=section.count("vocab_size"),
-        max_positions=section.count("max_position_embeddings"),
-    )
-    if config.num_heads % config.num_kv_heads:
+def _text_ids(model: _Model, file: str) -> TextIds:
+    ids = TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id)
+    size = model.talker_config.text_vocab_size
+    for name, found in msgspec.structs.asdict(ids).items():
+        if not 0 <= found < size:
+            raise CheckpointError(
+                f"{file}: {name}_token_id is {found}, outside the vocabulary of {size};"
+                " download the checkpoint again, or correct the file"
+            )
+    return ids
+
+
+def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:
+    at = "speaker_encoder_config"
+    if model.speaker_encoder_config is None:
         raise CheckpointError(
-            f"{section.where('num_key_value_heads')} is {config.num_kv_heads},"
-            f" which does not divide {config.num_heads} heads"
+            f"{file}: {at} is missing; a base checkpoint needs it, download it again"
         )
+    config = convert(model.speaker_encoder_config, SpeakerEncoderConfig, file, at)
+    width = model.talker_config.hidden_size
+    _agree(f"{file}: {at}.enc_dim", config.vector_size, "the talker's hidden_size", width)
     return config
-
-
-def _talker(section: JsonSection) -> TalkerConfig:
-    trunk = _transformer(section)
-    size = trunk.vocab_size
-    languages = section.section("codec_language_id")
-    speakers = section.section("spk_id")
-    dialects = section.section("spk_is_dialect")
-    config = TalkerConfig(
-        **vars(trunk),
-        num_codebooks=section.count("num_code_groups"),
-        text_vocab_size=section.count("text_vocab_size"),
-        text_hidden_size=section.count("text_hidden_size"),
-        codec_bos_id=section.index("codec_bos_id", size),
-        codec_eos_id=section.index("codec_eos_token_id", size),
-        codec_pad_id=section.index("codec_pad_id", size),
-        codec_think_id=section.index("codec_think_id", size),
-        codec_nothink_id=section.index("codec_nothink_id", size),
-        codec_think_bos_id=section.index("codec_think_bos_id", size),
-        codec_think_eos_id=section.index("codec_think_eos_id", size),
-        languages=languages.indices(size),
-        speakers=speakers.indices(size),
-        dialects={
-            name: dialects.text(name)
-            for name in dialects.values
-            if dialects.values[name] is not False
-        },
-    )
-    for speaker, dialect in config.dialects.items():
-        if speaker not in config.speakers or dialect not in config.languages:
-            raise CheckpointError(
-                f"{dialects.where(speaker)} is {dialect!r}, expected a key of codec_language_id"
-                " for a speaker of spk_id"
-            )
-    return config
-
-
-def _refuse_unsupported(section: JsonSection, *, sliding: bool) -> None:
-    """Refuse what the modules do not implement, rather than compute something else."""
-    section.must_be("attention_bias", (False,), "attention biases are not implemented")
-    section.must_be("hidden_act", ("silu",), "other activations are not implemented")
-    if not sliding:
-        section.must_be("use_sliding_window", (False,), "a windowed talker is not implemented")
-        layers = section.values.get("layer_types") or []
-        if set(layers) - {"full_attention"}:
-            raise CheckpointError(
-                f"{section.where('layer_types')} is {layers!r},"
-                " expected full_attention everywhere: a windowed talker is not implemented"
-            )
-    if section.values.get("rope_scaling") is not None:
-        scaling = section.section("rope_scaling")
-        for key in ("rope_type", "type"):
-            scaling.must_be(key, ("default",), "scaled rotary positions are not implemented")
 
 
 def _refuse_deaf(codec: CodecConfig, *, file: str) -> None:
-    """A base checkpoint hears reference audio, and speaks in the codes that it hears."""
+    """Refuse a base checkpoint whose encoder cannot hear the codes that the talker speaks."""
     if codec.encoder is None:
         raise CheckpointError(
             f"{file}: encoder_config is missing; a base checkpoint needs it, download it again"
@@ -272,10 +233,8 @@ def _refuse_deaf(codec: CodecConfig, *, file: str) -> None:
         )
 
 
-def _agree(section: JsonSection, key: str, expected: int, other: str) -> None:
-    found = section.count(key)
+def _agree(what: str, found: int, other: str, expected: int) -> None:
     if found != expected:
         raise CheckpointError(
-            f"{section.where(key)} is {found}, but {other} says {expected};"
-            " the files are not from one checkpoint"
+            f"{what} is {found}, but {other} says {expected}; the files are not from one checkpoint"
         )

@@ -23,21 +23,12 @@ from qwen3_tts_export.checkpoint.config_files import (
     refuse_foreign,
 )
 from qwen3_tts_export.checkpoint.expected import expected_codec_tensors, expected_tensors
-from qwen3_tts_export.checkpoint.json_section import read_json
+from qwen3_tts_export.checkpoint.json_file import read_json
 from qwen3_tts_export.checkpoint.weights import TensorFile
 
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 _CODEC_FOLDER = "speech_tokenizer"
 _SAMPLE = 4096  # bytes hashed at either end of a tensor
-
-
-@dataclass(frozen=True)
-class TokenizerFiles:
-    """Paths of the text tokenizer; upstream ships no tokenizer.json."""
-
-    vocab: Path
-    merges: Path
-    config: Path
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ class CodecCheckpoint:
         checkpoint = cls(folder, name, commit, *_open_codec(folder))
         known = spec.find_spec(name)
         if known is not None:
-            spec.check_codec(known, checkpoint)
+            spec.check(known, checkpoint.config_json, checkpoint.codec, folder)
         return checkpoint
 
     @cached_property
@@ -122,13 +113,10 @@ class Checkpoint:
         checkpoint = cls(folder, name, commit, config, config_json, codec_json, talker, codec)
         known = spec.find_spec(name)
         if known is not None:
-            spec.check(known, checkpoint)
+            spec.check(known, config_json, talker, folder)
+            if known.codec is not None:
+                spec.check(spec.load_spec(known.codec), codec_json, codec, folder / _CODEC_FOLDER)
         return checkpoint
-
-    @property
-    def tokenizer_files(self) -> TokenizerFiles:
-        """The text tokenizer's three files."""
-        return TokenizerFiles(*(self.folder / name for name in TOKENIZER_FILES))
 
     @cached_property
     def fingerprint(self) -> str:

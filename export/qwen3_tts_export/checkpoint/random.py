@@ -15,17 +15,18 @@ import math
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import torch
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.checkpoint.config import GenerationConfig
 from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
 from qwen3_tts_export.checkpoint.expected import Shape, expected_codec_tensors, expected_tensors
-from qwen3_tts_export.checkpoint.json_section import read_json
+from qwen3_tts_export.checkpoint.json_file import read_json
 from qwen3_tts_export.checkpoint.opening import TOKENIZER_FILES
 from qwen3_tts_export.checkpoint.spec import load_spec, models_folder
 from qwen3_tts_export.checkpoint.weights import DTYPES
@@ -137,7 +138,7 @@ def write_random(
 
 def _official_defaults() -> dict[str, Any]:
     """What the official files say; `non_streaming_mode` is ours."""
-    values = asdict(GenerationConfig())
+    values = msgspec.structs.asdict(GenerationConfig())
     del values["non_streaming_mode"]
     return values
 

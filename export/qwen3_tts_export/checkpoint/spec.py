@@ -8,15 +8,12 @@ its own config.json alone.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.checkpoint.weights import TensorFile, count
-
-if TYPE_CHECKING:
-    from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 
 _PREFIX = "qwen3-tts-12hz-"
 
@@ -27,7 +24,6 @@ class Spec:
 
     name: str
     hub: str
-    licence: str
     codec: str | None
     """Name of the spec that speech_tokenizer/ is held to; None for the codec itself."""
     config: Mapping[str, Any]
@@ -59,7 +55,6 @@ def find_spec(name: str) -> Spec | None:
     return Spec(
         name=stem,
         hub=values["hub"],
-        licence=values["licence"],
         codec=values.get("codec"),
         config=values["config"],
         weights=values["weights"],
@@ -79,30 +74,18 @@ def load_spec(name: str) -> Spec:
     return spec
 
 
-def check(spec: Spec, checkpoint: "Checkpoint") -> None:
-    """Hold a checkpoint and its codec to their specs.
+def check(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Path) -> None:
+    """Hold a config.json and the weights beside it to a spec.
+
+    Args:
+        spec: What is asserted.
+        config: The content of config.json.
+        tensors: The weights.
+        folder: Where both lie, for messages.
 
     Raises:
         CheckpointError: Names the field, what was found and what was expected.
     """
-    _check(spec, checkpoint.config_json, checkpoint.talker, checkpoint.folder)
-    if spec.codec is not None:
-        codec = load_spec(spec.codec)
-        _check(
-            codec, checkpoint.codec_json, checkpoint.codec, checkpoint.folder / "speech_tokenizer"
-        )
-
-
-def check_codec(spec: Spec, checkpoint: "CodecCheckpoint") -> None:
-    """Hold a standalone codec to its spec.
-
-    Raises:
-        CheckpointError: As for `check`.
-    """
-    _check(spec, checkpoint.config_json, checkpoint.codec, checkpoint.folder)
-
-
-def _check(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Path) -> None:
     advice = "these are not the official files, download them again or rename the folder"
     for path, expected in _leaves(spec.config):
         found = _at(config, path)

@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint.json_section import read_json
+from qwen3_tts_export.checkpoint.json_file import convert, read_json
 
 DTYPES: Mapping[str, torch.dtype] = {
     "BF16": torch.bfloat16,
@@ -105,6 +106,10 @@ class TensorFile(Mapping[str, torch.Tensor]):
                 )
 
 
+class _Index(msgspec.Struct):
+    weight_map: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
+
+
 def _weight_files(folder: Path) -> list[Path]:
     single = folder / "model.safetensors"
     if single.is_file():
@@ -115,9 +120,7 @@ def _weight_files(folder: Path) -> list[Path]:
             f"{single} is missing; expected the weights of a Qwen3-TTS checkpoint,"
             " download it again"
         )
-    shards = read_json(index).get("weight_map")
-    if not isinstance(shards, dict) or not shards:
-        raise CheckpointError(f"{index} has no weight_map; download it again")
+    shards = convert(read_json(index), _Index, str(index)).weight_map
     return [folder / name for name in sorted(set(shards.values()))]
 
 

@@ -1,7 +1,7 @@
-"""The frame graph of a bundle with the choice taken away: codes go in, logits come out.
+"""Teacher forcing: run a bundle's frame graph on given codes and read its logits.
 
-Teacher forcing: every stage gets the reference's codes, so one bad stage does not smear over the
-rest. What is measured is the graph itself, its rounded weights and its kernels.
+Every stage gets the reference's codes, so one bad stage does not smear over the rest. What is
+measured is the graph itself, its rounded weights and its kernels.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from qwen3_tts_edge.bundle.manifest import FRAME, Manifest
+from qwen3_tts_edge.bundle.manifest import FRAME, TOTAL, Manifest
 from qwen3_tts_edge.speech.prompt import Prompt
 from qwen3_tts_edge.speech.sampling import ranks
 
@@ -23,8 +23,8 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a network said while it was made to speak given codes.
+class Logits:
+    """What a network computed while it was made to speak given codes.
 
     Attributes:
         talker: (frames, vocab), raw codebook-0 logits.
@@ -42,7 +42,7 @@ class Heard:
 
 
 class ForcedGraph:
-    """The frame graph of a bundle with the choice taken away: codes go in, logits come out."""
+    """A frame graph whose choice of codes is cut out: codes are an input, logits are outputs."""
 
     def __init__(self, folder: Path, *, provider: str = "CPUExecutionProvider") -> None:
         self.manifest = Manifest.load(folder)
@@ -94,8 +94,8 @@ class ForcedGraph:
         )
         self._states = spec.states
 
-    def hear(self, prompt: Prompt, codes: Codes) -> Heard:
-        """Speak `codes` (frames, codebooks) after `prompt`."""
+    def force(self, prompt: Prompt, codes: Codes) -> Logits:
+        """Speak `codes` (frames, codebooks) after `prompt`, whatever the network would choose."""
         sizes = {"batch": 1, "capacity": len(prompt.rows) + len(codes)}
         past = {
             state.past.name: np.zeros(
@@ -111,6 +111,7 @@ class ForcedGraph:
             feeds = {
                 "rows": rows,
                 "length": np.array([rows.shape[1]]),
+                TOTAL: np.array([position + rows.shape[1]], np.int32),
                 "position": np.array([position]),
                 "draws": np.zeros((1, len(given)), np.float32),
                 "allow_end": np.array([True]),
@@ -128,17 +129,19 @@ class ForcedGraph:
             fed = past["past.feedback"].reshape(-1)
             said.append((first, out[self._hidden].reshape(-1), np.stack(others), fed))
             position += rows.shape[1]
-            rows = prompt.text_row(t)[None]
+            row = prompt.text_row(t)
+            assert row is not None, "the whole text is there"
+            rows = row[None]
         talker, hidden, predictor, feedback = (
             np.stack(column) for column in zip(*said, strict=True)
         )
         names = [s.past.name for s in self._states if s.past.name.startswith("past_key_values")]
         cache = [past[name][:, :, :position] for name in names]
-        return Heard(talker, hidden, predictor, feedback, cache)
+        return Logits(talker, hidden, predictor, feedback, cache)
 
 
 def _with_float32_states(graph: onnx.GraphProto, states: Mapping[str, str]) -> None:
-    """States of bfloat16, which numpy lacks, come in and go out as float32: nothing is rounded."""
+    """Cast states of bfloat16, which numpy lacks, at the graph's border; nothing is rounded."""
     inner = {}
     values = {value.name: value for value in (*graph.input, *graph.output)}
     for past, present in states.items():

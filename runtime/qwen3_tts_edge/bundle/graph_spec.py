@@ -67,11 +67,41 @@ class RoundingSpec(Strict, frozen=True):
     zero: int
 
 
+class ReadsSpec(Strict, frozen=True):
+    """Bytes of weights that one launch reads, counted at export.
+
+    Attributes:
+        once: Of the weights that one node reads, or of each weight its first time.
+        again: Of weights that were read before in this launch.
+        shared: Of the weights that are read more than once, each counted once: what a cache would
+            have to hold to make `again` cheap.
+    """
+
+    once: int
+    again: int
+    shared: int
+
+    @property
+    def total(self) -> int:
+        """All reads, if nothing stays in a cache."""
+        return self.once + self.again
+
+    def repeated(self, times: int) -> "ReadsSpec":
+        """Count so many launches in a row: nothing is new after the first."""
+        return ReadsSpec(self.once, times * self.total - self.once, self.once)
+
+    def __add__(self, other: "ReadsSpec") -> "ReadsSpec":
+        return ReadsSpec(
+            self.once + other.once, self.again + other.again, self.shared + other.shared
+        )
+
+
 class GraphSpec(Strict, frozen=True, omit_defaults=True):
     """An ONNX graph.
 
     Attributes:
         in_place: Past and present may be one buffer, proved at export.
+        reads: What a launch reads of its weights.
         rounding: None where the graph computes in float32.
     """
 
@@ -80,4 +110,5 @@ class GraphSpec(Strict, frozen=True, omit_defaults=True):
     outputs: tuple[TensorSpec, ...]
     states: tuple[StateSpec, ...]
     in_place: bool
+    reads: ReadsSpec
     rounding: RoundingSpec | None = None

@@ -9,6 +9,7 @@ two graphs and a table more than the others.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from typing_extensions import Self
@@ -92,11 +93,11 @@ class SamplingDefaults(Strict, frozen=True):
 
 
 class UtteranceLimits(Strict, frozen=True):
-    """How long a piece of text may be that one utterance is to hold.
+    """How much text a checkpoint speaks well in one go; a longer text is cut into pieces.
 
     Attributes:
-        most_seconds: Of usual speech.
-        most_sentences: None for as many as there is time for.
+        most_seconds: Of usual speech in one piece.
+        most_sentences: In one piece; None for as many as there is time for.
     """
 
     most_seconds: float
@@ -122,26 +123,6 @@ class CodecManifest(Strict, frozen=True):
     def frames_per_second(self) -> float:
         """12.5 in every released checkpoint."""
         return self.sample_rate / self.samples_per_frame
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read and check `manifest.json` of a bundle.
-
-        Raises:
-            BundleError: no manifest, another format, or a key that is missing, unknown or wrong;
-                or a bundle of the codec alone where a voice is wanted.
-        """
-        path = folder / FILE
-        data, head = _read(folder)
-        if cls is Manifest and head.checkpoint.model_type == CODEC:
-            raise BundleError(
-                f"{folder} holds the codec alone: it encodes and decodes, it does not speak; "
-                "export a whole checkpoint"
-            )
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except msgspec.DecodeError as error:
-            raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, sorted and indented so that two of them can be compared."""
@@ -171,7 +152,10 @@ class CodecManifest(Strict, frozen=True):
 
 
 class Manifest(CodecManifest, frozen=True):
-    """Everything the runtime knows about a model."""
+    """Everything the runtime knows about a model.
+
+    The names of languages, speakers and dialects are in lower case.
+    """
 
     hidden_size: int
     vocab_size: int
@@ -184,31 +168,74 @@ class Manifest(CodecManifest, frozen=True):
     takes_instruct: bool
     text_layout: str
     sampling: SamplingDefaults
-    utterance: UtteranceLimits = UtteranceLimits(most_seconds=15.0, most_sentences=1)
+    utterance: UtteranceLimits
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read and check `manifest.json` of a bundle that speaks.
+
+        Raises:
+            BundleError: No manifest, another format, a key that is missing, unknown or wrong, or a
+                bundle of the codec alone.
+        """
+        data, head = _read(folder)
+        if head.checkpoint.model_type == CODEC:
+            raise BundleError(
+                f"{folder} holds the codec alone: it encodes and decodes, it does not speak",
+                "export a whole checkpoint",
+            )
+        return _checked(folder, data, cls)
+
+
+M = TypeVar("M", bound=CodecManifest)
 
 
 def load_codec(folder: Path) -> CodecManifest:
     """Read `manifest.json` of a bundle whose codec is wanted: any bundle, or the codec's own.
 
     Raises:
-        BundleError: As for `CodecManifest.load`.
+        BundleError: As for `Manifest.load`.
     """
-    _, head = _read(folder)
-    kind = CodecManifest if head.checkpoint.model_type == CODEC else Manifest
-    return kind.load(folder)
+    data, head = _read(folder)
+    alone = head.checkpoint.model_type == CODEC
+    return _checked(folder, data, CodecManifest if alone else Manifest)
 
 
-class _Kind(msgspec.Struct):
+def _checked(folder: Path, data: bytes, kind: type[M]) -> M:
+    """Decode a manifest; what it opens must be the files that it vouches for."""
+    path = folder / FILE
+    try:
+        manifest = msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{path} is damaged: {error}", "export the bundle again") from error
+    opened = {graph.file for graph in manifest.graphs.values()}
+    strange = sorted(
+        (opened - manifest.files.keys()) | {n for n in manifest.files if _leads_out(n)}
+    )
+    if strange:
+        raise BundleError(
+            f"{path} is damaged: {strange[0]!r} is not one of the bundle's own files",
+            "export the bundle again",
+        )
+    return manifest
+
+
+def _leads_out(name: str) -> bool:
+    return name in ("", ".", "..") or "/" in name or "\\" in name or ":" in name
+
+
+class _Origin(msgspec.Struct):
     model_type: str
+    name: str = "CHECKPOINT"
 
 
 class _Head(msgspec.Struct):
-    format: int
-    checkpoint: _Kind
+    """What manifests of every format say."""
 
-
-class _Format(msgspec.Struct):
     format: int
+    checkpoint: _Origin
+    precision: str = "int8"
+    flavour: str = "ort"
 
 
 def _read(folder: Path) -> tuple[bytes, _Head]:
@@ -217,19 +244,30 @@ def _read(folder: Path) -> tuple[bytes, _Head]:
         data = path.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"{folder} is not a bundle: no {FILE} ({error.strerror}); "
-            "make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
+            f"{folder} is not a bundle: no {FILE} ({error.strerror})",
+            "make one: qwen3-tts-export bundle CHECKPOINT -o DIR",
         ) from error
     try:
-        found = msgspec.json.decode(data, type=_Format).format
-        if found != FORMAT:
-            raise BundleError(
-                f"{path} is format {found}, this version reads format {FORMAT}; export the "
-                "checkpoint again with this version, or install the one that made the bundle"
-            )
-        return data, msgspec.json.decode(data, type=_Head)
+        head = msgspec.json.decode(data, type=_Head)
     except msgspec.DecodeError as error:
-        raise BundleError(f"{path} is damaged: {error}; export the bundle again") from error
+        raise BundleError(f"{path} is damaged: {error}", "export the bundle again") from error
+    if head.format < FORMAT:
+        raise BundleError(
+            f"{path} is of format {head.format}, this version reads format {FORMAT}",
+            f"make it new: qwen3-tts-export bundle {_source(head.checkpoint.name)} --precision "
+            f"{head.precision} --flavour {head.flavour} -o {folder.name}-{FORMAT}",
+        )
+    if head.format > FORMAT:
+        raise BundleError(
+            f"{path} is of format {head.format}, this version reads format {FORMAT}",
+            "run: pip install --upgrade qwen3-tts-edge",
+        )
+    return data, head
+
+
+def _source(checkpoint: str) -> str:
+    """Where a checkpoint comes from: those of Qwen have their own name on the hub."""
+    return f"Qwen/{checkpoint}" if checkpoint.startswith("Qwen3-TTS-") else checkpoint
 
 
 def sha256(path: Path) -> str:

@@ -205,7 +205,7 @@ def _floor(tts: Synthesizer, threads: int | None) -> float | None:
     on_the_cpu = tts.backend == "ort-cpu"
     bandwidth = partial(cpu_bandwidth, threads=threads) if on_the_cpu else gpu_bandwidth
     try:
-        return roofline(tts.bundle.folder, tts.manifest, bandwidth).floor_ms
+        return roofline(tts.manifest, bandwidth).floor_ms
     except BackendError:
         return None
 

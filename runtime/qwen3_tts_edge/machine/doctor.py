@@ -95,7 +95,7 @@ def examine(
     for device, bandwidth in devices.items():
         report(f"the memory of the {device}")
         try:
-            rooflines[device] = roofline(folder, manifest, bandwidth)
+            rooflines[device] = roofline(manifest, bandwidth)
         except Qwen3TTSError as error:
             checks.append(_failed(f"floor, {device}", error))
     return Examination(tuple(checks), rooflines)

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from qwen3_tts_edge.bundle import memory
+from qwen3_tts_edge.bundle.graph_spec import ReadsSpec
 from qwen3_tts_edge.bundle.manifest import FRAME, PREDICTOR_STEP, TALKER_STEP, Manifest
 from qwen3_tts_edge.machine.bandwidth import LARGE
-from qwen3_tts_edge.machine.graph_reads import Reads, graph_reads
 
 CONTEXT = 200
 """Positions of the KV cache that a frame is taken to read: a sentence and its prompt."""
@@ -25,7 +24,7 @@ class Roofline:
             predictor. It is faster where a cache holds that.
     """
 
-    reads: Reads
+    reads: ReadsSpec
     kv_cache: int
     bandwidth: float
     bandwidth_again: float
@@ -37,18 +36,14 @@ class Roofline:
         return 1e3 * (first + self.reads.again / self.bandwidth_again)
 
 
-def roofline(folder: Path, manifest: Manifest, bandwidth: Callable[[int], float]) -> Roofline:
-    """Count and measure.
+def roofline(manifest: Manifest, bandwidth: Callable[[int], float]) -> Roofline:
+    """Measure the memory of a device, and set it against what a frame reads.
 
     Args:
-        folder: The bundle.
-        manifest: What it says of itself.
+        manifest: Of the bundle.
         bandwidth: Measures a device: bytes → bytes a second, see `bandwidth.py`.
-
-    Raises:
-        BundleError: A graph cannot be read.
     """
-    reads = frame_reads(folder, manifest)
+    reads = frame_reads(manifest)
     plan = memory.plan(manifest)
     return Roofline(
         reads=reads,
@@ -58,11 +53,9 @@ def roofline(folder: Path, manifest: Manifest, bandwidth: Callable[[int], float]
     )
 
 
-def frame_reads(folder: Path, manifest: Manifest) -> Reads:
-    """Bytes of weights that a frame reads: talker once, code predictor for each codebook."""
+def frame_reads(manifest: Manifest) -> ReadsSpec:
+    """Add up what a frame reads of weights: talker once, code predictor for each codebook."""
     if FRAME in manifest.graphs:
-        return graph_reads(folder / manifest.graphs[FRAME].file)
-    talker, predictor = (
-        graph_reads(folder / manifest.graphs[name].file) for name in (TALKER_STEP, PREDICTOR_STEP)
-    )
-    return talker + predictor.repeated(manifest.codebooks)
+        return manifest.graphs[FRAME].reads
+    predictor = manifest.graphs[PREDICTOR_STEP].reads
+    return manifest.graphs[TALKER_STEP].reads + predictor.repeated(manifest.codebooks)

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from typing_extensions import Self
@@ -63,6 +64,7 @@ class Stream(Iterator[Chunk]):
         self._text_ended = False
         self._spoken: Utterance | None = None
         self._more: Iterator[str] | None = None
+        self._forgotten: weakref.finalize[..., Any] | None = None
         self._begin()
         if isinstance(request.text, str):
             self.feed(request.text)
@@ -134,10 +136,12 @@ class Stream(Iterator[Chunk]):
                 found = self._ready()
                 if found is not None:
                     return Chunk(*found, self.metrics.sample_rate, self.metrics)
-                spoken.reader = threading.current_thread()
-                if spoken.over or self._scheduler.step():
+                if spoken.over:
                     continue
-            if not self._pull():
+                spoken.reader = threading.current_thread()
+                wants_text = spoken.hungry and self._more is not None
+                moved = not wants_text and self._scheduler.step()
+            if not moved and not self._pull():
                 self._scheduler.wait(spoken)
         raise StopIteration
 
@@ -175,7 +179,10 @@ class Stream(Iterator[Chunk]):
     def _begin(self) -> None:
         """Begin the next utterance; its text is yet to be given."""
         self._spoken = Utterance(self._tools, self._request, self.metrics, self._sizes)
-        weakref.finalize(self, setattr, self._spoken, "closed", True).atexit = False
+        if self._forgotten is not None:
+            self._forgotten.detach()
+        self._forgotten = weakref.finalize(self, setattr, self._spoken, "closed", True)
+        self._forgotten.atexit = False
         self._scheduler.add(self._spoken)
 
     def _supply(self) -> None:

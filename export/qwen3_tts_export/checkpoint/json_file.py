@@ -1,0 +1,69 @@
+"""Read JSON files, with errors that name the file and the key."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from qwen3_tts_edge.errors import CheckpointError
+
+T = TypeVar("T")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read one JSON object from disk.
+
+    Raises:
+        CheckpointError: The file is missing, is not JSON, or is not an object.
+    """
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{file} is missing; expected a Qwen3-TTS checkpoint folder"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"{file} is not readable JSON ({error}); download it again"
+        ) from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{file} holds a {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -> T:
+    """Turn a JSON object into a struct.
+
+    Args:
+        values: The object.
+        kind: The struct. Keys that it does not have are ignored.
+        file: Where the object stands, for messages.
+        at: Under which key it stands there, for messages.
+
+    Raises:
+        CheckpointError: A key is missing, or a value is not what the struct says of it.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        said, _, path = str(error).partition(" - at `$")
+        keys = [key for key in path.rstrip("`").split(".") if key]
+        where = ": ".join(part for part in (file, ".".join([at, *keys]).strip(".")) if part)
+        if error.__cause__ is not None:  # a struct's own check, which says all there is to say
+            raise CheckpointError(f"{where}: {said}") from None
+        if said.startswith("Expected"):
+            where += f" is {json.dumps(_under(values, keys))}"
+        raise CheckpointError(
+            f"{where}: {said}; download the checkpoint again, or correct the file"
+        ) from None
+
+
+def _under(values: Any, keys: list[str]) -> Any:
+    """Look a path up as far as it is one: msgspec does not tell the key of a mapping's value."""
+    for key in keys:
+        values = values.get(key.partition("[")[0])
+        if "[" in key:
+            break
+    return values
