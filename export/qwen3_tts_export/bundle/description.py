@@ -1,4 +1,4 @@
-"""What a bundle says about itself: a checkpoint and the files made from it → the manifest."""
+"""Make the manifest from a checkpoint and the files that were made of it."""
 
 from collections.abc import Mapping
 from importlib.metadata import version

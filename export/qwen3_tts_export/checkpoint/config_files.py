@@ -1,4 +1,4 @@
-"""From a checkpoint's JSON files to its `CheckpointConfig`, refusing what is not implemented here.
+"""Turn a checkpoint's JSON files into its `CheckpointConfig`; refuse what is not implemented here.
 
 A missing key is an error that names the file and the key; no value is guessed.
 """
@@ -58,7 +58,7 @@ class _Codec(msgspec.Struct):
 
 
 class _Encoder(msgspec.Struct):
-    """What the codec's config.json says where it describes an encoder."""
+    """Keys of speech_tokenizer/config.json that must be there if it describes an encoder."""
 
     encoder_valid_num_quantizers: Count
     input_sample_rate: Count
@@ -117,25 +117,25 @@ def parse_checkpoint(
     refuse_foreign(config, file=file)
     model = convert(config, _Model, file)
     talker = model.talker_config
-    heard = parse_codec(codec, file=codec_file)
+    codec_config = parse_codec(codec, file=codec_file)
     section = f"{file}: talker_config.code_predictor_config"
-    predictor, codebook = talker.predictor, heard.decoder.codebook_size
+    predictor, codebook = talker.predictor, codec_config.decoder.codebook_size
     _agree(
         f"{section}.num_code_groups", predictor.num_codebooks, "the talker", talker.num_codebooks
     )
     _agree(f"{section}.vocab_size", predictor.vocab_size, "the codec", codebook)
-    if heard.decoder.num_codebooks != talker.num_codebooks:
+    if codec_config.decoder.num_codebooks != talker.num_codebooks:
         raise CheckpointError(
             f"{file}: the talker writes {talker.num_codebooks} codebooks, the codec reads"
-            f" {heard.decoder.num_codebooks}; the two are not from one checkpoint"
+            f" {codec_config.decoder.num_codebooks}; the two are not from one checkpoint"
         )
     speaker_encoder = None
     if model.tts_model_type == "base":
         speaker_encoder = _speaker_encoder(model, file)
-        _refuse_deaf(heard, file=codec_file)
+        _refuse_deaf(codec_config, file=codec_file)
     return CheckpointConfig(
         talker=talker,
-        codec=heard.decoder,
+        codec=codec_config.decoder,
         generation=parse_generation(
             generation,
             file=f"{folder}generation_config.json",
@@ -144,8 +144,8 @@ def parse_checkpoint(
         text_ids=_text_ids(model, file),
         tts_model_type=model.tts_model_type,
         tts_model_size=model.tts_model_size,
-        sample_rate=heard.sample_rate,
-        codec_encoder=heard.encoder,
+        sample_rate=codec_config.sample_rate,
+        codec_encoder=codec_config.encoder,
         speaker_encoder=speaker_encoder,
     )
 

@@ -147,6 +147,11 @@ class Utterance:
         return np.stack(self._frames) if self._frames else nothing
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing to say yet."""
+        return not self._text.strip()
+
+    @property
     def hungry(self) -> bool:
         """Whether it cannot go on without more text."""
         read = self._asked - 1 if self._asked else 0
@@ -193,8 +198,8 @@ class Utterance:
         """
         if self.over or self.prompt is None or self._asked >= self._limit.frames:
             return None
-        behind = len(self._unread) / self._manifest.frames_per_second
-        if self._rests and behind >= UNREAD_SECONDS:
+        behind = max(UNREAD_SECONDS * self._manifest.frames_per_second, self._sizes[0])
+        if self._rests and len(self._unread) >= behind:
             return None
         rows = self.prompt.rows if self._asked == 0 else self.prompt.text_row(self._asked - 1)
         if rows is not None:

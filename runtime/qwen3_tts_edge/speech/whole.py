@@ -15,7 +15,7 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
-from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.sentences import Piece, split
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
@@ -162,7 +162,7 @@ def _cut(audio: Audio, seconds: float, manifest: Manifest) -> Audio | None:
     if seconds <= 0:
         return None
     frames = frame_count(manifest, seconds)
-    if frames >= len(audio.codes):
+    if frames > len(audio.codes):
         return audio
     samples = audio.samples[: frames * manifest.samples_per_frame]
     metrics = replace(audio.metrics, samples=len(samples), ended=False, cut="asked")
@@ -171,7 +171,7 @@ def _cut(audio: Audio, seconds: float, manifest: Manifest) -> Audio | None:
 
 def _pieces(tools: Tools, request: Request) -> list[Piece]:
     """Cut a text; find what is wrong with any of it now, and not when it is its turn."""
-    text = request.text if isinstance(request.text, str) else "".join(request.text or ())
+    text = request.text if isinstance(request.text, str) else "".join(map(checked, request.text or ()))
     tools.bundle.tokenizer.encode(text)
     pieces = split(tools.splitter(request), text)
     if not pieces:
