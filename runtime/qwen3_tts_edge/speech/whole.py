@@ -171,7 +171,9 @@ def _cut(audio: Audio, seconds: float, manifest: Manifest) -> Audio | None:
 
 def _pieces(tools: Tools, request: Request) -> list[Piece]:
     """Cut a text; find what is wrong with any of it now, and not when it is its turn."""
-    text = request.text if isinstance(request.text, str) else "".join(map(checked, request.text or ()))
+    text = (
+        request.text if isinstance(request.text, str) else "".join(map(checked, request.text or ()))
+    )
     tools.bundle.tokenizer.encode(text)
     pieces = split(tools.splitter(request), text)
     if not pieces:
