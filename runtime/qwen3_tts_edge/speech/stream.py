@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.metrics import Metrics
@@ -176,9 +177,11 @@ class Stream(Iterator[Chunk]):
         """Take what was spoken from what was asked for."""
         if self._request.max_seconds is None:
             return True
-        left = self._request.max_seconds - spoken.seconds
-        self._request = replace(self._request, max_seconds=left)
+        manifest = self._tools.bundle.manifest
+        left = frame_count(manifest, self._request.max_seconds) - len(spoken.codes)
         if left > 0:
+            seconds = left / manifest.frames_per_second
+            self._request = replace(self._request, max_seconds=seconds)
             return True
         self.metrics.ended, self.metrics.cut = False, "asked"
         return False
