@@ -88,7 +88,7 @@ def test_who_takes_an_instruction(changed: Changed, kind: str, size: str, takes:
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        ("tiny", UtteranceLimits(most_seconds=6.5, most_sentences=1)),
+        ("tiny", UtteranceLimits(most_seconds=8.0, most_sentences=1)),
         ("0b6", UtteranceLimits(most_seconds=20.0, most_sentences=None)),
         ("1b7", UtteranceLimits(most_seconds=20.0, most_sentences=None)),
     ],
