@@ -20,6 +20,8 @@ from qwen3_tts_export.checkpoint.config import (
     SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
+    are_within,
+    must_be,
 )
 from qwen3_tts_export.checkpoint.json_file import convert
 
@@ -47,6 +49,11 @@ class _Model(msgspec.Struct):
     tts_eos_token_id: int
     speaker_encoder_config: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        names = ("tts_pad_token_id", "tts_bos_token_id", "tts_eos_token_id")
+        size = self.talker_config.text_vocab_size
+        are_within(size, {name: getattr(self, name) for name in names})
+
 
 class _Codec(msgspec.Struct):
     """speech_tokenizer/config.json."""
@@ -55,6 +62,10 @@ class _Codec(msgspec.Struct):
     decode_upsample_rate: Count
     decoder_config: CodecDecoderConfig
     encoder_config: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        samples = self.decoder_config.samples_per_frame
+        must_be(self, "decoder_config makes as many samples", decode_upsample_rate=samples)
 
 
 class _Encoder(msgspec.Struct):
@@ -141,7 +152,7 @@ def parse_checkpoint(
             file=f"{folder}generation_config.json",
             non_streaming_mode=model.tts_model_type != "base",
         ),
-        text_ids=_text_ids(model, file),
+        text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,
         tts_model_size=model.tts_model_size,
         sample_rate=codec_config.sample_rate,
@@ -164,8 +175,6 @@ def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> Code
         )
     codec = convert(values, _Codec, file)
     decoder, rate = codec.decoder_config, codec.output_sample_rate
-    samples = decoder.samples_per_frame
-    _agree(f"{file}: decode_upsample_rate", codec.decode_upsample_rate, "decoder_config", samples)
     encoder = None
     if codec.encoder_config is not None:
         beside = convert(values, _Encoder, file)
@@ -192,18 +201,6 @@ def parse_generation(
     """
     settings = {"non_streaming_mode": non_streaming_mode, **values}
     return convert(settings, GenerationConfig, file)
-
-
-def _text_ids(model: _Model, file: str) -> TextIds:
-    ids = TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id)
-    size = model.talker_config.text_vocab_size
-    for name, found in msgspec.structs.asdict(ids).items():
-        if not 0 <= found < size:
-            raise CheckpointError(
-                f"{file}: {name}_token_id is {found}, outside the vocabulary of {size};"
-                " download the checkpoint again, or correct the file"
-            )
-    return ids
 
 
 def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:
