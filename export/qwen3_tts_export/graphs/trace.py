@@ -132,6 +132,7 @@ def _name(model: ir.Model, graph: Graph) -> None:
     assert not missing, f"{graph.name} was traced without {sorted(missing)}"
     model.graph.name = graph.name
     model.metadata_props.clear()
+    model.graph.metadata_props.clear()
     for node in model.graph:
         node.metadata_props.clear()
         node.doc_string = None
