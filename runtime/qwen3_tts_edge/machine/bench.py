@@ -2,12 +2,12 @@
 
 import os
 import platform
-import resource
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -195,6 +195,34 @@ def _ms(seconds: float) -> float:
 
 
 def peak_rss() -> int:
-    """Bytes; the kernel counts in kilobytes, except on macOS."""
+    """Bytes; the kernel counts in kilobytes, except on macOS and Windows."""
+    if sys.platform == "win32":
+        return _peak_working_set()
+    import resource  # which Windows has not
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _peak_working_set() -> int:
+    """Of this process, in bytes, as Windows counts it.
+
+    Source: PROCESS_MEMORY_COUNTERS in psapi.h.
+    """
+    import ctypes
+
+    class Counters(ctypes.Structure):
+        _fields_ = (
+            ("size", ctypes.c_uint32),
+            ("page_faults", ctypes.c_uint32),
+            ("peak_working_set", ctypes.c_size_t),
+            ("others", ctypes.c_size_t * 7),
+        )
+
+    counters = Counters(size=ctypes.sizeof(Counters))
+    kernel: Any = ctypes.CDLL("kernel32")
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    known = kernel.K32GetProcessMemoryInfo(
+        ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.size
+    )
+    return int(counters.peak_working_set) if known else 0
