@@ -59,6 +59,7 @@ def tiny_checkpoint(made_once: MadeOnce) -> TinyCheckpoint:
     `tiny_checkpoint("base", "narrow", seed=3)`; the session shares the folder: copy before editing.
     """
     # Here and not above: the tests of the runtime also run where PyTorch is not installed.
+    pytest.importorskip("torch")
     from qwen3_tts_export.checkpoint.random import write_random
 
     def make(
