@@ -31,12 +31,19 @@ def test_it_speaks_and_ends_by_itself(tts: Synthesizer) -> None:
 
 def test_chunks_put_together_are_the_whole(tts: Synthesizer) -> None:
     whole = tts.speak(TEXT, seed=4, chunk_frames=(400,))
+    assert np.abs(whole.samples).max() > 0.05
     for sizes in ((1,), (1, 2, 4, 8), (5,)):
         pieces = list(tts.stream(TEXT, seed=4, chunk_frames=sizes))
         assert np.array_equal(np.concatenate([piece.codes for piece in pieces]), whole.codes)
+        for piece in pieces:
+            assert piece.samples.shape == (len(piece.codes) * 1920,)
+            assert piece.samples.dtype == np.float32
         samples = np.concatenate([piece.samples for piece in pieces])
         assert np.abs(samples - whole.samples).max() <= 1e-5
-        assert len(pieces[0].codes) == sizes[0]
+        frames = [len(piece.codes) for piece in pieces]
+        asked = [*sizes, *[sizes[-1]] * len(frames)][: len(frames)]
+        assert frames[:-1] == asked[:-1]
+        assert 0 < frames[-1] <= asked[-1]
 
 
 def test_a_seed_is_the_same_speech_again_and_another_is_not(tts: Synthesizer) -> None:
