@@ -28,10 +28,10 @@ from qwen3_tts_edge.bundle.manifest import (
     Manifest,
 )
 from qwen3_tts_edge.voices.mel import log_mel
+from qwen3_tts_export.bundle import graph_files
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.checkpoint.random import write_random
 from qwen3_tts_export.graphs.declared import codec_encoder_graph, speaker_encoder_graph
-from qwen3_tts_export.graphs.trace import trace
 from qwen3_tts_export.graphs.weight_file import write_graph
 from qwen3_tts_export.modules.codec_encoder import CodecEncoder
 from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder
@@ -144,7 +144,7 @@ def session(path: Path) -> ort.InferenceSession:
 
 @pytest.fixture(scope="module")
 def graphs(
-    folder: Callable, tmp_path_factory: pytest.TempPathFactory
+    folder: Callable, tmp_path_factory: pytest.TempPathFactory, traced_once: None
 ) -> Callable[[str], dict[str, Path]]:
     """Return a function that exports the encoders of a checkpoint, asked for in int8."""
 
@@ -158,7 +158,7 @@ def graphs(
             found.append(speaker_encoder_graph(config.speaker_encoder, checkpoint.talker))
         for graph in found:
             path = into / f"{graph.name}.onnx"
-            write_graph(trace(graph, "ort"), graph.weights, int8, path, lambda _: None)
+            write_graph(graph_files.trace(graph, "ort"), graph.weights, int8, path, lambda _: None)
         return {graph.name: into / f"{graph.name}.onnx" for graph in found}
 
     return write

@@ -30,11 +30,20 @@ def builder(tiny_bundle: Callable[..., Path]) -> Callable[[str, str], PromptBuil
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_rows_are_the_official_ones(
-    judge: Judge, tiny_checkpoint: Callable[..., Path], builder: Callable, case: Case
+def test_ids_and_rows_are_the_official_ones(
+    judge: Judge,
+    tiny_checkpoint: Callable[..., Path],
+    tiny_bundle: Callable[..., Path],
+    builder: Callable,
+    case: Case,
 ) -> None:
     expected = judge(tiny_checkpoint(case.kind, case.predictor)).prompt(case)
     asked = request(case)
+    tokenizer = Tokenizer.load(tiny_bundle(asked.kind, asked.predictor) / TOKENIZER)
+    assert tokenizer.role() == expected.input_ids[:3]
+    assert tokenizer.text(case.text) == expected.input_ids[3:-5]
+    instruct = asked.voice.description or asked.options["instruct"] or ""
+    assert tokenizer.instruct(instruct) == (expected.instruct_ids or [])
     found = builder(asked.kind, asked.predictor).build(asked.text, asked.voice, **asked.options)
     assert_close("prompt.rows", found.rows, expected.rows, f"{case} rows")
     assert_close("prompt.rows", found.silence, expected.pad_row, f"{case} silence")
@@ -46,22 +55,6 @@ def test_the_rows_are_the_official_ones(
     for frame in (0, len(found.text_rows), 1000):
         row = expected.text_rows[frame] if frame < len(expected.text_rows) else expected.pad_row
         assert_close("prompt.rows", found.text_row(frame), row[None], f"{case} frame {frame}")
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_ids_are_the_official_ones(
-    judge: Judge,
-    tiny_checkpoint: Callable[..., Path],
-    tiny_bundle: Callable[..., Path],
-    case: Case,
-) -> None:
-    expected = judge(tiny_checkpoint(case.kind, case.predictor)).prompt(case)
-    asked = request(case)
-    tokenizer = Tokenizer.load(tiny_bundle(asked.kind, asked.predictor) / TOKENIZER)
-    assert tokenizer.role() == expected.input_ids[:3]
-    assert tokenizer.text(case.text) == expected.input_ids[3:-5]
-    instruct = asked.voice.description or asked.options["instruct"] or ""
-    assert tokenizer.instruct(instruct) == (expected.instruct_ids or [])
 
 
 def test_the_comparison_would_see_one_wrong_row(

@@ -67,10 +67,12 @@ def dequantize_linear(
     """
     stored = [add(f"{value.name}.int8", numbers), add(f"{value.name}.scales", scales)]
     whole = ir.Value(name=f"{value.name}.whole", shape=value.shape, type=stored[1].type)
-    nodes = [ir.node("DequantizeLinear", stored, {"axis": 1}, outputs=[whole])]
+    dequantize = {"axis": 1}
+    nodes = [ir.node("DequantizeLinear", stored, dequantize, outputs=[whole], name=whole.name)]
     if whole.dtype != value.dtype:
         cast = ir.Value(name=f"{value.name}.cast", shape=value.shape, type=value.type)
-        nodes.append(ir.node("Cast", [whole], {"to": value.dtype}, outputs=[cast]))
+        to = {"to": value.dtype}
+        nodes.append(ir.node("Cast", [whole], to, outputs=[cast], name=cast.name))
     graph = _graph(value)
     value.replace_all_uses_with(nodes[-1].outputs[0])
     graph.insert_before(graph[0], nodes)
