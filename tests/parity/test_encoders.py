@@ -426,12 +426,12 @@ def test_a_base_bundle_can_hear(
     assert not manifest.speakers
 
     backend, samples = open_backend(threads=1), spoken(9_601)
-    opened = backend.open(folder, manifest.graphs[CODEC_ENCODER], {"batch": 1})
+    opened = backend.open(folder, manifest.graphs[CODEC_ENCODER])
     for length in (9_601, 9_600, 1, 9_601):
-        codes = opened.run({"samples": samples[None, :length]})["codes"][0]
+        codes = opened.run({"samples": samples[None, :length]}, opened.state())["codes"][0]
         assert_heard(codes, official("tiny")(samples[:length]), f"{length} samples")
-    opened = backend.open(folder, manifest.graphs[SPEAKER_ENCODER], {"batch": 1})
-    vector = opened.run({"mel": log_mel(samples)[None]})["vector"]
+    opened = backend.open(folder, manifest.graphs[SPEAKER_ENCODER])
+    vector = opened.run({"mel": log_mel(samples)[None]}, opened.state())["vector"]
     assert vector.shape == (1, manifest.hidden_size)
 
     talker = Checkpoint.open(tiny_checkpoint("base", "narrow")).talker
