@@ -20,12 +20,19 @@ from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER
 from qwen3_tts_edge.bundle.memory import capacity
 
 SETTINGS = ("draws", "temperature", "top_k", "top_p")
-SLOTS = 4
+
+
+def read(state: OrtState, name: str) -> Array:
+    """What a state in CPU memory carries under the name of a past."""
+    (found,) = (spec for spec in state.shared.spec.states if spec.past.name == name)
+    nbytes = found.past.nbytes(state.sizes)
+    content = (ctypes.c_uint8 * nbytes).from_address(state.past(found))
+    return np.frombuffer(content, found.past.stored).reshape(found.past.sized(state.sizes)).copy()
 
 
 @dataclass
 class SteppedState:
-    """A `backends.State`: what both graphs carry."""
+    """What the two graphs carry: a `backends.State`."""
 
     talker: OrtState
     predictor: OrtState
@@ -43,7 +50,7 @@ class SteppedState:
 
     def copy(self, other: "SteppedState", positions: int | None = None) -> None:
         self.talker.copy(other.talker, positions)
-        self.predictor.copy(other.predictor)
+        self.predictor.copy(other.predictor, positions)
 
 
 class SteppedFrame:
@@ -60,10 +67,8 @@ class SteppedFrame:
     @classmethod
     def open(cls, folder: Path, capacity: int) -> "SteppedFrame":
         manifest, backend = Manifest.load(folder), open_backend("ort-cpu", threads=1)
-        graphs = (
-            backend.open(folder, manifest.graphs[name]) for name in (TALKER_STEP, PREDICTOR_STEP)
-        )
-        return cls(*graphs, capacity)
+        names = (TALKER_STEP, PREDICTOR_STEP)
+        return cls(*(backend.open(folder, manifest.graphs[name]) for name in names), capacity)
 
     def state(self, slots: int, positions: int | None = None) -> SteppedState:
         talker = self._talker.state(slots, capacity=positions or self.capacity)
@@ -71,24 +76,17 @@ class SteppedFrame:
 
     def launch(self, inputs: Mapping[str, Array], state: SteppedState) -> Callable[[], Array]:
         settings = {name: inputs[name] for name in (*SETTINGS, "length")}
-        feedback = carried(state.predictor, "past.feedback")
+        feedback = read(state.predictor, "past.feedback")
         chosen = self._talker.run({**inputs, "feedback": feedback}, state.talker)
         for step in range(inputs["draws"].shape[1]):
             self._predictor.run({**chosen, **settings, "step": np.array([step])}, state.predictor)
-        codes = carried(state.predictor, "past.codes")
+        codes = read(state.predictor, "past.codes")
         return lambda: codes
-
-
-def carried(state: OrtState, name: str) -> Array:
-    """A copy of a tensor of the state."""
-    (spec,) = (each for each in state.shared.spec.states if each.past.name == name)
-    data = ctypes.string_at(state.past(spec), spec.past.nbytes(state.sizes))
-    return np.frombuffer(data, spec.past.stored).reshape(spec.past.sized(state.sizes)).copy()
 
 
 def speaking_in_steps(fused: Path, stepped: Path) -> Synthesizer:
     """A synthesizer of the bundle `fused` whose frames are made by the graphs of `stepped`."""
     bundle, backend = Bundle.open(fused), open_backend("ort-cpu", threads=1)
-    frame = SteppedFrame.open(stepped, capacity(bundle.manifest, None))
-    codec = backend.open(bundle.folder, bundle.manifest.graphs[CODEC_DECODER])
-    return Synthesizer(bundle, backend, frame, codec, SLOTS)
+    frame = SteppedFrame.open(stepped, capacity(bundle.manifest))
+    codec = backend.open(fused, bundle.manifest.graphs[CODEC_DECODER])
+    return Synthesizer(bundle, backend, frame, codec, slots=4)

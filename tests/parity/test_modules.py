@@ -111,6 +111,7 @@ def test_the_frame_chooses_the_codes_of_official_generate(
                 **settings,
                 talker_ranks=torch.arange(1),
                 predictor_ranks=torch.arange(1),
+                total=torch.tensor([position + rows.shape[1]], dtype=torch.int32),
                 past=past,
             )
         if said[0, 0] == ours.config.talker.codec_eos_id:
