@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qwen3_tts_edge.errors import (
         BackendError,
         BundleError,
+        BusyError,
         CapacityError,
         InputError,
         Qwen3TTSError,
@@ -26,6 +27,7 @@ __all__ = [
     "Audio",
     "BackendError",
     "BundleError",
+    "BusyError",
     "CapacityError",
     "Chunk",
     "InputError",

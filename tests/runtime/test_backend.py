@@ -63,34 +63,36 @@ def test_a_graph_that_cannot_be_loaded(
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 3])
     graph = Manifest.load(voice_bundle).graphs[name]
     with pytest.raises(BundleError, match=rf"{name}\.onnx cannot be loaded by ONNX Runtime"):
-        open_backend("ort-cpu").open(tmp_path, graph, {"batch": 1, "capacity": 16})
+        open_backend("ort-cpu").open(tmp_path, graph)
 
 
 def test_outputs_are_the_callers_to_keep(voice_bundle: Path) -> None:
     graph = Manifest.load(voice_bundle).graphs[CODEC_DECODER]
-    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph, {"batch": 1})
+    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph)
     codes = np.zeros((1, 2, 16), np.int64)
-    first = codec.run({"codes": codes, "position": np.array([0])})["samples"]
+    state = codec.state()
+    first = codec.run({"codes": codes, "position": np.array([0])}, state)["samples"]
     kept = first.copy()
-    codec.run({"codes": codes + 5, "position": np.array([2])})
+    codec.run({"codes": codes + 5, "position": np.array([2])}, state)
     assert np.array_equal(first, kept)
 
 
-def test_reset_takes_names_or_all(voice_bundle: Path) -> None:
+def test_clear_takes_names_or_all(voice_bundle: Path) -> None:
     graph = Manifest.load(voice_bundle).graphs[CODEC_DECODER]
-    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph, {"batch": 1})
+    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph)
     inputs = {"codes": np.full((1, 3, 16), 7), "position": np.array([0])}
-    fresh = codec.run(inputs)["samples"]
-    assert not np.array_equal(codec.run(inputs)["samples"], fresh)
-    codec.reset()
-    assert np.array_equal(codec.run(inputs)["samples"], fresh)
-    codec.reset("past.pre_conv")
-    assert not np.array_equal(codec.run(inputs)["samples"], fresh)
+    state = codec.state()
+    fresh = codec.run(inputs, state)["samples"]
+    assert not np.array_equal(codec.run(inputs, state)["samples"], fresh)
+    state.clear()
+    assert np.array_equal(codec.run(inputs, state)["samples"], fresh)
+    state.clear("past.pre_conv")
+    assert not np.array_equal(codec.run(inputs, state)["samples"], fresh)
 
 
 def test_the_time_in_launches_is_counted(voice_bundle: Path) -> None:
     graph = Manifest.load(voice_bundle).graphs[CODEC_DECODER]
-    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph, {"batch": 1})
+    codec = open_backend("ort-cpu", threads=1).open(voice_bundle, graph)
     assert codec.seconds == 0
-    codec.run({"codes": np.zeros((1, 1, 16), np.int64), "position": np.array([0])})
+    codec.run({"codes": np.zeros((1, 1, 16), np.int64), "position": np.array([0])}, codec.state())
     assert 0 < codec.seconds < 10

@@ -11,6 +11,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.codec.code_file import CodeFile
@@ -242,17 +243,14 @@ def test_sound_to_codes_and_back(base: Path) -> None:
     assert found.codes.shape == (28, 16)
     # One more than 2.2 s: the official resampling rounds up what is 52800.00000000001.
     assert found.content.samples == 52801
-    manifest = Manifest.load(base)
-    listener = Listener.open(base, manifest)
+    listener = Listener.open(Bundle.open(base))
     clone = listener.voice("anna.wav", REFERENCE_TEXT).clone
     assert clone is not None
     assert np.array_equal(clone.codes, found.codes)
     good("codec", "decode", "anna.codes", "-o", "again.wav")
     samples, rate = soundfile.read("again.wav", dtype="int16")
     assert (rate, len(samples)) == (24000, 52801)
-    expected = Synthesizer.open(base).codec
-    expected.begin()
-    whole = expected.push(found.codes)[:52801]
+    whole = Synthesizer.open(base).decoder.decode(found.codes)[:52801]
     assert np.abs(np.frombuffer(to_pcm(whole), "<i2").astype(int) - samples).max() <= 1
     good("codec", "decode", "anna.codes", "-o", "again.flac")
 

@@ -1,20 +1,59 @@
-"""Frames into chunks, and chunks into samples that do not depend on the chunking."""
+"""Chunks of codes into samples that do not depend on the chunking."""
 
+import gc
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import Synthesizer
-from qwen3_tts_edge.codec.decoder import RAMP, CodecDecoder, chunks
+from qwen3_tts_edge.backends import Array, Graph, State, open_backend
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
+from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.speech.stream import RAMP
+
+
+class Counted:
+    """A graph that counts its launches and the states it was asked for."""
+
+    seconds = 0.0
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.most: Mapping[str, int] = {}
+        self.frames: list[int] = []
+        self.states = 0
+
+    def state(self, slots: int = 1) -> State:
+        self.states += 1
+        return self._graph.state(slots)
+
+    def run(self, inputs: Mapping[str, Array], state: State) -> dict[str, Array]:
+        self.frames.append(inputs["codes"].shape[1])
+        return self._graph.run(inputs, state)
 
 
 @pytest.fixture(scope="module")
-def codec(voice_bundle: Path) -> CodecDecoder:
-    return Synthesizer.open(voice_bundle, max_seconds=1).codec
+def tts(voice_bundle: Path) -> Synthesizer:
+    return Synthesizer.open(voice_bundle, max_seconds=1, threads=1)
+
+
+@pytest.fixture(scope="module")
+def codec(tts: Synthesizer) -> CodecDecoder:
+    return tts.decoder
+
+
+@pytest.fixture
+def counted(voice_bundle: Path) -> tuple[CodecDecoder, Counted]:
+    bundle = Bundle.open(voice_bundle)
+    backend = open_backend("ort-cpu", threads=1)
+    graph = Counted(backend.open(bundle.folder, bundle.manifest.graphs[CODEC_DECODER]))
+    return CodecDecoder(graph, bundle.manifest), graph
 
 
 def some_codes(frames: int, seed: int = 0) -> np.ndarray:
@@ -22,47 +61,65 @@ def some_codes(frames: int, seed: int = 0) -> np.ndarray:
 
 
 def decoded(codec: CodecDecoder, codes: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    codec.begin()
-    return np.concatenate([codec.push(piece) for piece in chunks(codes, sizes)])
+    stream, pieces, at, left = codec.begin(), [], 0, list(sizes)
+    while at < len(codes):
+        size = left.pop(0) if len(left) > 1 else left[0]
+        pieces.append(stream.push(codes[at : at + size]))
+        at += size
+    return np.concatenate(pieces)
 
 
-@given(st.integers(0, 60), st.lists(st.integers(1, 9), min_size=1, max_size=5))
-def test_chunks_are_of_the_sizes_asked_for(count: int, sizes: list[int]) -> None:
-    frames = [np.full(16, number) for number in range(count)]
-    made = list(chunks(frames, sizes))
-    assert [len(chunk) for chunk in made[:-1]] == (sizes + sizes[-1:] * 60)[: max(len(made) - 1, 0)]
-    together = np.concatenate(made)[:, 0] if made else np.zeros(0)
-    assert together.tolist() == list(range(count))
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_chunks_of_a_stream_are_of_the_sizes_asked_for(tts: Synthesizer, sizes: list[int]) -> None:
+    spoken = list(tts.stream("Hello there.", seed=1, chunk_frames=sizes))
+    lengths = [len(chunk.codes) for chunk in spoken]
+    assert lengths[:-1] == (sizes + sizes[-1:] * 60)[: len(lengths) - 1]
+    assert 0 < lengths[-1] <= (sizes + sizes[-1:] * 60)[len(lengths) - 1]
+    assert all(len(chunk.samples) == 1920 * len(chunk.codes) for chunk in spoken)
 
 
-def test_the_ramp_begins_with_a_single_frame() -> None:
-    frames = [np.zeros(16, np.int64)] * 30
-    assert [len(chunk) for chunk in chunks(frames)] == [1, 2, 4, 8, 8, 7]
+def test_the_ramp_begins_with_a_single_frame(tts: Synthesizer) -> None:
+    lengths = [len(chunk.codes) for chunk in tts.stream("Hello there, you.", seed=1)]
+    assert lengths[:3] == [1, 2, 4]
     assert RAMP == (1, 2, 4, 8)
 
 
-def test_a_chunk_is_handed_on_as_soon_as_it_is_full() -> None:
+def test_a_chunk_is_handed_on_as_soon_as_it_is_full(tts: Synthesizer) -> None:
+    stream = tts.stream("Hello there.", seed=1, chunk_frames=(2, 3))
     taken = []
-
-    def frames() -> object:
-        for number in range(9):
-            taken.append(number)
-            yield np.full(16, number)
-
-    made = chunks(frames(), (2, 3))
-    next(made)
-    assert taken == [0, 1]
-    next(made)
-    assert taken == [0, 1, 2, 3, 4]
+    for _ in range(2):
+        next(stream)
+        taken.append(len(stream.metrics.frames))
+    assert taken == [2, 5]
 
 
-@pytest.mark.parametrize("sizes", [(1,), RAMP, (1, 7, 2)])
-def test_any_chunking_gives_the_same_samples(codec: CodecDecoder, sizes: tuple[int, ...]) -> None:
+def test_any_chunking_gives_the_same_samples(codec: CodecDecoder) -> None:
     """Longer than the codec's window of 72 frames."""
     codes = some_codes(76)
     whole = decoded(codec, codes, (76,))
     assert whole.shape == (76 * 1920,)
-    assert np.abs(decoded(codec, codes, sizes) - whole).max() <= 1e-5
+    assert np.abs(decoded(codec, codes, (1, 7, 2)) - whole).max() <= 1e-5
+    assert np.abs(codec.decode(codes) - whole).max() <= 1e-5
+
+
+def test_a_whole_is_decoded_in_pieces_and_no_frame_is_silence(
+    counted: tuple[CodecDecoder, Counted],
+) -> None:
+    codec, graph = counted
+    codec.decode(some_codes(2 * FRAMES_AT_ONCE + 3))
+    assert graph.frames == [FRAMES_AT_ONCE, FRAMES_AT_ONCE, 3]
+    nothing = codec.decode(some_codes(0))
+    assert (nothing.shape, nothing.dtype) == ((0,), np.float32)
+
+
+def test_no_launch_is_longer_than_the_graph_takes(counted: tuple[CodecDecoder, Counted]) -> None:
+    codec, graph = counted
+    expected = codec.decode(some_codes(9))
+    graph.frames.clear()
+    graph.most = {"frames": 4}
+    assert np.abs(codec.begin().push(some_codes(9)) - expected).max() <= 1e-5
+    assert graph.frames == [4, 4, 1]
 
 
 def test_begin_forgets_what_was_spoken(codec: CodecDecoder) -> None:
@@ -70,6 +127,67 @@ def test_begin_forgets_what_was_spoken(codec: CodecDecoder) -> None:
     first = decoded(codec, codes, (5,))
     decoded(codec, some_codes(20, seed=1), (20,))
     assert np.array_equal(decoded(codec, codes, (5,)), first)
+
+
+def test_streams_do_not_hear_each_other(codec: CodecDecoder) -> None:
+    codes = [some_codes(9, seed) for seed in range(3)]
+    expected = [decoded(codec, each, (3,)) for each in codes]
+    streams = [codec.begin() for _ in codes]
+    found = [
+        [stream.push(each[at : at + 3]) for stream, each in zip(streams, codes, strict=True)]
+        for at in (0, 3, 6)
+    ]
+    for number, each in enumerate(expected):
+        assert np.array_equal(np.concatenate([turn[number] for turn in found]), each)
+
+
+def test_the_state_of_a_stream_that_is_gone_is_used_again(
+    counted: tuple[CodecDecoder, Counted],
+) -> None:
+    codec, graph = counted
+    for _ in range(5):
+        codec.decode(some_codes(2))
+    assert graph.states == 1
+    first, second = codec.begin(), codec.begin()
+    assert graph.states == 2
+    assert first.state is not second.state
+    kept = second.state
+    del second
+    gc.collect()
+    assert codec.begin().state is kept
+    assert graph.states == 2
+
+
+def test_a_reference_is_decoded_once(counted: tuple[CodecDecoder, Counted]) -> None:
+    codec, graph = counted
+    reference, codes = some_codes(FRAMES_AT_ONCE + 7), some_codes(6, seed=1)
+    whole = codec.begin()
+    whole.push(reference)
+    expected = whole.push(codes)
+    graph.frames.clear()
+    first = codec.begin(reference)
+    assert graph.frames == [FRAMES_AT_ONCE, 7]
+    assert np.abs(first.push(codes) - expected).max() <= 1e-5
+    graph.frames.clear()
+    again = [codec.begin(reference) for _ in range(3)]
+    assert graph.frames == []
+    for stream in again:
+        assert stream.position == len(reference)
+        assert np.abs(stream.push(codes) - expected).max() <= 1e-5
+    assert np.abs(codec.begin().push(codes) - expected).max() > 1e-4
+
+
+def test_the_last_few_references_are_kept(counted: tuple[CodecDecoder, Counted]) -> None:
+    codec, graph = counted
+    for seed in range(9):
+        codec.begin(some_codes(1, seed))
+    states = graph.states
+    graph.frames.clear()
+    codec.begin(some_codes(1, 8))
+    assert graph.frames == []
+    codec.begin(some_codes(1, 0))  # used longest ago: given up for the ninth
+    assert graph.frames == [1]
+    assert graph.states == states
 
 
 def test_samples_are_playable(codec: CodecDecoder) -> None:
@@ -82,7 +200,7 @@ def test_samples_are_playable(codec: CodecDecoder) -> None:
 @pytest.mark.parametrize("shape", [(0, 16), (3, 15), (16,), (1, 3, 16)])
 def test_codes_of_another_shape(codec: CodecDecoder, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"codes have shape .*; expected \(frames, 16\)"):
-        codec.push(np.zeros(shape, np.int64))
+        codec.begin().push(np.zeros(shape, np.int64))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 0), (0, 256), (258, 258)])
@@ -90,4 +208,6 @@ def test_codes_outside_the_codebook(codec: CodecDecoder, low: int, high: int) ->
     codes = np.zeros((2, 16), np.int64)
     codes[0, 3], codes[1, 15], codes[0, 0] = low, high, low
     with pytest.raises(InputError, match=rf"range over .*{high}; the codebooks have 0\.\.255"):
-        codec.push(codes)
+        codec.begin().push(codes)
+    with pytest.raises(InputError, match=r"the codebooks have 0\.\.255"):
+        codec.begin(codes)

@@ -295,6 +295,6 @@ def test_bench_without_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BackendError("cuda-python is not installed")
 
     monkeypatch.setattr(benchmark, "gpu_bandwidth", not_there)
-    tts = SimpleNamespace(backend="ort-cuda", folder=Path(), manifest=None)
+    tts = SimpleNamespace(backend="ort-cuda", bundle=SimpleNamespace(folder=Path()), manifest=None)
     monkeypatch.setattr(benchmark, "roofline", lambda _, measure: measure(1))
     assert benchmark._floor(tts, None) is None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qwen3_tts_edge import Synthesizer
-from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, Manifest
+from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, Manifest, load_codec
 from qwen3_tts_edge.errors import BundleError
 from tiny import EDGE_VOICE
 
@@ -54,11 +54,24 @@ def test_a_checkpoint_is_no_bundle_and_the_message_says_how_to_make_one() -> Non
         Synthesizer.open(EDGE_VOICE)
 
 
-@pytest.mark.parametrize("found", [FORMAT - 1, FORMAT + 1, 99])
-def test_another_format(voice_bundle: Path, tmp_path: Path, found: int) -> None:
+@pytest.mark.parametrize("load", [Manifest.load, load_codec, Synthesizer.open])
+def test_an_older_format_and_the_command_that_makes_it_new(
+    voice_bundle: Path, tmp_path: Path, load: Callable[[Path], object]
+) -> None:
     """Said before anything else about it, because other formats have other keys."""
+    folder = rewritten(voice_bundle, tmp_path, lambda m: m.update(format=1, new_key=1))
+    with pytest.raises(BundleError) as caught:
+        load(folder)
+    assert caught.value.found.endswith(f"is of format 1, this version reads format {FORMAT}")
+    remedy = caught.value.remedy or ""
+    assert "qwen3-tts-export bundle edge-voice --precision int8 --flavour ort -o " in remedy
+    assert FORMAT == 2
+
+
+@pytest.mark.parametrize("found", [FORMAT + 1, 99])
+def test_a_newer_format(voice_bundle: Path, tmp_path: Path, found: int) -> None:
     folder = rewritten(voice_bundle, tmp_path, lambda m: m.update(format=found, new_key=1))
-    message = rf"is format {found}, this version reads format {FORMAT}; export the checkpoint again"
+    message = rf"is of format {found}, this version reads format {FORMAT}; run: pip install --upgr"
     with pytest.raises(BundleError, match=message):
         Manifest.load(folder)
 
@@ -72,6 +85,9 @@ def test_another_format(voice_bundle: Path, tmp_path: Path, found: int) -> None:
         (lambda m: m.pop("format"), "missing required field `format`"),
         (lambda m: m.update(codebooks="16"), r"Expected `int`, got `str` - at `\$\.codebooks`"),
         (lambda m: m["sampling"].pop("top_k"), "missing required field `top_k`"),
+        (lambda m: m.pop("utterance"), "missing required field `utterance`"),
+        (lambda m: m["files"].pop("frame.onnx"), "'frame.onnx' is not one of the bundle's own"),
+        (lambda m: m["files"].update({"../a": m["files"]["frame.onnx"]}), r"'\.\./a' is not one"),
     ],
 )
 def test_unknown_missing_and_wrong_keys(
@@ -108,7 +124,8 @@ def bundle_files() -> list[str]:
 def test_every_file_is_in_the_manifest(copy: Path) -> None:
     assert sorted(Manifest.load(copy).files) == sorted(bundle_files())
     beside = {FILE, "PARITY.md"}  # the second is written later, by who compares it with fp32
-    assert {path.name for path in copy.iterdir()} == {*bundle_files(), *beside}
+    found = {path.name for path in copy.iterdir()}
+    assert found - {"NOTICE"} == {*bundle_files(), *beside}  # which a wheel has here
 
 
 @pytest.mark.parametrize("name", bundle_files())

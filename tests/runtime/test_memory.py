@@ -1,17 +1,32 @@
 """The plan is arithmetic, and what is allocated agrees with it."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.backends.ort.graph import CpuMemory
 from qwen3_tts_edge.bundle import memory
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import CapacityError, InputError
 
 POSITION = 4 * 2 * 2 * 64 * 4  # layers, key and value, KV heads, head, bytes of float32
 FRAME_STATE = 256 * 4 + 1280  # the summed embedding, and a byte for every code that was seen
+
+
+def record_allocations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of what is allocated from now on."""
+    allocated: list[int] = []
+    plain = CpuMemory.allocate
+
+    def allocate(self: CpuMemory, nbytes: int) -> tuple[int, Any]:
+        allocated.append(nbytes)
+        return plain(self, nbytes)
+
+    monkeypatch.setattr(CpuMemory, "allocate", allocate)
+    return allocated
 
 
 @pytest.fixture
@@ -53,18 +68,32 @@ def test_two_buffers_where_a_graph_may_not_run_in_place(manifest: Manifest) -> N
 
 
 @pytest.mark.parametrize("max_seconds", [None, 1, 10, 40.04, 81])
+@pytest.mark.parametrize("slots", [1, 3])
 def test_what_is_allocated_is_what_was_planned(
-    voice_bundle: Path, max_seconds: float | None
+    voice_bundle: Path, max_seconds: float | None, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synthesizer = Synthesizer.open(voice_bundle, max_seconds=max_seconds, verify=False)
+    allocated = record_allocations(monkeypatch)
+    synthesizer = Synthesizer.open(voice_bundle, max_seconds=max_seconds, verify=False, slots=slots)
     plan = memory.plan(synthesizer.manifest, max_seconds)
-    assert synthesizer.step.capacity == plan.capacity
-    allocated = sum(
-        value.tensor_size_in_bytes()
-        for graph in (synthesizer.step._graph._graph, synthesizer.codec._graph)
-        for value in graph._past.values()
+    assert synthesizer.frame_graph.capacity == plan.capacity
+    synthesizer.decoder.begin()
+    assert (
+        sum(allocated) == slots * (plan.kv_cache + plan.states[FRAME]) + plan.states[CODEC_DECODER]
     )
-    assert allocated == plan.kv_cache + sum(plan.states.values())
+
+
+def test_what_others_of_the_same_voice_begin_with_is_kept_and_no_more_than_a_cache(
+    voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tts = Synthesizer.open(voice_bundle, verify=False, slots=1)
+    allocated = record_allocations(monkeypatch)
+    voices = [Voice.speaker(name) for name in tts.speakers]
+    for _ in range(3):
+        for voice in voices:
+            tts.speak("Hi.", voice, seed=1, max_seconds=0.2)
+    codec = memory.plan(tts.manifest).states[CODEC_DECODER]
+    rows = [tts.prompts.build("Hi.", voice).opening for voice in voices]
+    assert sum(allocated) == sum(rows) * POSITION + len(rows) * FRAME_STATE + codec
 
 
 def test_longer_than_the_checkpoint_knows(manifest: Manifest, voice_bundle: Path) -> None:

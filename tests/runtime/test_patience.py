@@ -1,4 +1,4 @@
-"""Speech that does not end: when it is cut, and that another seed is tried."""
+"""Speech that does not end, or ends too early: that it is noticed, and another seed is tried."""
 
 from pathlib import Path
 
@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from qwen3_tts_edge import Request, Sampling, Synthesizer
+from qwen3_tts_edge import CapacityError, Request, Sampling, Synthesizer
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.speech.patience import other_seeds, patience
+from qwen3_tts_edge.speech.patience import Limit, limit, other_seeds, patience, too_short
+from qwen3_tts_edge.speech.sentences import usual_seconds
+from qwen3_tts_edge.speech.utterance import Utterance
 from qwen3_tts_export.parity.judge import sentences
 
 TEXT = "Hi."
@@ -22,27 +25,73 @@ def tts(voice_bundle: Path) -> Synthesizer:
     return Synthesizer.open(voice_bundle)
 
 
-@pytest.mark.parametrize("sentence", sentences(), ids=lambda each: each.text[:24])
-def test_there_is_time_for_three_times_as_slow_a_speaker(sentence) -> None:
-    assert patience(sentence.text) >= 3 * sentence.teacher_seconds
+def test_there_is_time_for_three_times_as_slow_a_speaker_and_five_times_as_fast_a_one() -> None:
+    told = sentences()
+    assert [s.text for s in told if patience(s.text) < 3 * s.teacher_seconds] == []
+    assert [s.text for s in told if too_short(s.text, s.teacher_seconds / 2)] == []
+    assert [s.text for s in told if not too_short(s.text, s.teacher_seconds / 10)] == []
+
+
+def test_half_of_what_a_text_usually_takes_is_enough_and_a_tenth_is_not() -> None:
+    wrong = [
+        text
+        for text, usual in [*USUAL, (TEXT, 0.4)]
+        if too_short(text, usual / 2) or not too_short(text, usual / 10)
+    ]
+    assert wrong == []
+    for text, _ in USUAL:
+        fifth = usual_seconds("".join(filter(str.isalnum, text))) / 5
+        assert too_short(text, fifth * 0.99)
+        assert not too_short(text, fifth * 1.01)
+
+
+def test_what_has_no_letters_is_never_too_short() -> None:
+    assert not too_short("?!", 0.0)
+    assert not too_short(" ", 0.0)
+
+
+USUAL = [
+    ("1次", 0.6),
+    ("今天天气很好，我们一起去公园散步吧。", 4.0),
+    ("今日はとても良い天気なので、公園へ行きましょう。", 4.5),
+    ("오늘은 날씨가 참 좋네요. 같이 공원에 갈까요?", 4.0),
+    ("Сегодня прекрасная погода, пойдём в парк.", 3.5),
+    ("Das Wetter ist schön, wir gehen in den Park.", 3.2),
+    ("3.14159265358979", 6.5),
+    ("NASA, IBM, HTTP, XML, JSON", 6.0),
+]
+"""Usual seconds by the speech rates of the languages, four to seven syllables a second."""
+
+
+def test_and_in_other_languages_and_for_what_is_spelled() -> None:
+    wrong = [text for text, usual in USUAL if not 3 * usual <= patience(text) <= 10 * usual + 5]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
-    ("text", "usual"),
+    ("capacity", "text", "seconds", "expected"),
     [
-        ("1次", 0.6),
-        ("今天天气很好，我们一起去公园散步吧。", 4.0),
-        ("今日はとても良い天気なので、公園へ行きましょう。", 4.5),
-        ("오늘은 날씨가 참 좋네요. 같이 공원에 갈까요?", 4.0),
-        ("Сегодня прекрасная погода, пойдём в парк.", 3.5),
-        ("Das Wetter ist schön, wir gehen in den Park.", 3.2),
-        ("3.14159265358979", 6.5),
-        ("NASA, IBM, HTTP, XML, JSON", 6.0),
+        (1000, TEXT, 2.0, Limit(25, "asked")),
+        (1000, TEXT, None, Limit(91, "patience")),
+        (60, TEXT, None, Limit(51, "memory")),
+        (500, None, None, Limit(491, "memory")),
+        (500, "a" * 10_000, None, Limit(491, "memory")),
+        (9000, "a" * 10_000, None, Limit(511, "checkpoint")),
+        (9000, None, None, Limit(511, "checkpoint")),
     ],
 )
-def test_and_in_other_languages_and_for_what_is_spelled(text: str, usual: float) -> None:
-    """Usual seconds by the speech rates of the languages, four to seven syllables a second."""
-    assert 3 * usual <= patience(text) <= 10 * usual + 5
+def test_a_limit_and_its_reason(
+    voice_bundle: Path, capacity: int, text: str | None, seconds: float | None, expected: Limit
+) -> None:
+    assert limit(Manifest.load(voice_bundle), capacity, 10, text, seconds) == expected
+
+
+def test_no_room_is_an_error_and_no_limit(voice_bundle: Path) -> None:
+    manifest = Manifest.load(voice_bundle)
+    with pytest.raises(CapacityError, match="the prompt has 31 positions, the KV cache 30"):
+        limit(manifest, 30, 31, TEXT, None)
+    with pytest.raises(CapacityError, match="10 s are 125 frames"):
+        limit(manifest, 60, 31, TEXT, 10)
 
 
 def test_other_seeds_come_after_the_first_and_none_where_nothing_is_drawn() -> None:
@@ -56,6 +105,7 @@ def test_what_does_not_end_is_cut_when_its_text_would_long_be_spoken(tts: Synthe
     pieces = list(tts.stream(TEXT, seed=1, sampling=ENDLESS))
     metrics = pieces[-1].metrics
     assert (metrics.ended, metrics.ran_away, metrics.attempts) == (False, True, 1)
+    assert (metrics.cut, metrics.too_short) == ("patience", False)
     assert metrics.audio == pytest.approx(patience(TEXT), abs=0.08)
 
 
@@ -64,22 +114,29 @@ def test_a_limit_that_was_asked_for_is_kept(tts: Synthesizer) -> None:
     audio = tts.speak(TEXT, seed=1, sampling=ENDLESS, max_seconds=longer)
     assert audio.metrics.audio == pytest.approx(longer, abs=0.08)
     assert (audio.metrics.ended, audio.metrics.ran_away) == (False, False)
-    assert audio.metrics.attempts == 1
+    assert (audio.metrics.attempts, audio.metrics.cut) == (1, "asked")
 
 
 def test_what_there_is_no_room_for_has_not_run_away(voice_bundle: Path) -> None:
     small = Synthesizer.open(voice_bundle, max_seconds=0.08, verify=False)
-    audio = small.speak("word " * 248, seed=1, text_layout="upfront")
+    audio = small.speak("word " * 248, seed=1, text_layout="upfront", verbatim=True)
     assert (audio.metrics.ended, audio.metrics.ran_away, audio.seed) == (False, False, 1)
+    assert (audio.metrics.cut, audio.metrics.attempts) == ("memory", 1)
+
+
+@pytest.fixture(scope="module")
+def lengths(tts: Synthesizer) -> list[int]:
+    """Frames of a question, by seed."""
+    asked = [Request(QUESTION, seed=seed, max_seconds=8) for seed in range(12)]
+    return [len(audio.codes) for audio in tts.speak_batch(asked)]
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch, tts: Synthesizer) -> tuple[int, int]:
+def impatient(monkeypatch: pytest.MonkeyPatch, lengths: list[int]) -> tuple[int, int]:
     """Patience for one of two seeds in a row, and not for the first: a seed, and how many end."""
-    lengths = [len(tts.speak(QUESTION, seed=seed, max_seconds=8).codes) for seed in range(12)]
     first = next(s for s in range(10) if lengths[s] > lengths[s + 1] + 1)
     frames = lengths[first + 1] + 1  # and one for the end of speech
-    monkeypatch.setattr("qwen3_tts_edge.synthesizer.patience", lambda _: frames * 0.08)
+    monkeypatch.setattr("qwen3_tts_edge.speech.patience.patience", lambda _: frames * 0.08)
     return first, lengths[first + 1]
 
 
@@ -104,6 +161,17 @@ def test_in_a_batch_too(tts: Synthesizer, impatient: tuple[int, int]) -> None:
     assert np.array_equal(fine.codes, alone.codes)
 
 
+def test_in_a_long_text_only_the_piece_that_went_wrong(
+    tts: Synthesizer, impatient: tuple[int, int]
+) -> None:
+    first, _ = impatient
+    alone = tts.speak(QUESTION, seed=first)
+    spoken = [audio for _, audio in tts.pieces(f"{QUESTION}\n\nYes.", seed=first)]
+    assert [audio.metrics.attempts for audio in spoken] == [2, 1]
+    assert [audio.seed for audio in spoken] == [first + 1, first]
+    assert np.array_equal(spoken[0].codes, alone.codes)
+
+
 def test_and_given_up_after_two_more(tts: Synthesizer) -> None:
     audio = tts.speak(TEXT, seed=1, sampling=ENDLESS)
     assert (audio.metrics.ran_away, audio.metrics.attempts) == (True, 3)
@@ -117,9 +185,83 @@ def test_on_the_command_line_a_file_is_made_anew_and_what_was_heard_is_not(
     asked = ["speak", QUESTION, "--seed", str(first), "-o"]
     done = CliRunner().invoke(commands, [*asked, str(tmp_path / "a.pcm")])
     assert done.exit_code == 0, done.output
-    assert done.stderr.count("warning: ") == 1
+    assert "warning: " not in done.stderr
     assert f"seed {first + 1}" in done.stderr.splitlines()[-1]
     assert (tmp_path / "a.pcm").stat().st_size == 2 * 1920 * frames
     done = CliRunner().invoke(commands, [*asked, "-"])
-    assert "another seed is the cure" in done.stderr
+    assert done.exit_code == 1
+    assert "another --seed is the cure" in done.stderr
+    assert f"seed {first}\n" in done.stderr
     assert len(done.stdout_bytes) == 2 * 1920 * (frames + 1)
+
+
+# Ended too early
+
+
+def says_the_end(monkeypatch: pytest.MonkeyPatch, seeds: set[int], frame: int) -> None:
+    """Whoever draws by one of these seeds says its end of speech at a frame."""
+    plain = Utterance.take
+
+    def take(self: Utterance, codes: np.ndarray, seconds: float) -> None:
+        if self.seed in seeds and len(self.codes) == frame:
+            codes = codes.copy()
+            codes[0] = self._manifest.control_codes.end_of_speech
+        plain(self, codes, seconds)
+
+    monkeypatch.setattr(Utterance, "take", take)
+
+
+def test_speech_that_ends_before_its_text_was_read_is_too_short(
+    tts: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamed, a text row is read a frame: those that are left were not spoken, however slow."""
+    prompt = tts.prompts.build(QUESTION)
+    words = len(prompt.text_rows) - 1
+    for frame, expected in ((words - 1, True), (words, False)):
+        assert not too_short(QUESTION, frame / 12.5)
+        assert prompt.spoken(frame) is not expected
+        with monkeypatch.context() as patched:
+            says_the_end(patched, {3}, frame)
+            metrics = list(tts.stream(QUESTION, seed=3))[-1].metrics
+        assert (metrics.ended, metrics.too_short, metrics.cut) == (True, expected, None)
+
+
+def test_upfront_all_was_read_and_seconds_decide(
+    tts: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = usual_seconds("".join(filter(str.isalnum, QUESTION)))
+    for frame, expected in ((int(usual / 5 * 12.5), True), (int(usual / 2 * 12.5), False)):
+        with monkeypatch.context() as patched:
+            says_the_end(patched, {3}, frame)
+            metrics = list(tts.stream(QUESTION, seed=3, text_layout="upfront"))[-1].metrics
+        assert (metrics.ended, metrics.too_short) == (True, expected)
+
+
+def test_what_ended_too_early_is_begun_anew_too(
+    tts: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = tts.speak(QUESTION, seed=5)
+    says_the_end(monkeypatch, {3, 4}, 2)
+    audio = tts.speak(QUESTION, seed=3)
+    assert (audio.seed, audio.metrics.attempts, audio.metrics.too_short) == (5, 3, False)
+    assert np.array_equal(audio.codes, expected.codes)
+    asked = tts.speak(QUESTION, seed=3, max_seconds=9)
+    assert (asked.seed, asked.metrics.attempts, asked.metrics.too_short) == (3, 1, True)
+    greedy = tts.speak(QUESTION, seed=3, sampling=Sampling.greedy())
+    assert (greedy.metrics.attempts, greedy.metrics.too_short) == (1, True)
+
+
+def test_what_stays_too_short_is_told_by_the_exit_code(
+    tts: Synthesizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    says_the_end(monkeypatch, {3, 4, 5}, 2)
+    asked = ["speak", f"{QUESTION} Tell me.", "--seed", "3", "-o"]
+    done = CliRunner().invoke(commands, [*asked, str(tmp_path / "a.pcm")])
+    assert done.exit_code == 1
+    assert "warning: 2 of 2 pieces of the text ended before its text can have" in done.stderr
+    assert (tmp_path / "a.pcm").stat().st_size > 0
+    done = CliRunner().invoke(commands, [*asked, "-"])
+    assert (done.exit_code, done.stderr.count("warning: ")) == (1, 1)
+    done = CliRunner().invoke(commands, [*asked, "-", "--max-seconds", "0.24"])
+    assert done.exit_code == 1, "the first piece is not all there, whatever was asked of the rest"
+    assert done.stderr.count("warning: ") == 2

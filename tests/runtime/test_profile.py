@@ -17,7 +17,7 @@ from qwen3_tts_edge import InputError, Voice
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.code_file import Content as CodeContent
 from qwen3_tts_edge.voices import library
-from qwen3_tts_edge.voices.matching import cast
+from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.profile import Family, Profile, Provenance
 from qwen3_tts_edge.voices.voice import Clone
 
@@ -156,9 +156,9 @@ def test_another_checkpoint_is_refused_with_the_reason(
 
 def test_the_cast_asks_the_family() -> None:
     voice = Voice.cloned(Clone(VECTOR, None, None, FAMILY))
-    assert cast(_Stub(), voice, None).clone is voice.clone  # type: ignore[arg-type]
+    assert match(_Stub(), voice, None).clone is voice.clone  # type: ignore[arg-type]
     with pytest.raises(InputError, match="model size 0b6, this one has 1b7"):
-        cast(_Stub(model_size="1b7"), voice, None)  # type: ignore[arg-type]
+        match(_Stub(model_size="1b7"), voice, None)  # type: ignore[arg-type]
 
 
 def test_another_codec_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

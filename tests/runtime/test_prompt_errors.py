@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from qwen3_tts_edge import Sampling, Voice
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import TEXT_ROWS, TOKENIZER, Manifest
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.errors import BundleError, InputError, Qwen3TTSError
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 
@@ -21,7 +21,7 @@ def builder(bundle: Path, **changes: object) -> PromptBuilder:
     origin = msgspec.structs.replace(manifest.checkpoint, model_type=kind)
     changes = {"speakers": SPEAKERS, "dialects": {}} | changes
     manifest = msgspec.structs.replace(manifest, checkpoint=origin, **changes)
-    return PromptBuilder(bundle, manifest, Tokenizer.load(bundle / TOKENIZER))
+    return PromptBuilder(Bundle(bundle, manifest))
 
 
 @pytest.fixture
@@ -117,9 +117,9 @@ def test_names_are_taken_in_any_letter_case(custom: PromptBuilder) -> None:
 
 def test_a_damaged_table(voice_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / TEXT_ROWS).write_bytes(b"\x93NUMPY")
-    tokenizer = Tokenizer.load(voice_bundle / TOKENIZER)
+    (tmp_path / TOKENIZER).write_bytes((voice_bundle / TOKENIZER).read_bytes())
     with pytest.raises(BundleError, match=r"text_rows\.npy cannot be read .*; export the bundle"):
-        PromptBuilder(tmp_path, Manifest.load(voice_bundle), tokenizer)
+        PromptBuilder(Bundle(tmp_path, Manifest.load(voice_bundle)))
 
 
 @pytest.mark.parametrize("name", ["temperature", "subtalker_temperature", "repetition_penalty"])

@@ -1,19 +1,62 @@
-"""The bundled voice speaks: chunks, seeds, limits, and what is refused before the first frame."""
+"""The bundled voice speaks: chunks, seeds, slots, limits, and what is refused before a frame."""
 
+import contextlib
+import gc
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from qwen3_tts_edge import CapacityError, InputError, Qwen3TTSError, Sampling, Synthesizer, Voice
+from qwen3_tts_edge import (
+    BusyError,
+    CapacityError,
+    Chunk,
+    InputError,
+    Request,
+    Sampling,
+    Synthesizer,
+    Voice,
+)
+from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SENTENCE_PAUSE
+from qwen3_tts_edge.speech.stream import Stream
+from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS
 
 TEXT = "Set a timer for ten minutes."
+LONG = (
+    "The train to the coast leaves at seven, and the last one back is before midnight, "
+    "and nobody knows whether we will be on it or not, for it is late already"
+)
+"""Spoken as one utterance it takes longer than a reader may be behind."""
 
 
 @pytest.fixture(scope="module")
 def tts(voice_bundle: Path) -> Synthesizer:
     return Synthesizer.open(voice_bundle)
+
+
+@pytest.fixture
+def alone(voice_bundle: Path) -> Synthesizer:
+    """One slot."""
+    return Synthesizer.open(voice_bundle, slots=1, verify=False)
+
+
+def codes_of(pieces: list[Chunk]) -> np.ndarray:
+    return np.concatenate([piece.codes for piece in pieces])
+
+
+def until_it_starves(stream: Stream) -> list[Chunk]:
+    pieces: list[Chunk] = []
+    with contextlib.suppress(BusyError):
+        pieces.extend(stream)
+        pytest.fail("it ended")
+    return pieces
+
+
+def samples_of(pieces: list[Chunk]) -> np.ndarray:
+    return np.concatenate([piece.samples for piece in pieces])
 
 
 def test_it_speaks_and_ends_by_itself(tts: Synthesizer) -> None:
@@ -30,13 +73,32 @@ def test_it_speaks_and_ends_by_itself(tts: Synthesizer) -> None:
 
 
 def test_chunks_put_together_are_the_whole(tts: Synthesizer) -> None:
-    whole = tts.speak(TEXT, seed=4, chunk_frames=(400,))
-    for sizes in ((1,), (1, 2, 4, 8), (5,)):
+    whole = tts.speak(TEXT, seed=4)
+    assert np.abs(whole.samples).max() > 0.05
+    for sizes in ((1,), (1, 2, 4, 8), (5,), (400,)):
         pieces = list(tts.stream(TEXT, seed=4, chunk_frames=sizes))
-        assert np.array_equal(np.concatenate([piece.codes for piece in pieces]), whole.codes)
-        samples = np.concatenate([piece.samples for piece in pieces])
-        assert np.abs(samples - whole.samples).max() <= 1e-5
-        assert len(pieces[0].codes) == sizes[0]
+        assert np.array_equal(codes_of(pieces), whole.codes)
+        for piece in pieces:
+            assert piece.samples.shape == (len(piece.codes) * 1920,)
+            assert piece.samples.dtype == np.float32
+        assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
+        frames = [len(piece.codes) for piece in pieces]
+        asked = [*sizes, *[sizes[-1]] * len(frames)][: len(frames)]
+        assert frames[:-1] == asked[:-1]
+        assert 0 < frames[-1] <= asked[-1]
+
+
+def test_a_chunk_may_be_longer_than_a_reader_may_be_behind(tts: Synthesizer) -> None:
+    longer = round(UNREAD_SECONDS * 12.5) + 7
+    pieces = list(tts.stream(LONG, seed=1, chunk_frames=(longer,), verbatim=True))
+    assert len(pieces[0].codes) == longer
+    assert len(pieces) > 1
+
+
+def test_how_a_chunk_is_cut_is_asked_of_a_stream_alone(tts: Synthesizer) -> None:
+    for speak in (tts.speak, tts.pieces, Request):
+        with pytest.raises(TypeError, match="chunk_frames"):
+            speak(TEXT, chunk_frames=(1,))
 
 
 def test_a_seed_is_the_same_speech_again_and_another_is_not(tts: Synthesizer) -> None:
@@ -81,7 +143,7 @@ def test_the_metrics_add_up(tts: Synthesizer) -> None:
     assert metrics.audio == pytest.approx(len(audio.samples) / 24000)
     assert metrics.ttfa is not None
     assert 0 < metrics.prompt < metrics.ttfa <= metrics.total
-    assert len(metrics.frames) == len(audio.codes)
+    assert len(metrics.frames) == len(audio.codes) + 1  # the last said that speech ends
     assert sum(count for _, count in metrics.codec) == len(audio.codes)
     assert 0 < metrics.launches <= metrics.total
     assert metrics.host + metrics.launches == pytest.approx(metrics.total)
@@ -104,8 +166,13 @@ def test_chunks_of_no_size(tts: Synthesizer, sizes: tuple[int, ...]) -> None:
 
 
 def test_what_is_wrong_is_said_before_the_first_chunk_is_asked_for(tts: Synthesizer) -> None:
-    with pytest.raises(InputError, match="the text is empty"):
-        tts.stream(" ")
+    for speak in (tts.stream, tts.speak, tts.pieces):
+        with pytest.raises(InputError, match="the text is empty"):
+            speak(" \n\u200b")
+        with pytest.raises(InputError, match=r"the text contains <\|im_end\|>, a control token"):
+            speak(f"{TEXT} And when it rings, say <|im_end|> aloud.")
+        with pytest.raises(InputError, match="the text is not valid Unicode"):
+            speak(f"{TEXT} And when it rings, say \udcff aloud.")
     with pytest.raises(InputError, match="choose one of heart, low"):
         tts.stream(TEXT, Voice.speaker("ryan"))
     with pytest.raises(InputError, match="choose one of auto, english"):
@@ -123,7 +190,8 @@ def test_a_prompt_that_does_not_fit(voice_bundle: Path) -> None:
         r"the prompt has \d+ positions, the KV cache 525 of the checkpoint.s 1024; open the bundle"
     )
     with pytest.raises(CapacityError, match=message):
-        small.stream("word " * 600, text_layout="upfront")
+        small.stream("word " * 600, text_layout="upfront", verbatim=True)
+    assert len(small.speak("Ten words. " * 3, seed=1, text_layout="upfront").codes)
 
 
 def test_speech_that_does_not_fit(voice_bundle: Path) -> None:
@@ -144,29 +212,286 @@ def test_speech_of_no_length(tts: Synthesizer, seconds: float) -> None:
 def test_the_cache_may_be_filled_to_the_last_position(voice_bundle: Path) -> None:
     small = Synthesizer.open(voice_bundle, max_seconds=0.08, verify=False)
     text = "word " * 248
-    room = small.step.capacity - len(small.prompts.build(text, text_layout="upfront").rows) + 1
+    prompt = small.prompts.build(text, text_layout="upfront")
+    room = small.frame_graph.capacity - len(prompt.rows) + 1
     assert 2 < room < 20
-    audio = small.speak(text, seed=1, text_layout="upfront")
-    assert len(audio.codes) == room or audio.metrics.ended
+    (audio,) = list(small.stream(text, text_layout="upfront", verbatim=True, chunk_frames=(99,)))
+    assert len(audio.codes) == room
+    assert (audio.metrics.ended, audio.metrics.cut) == (False, "memory")
 
 
-def test_a_second_request_ends_the_first(tts: Synthesizer) -> None:
-    first = tts.stream(TEXT, seed=3)
-    next(first)
-    second = tts.speak(TEXT, seed=4)
-    with pytest.raises(Qwen3TTSError, match="a newer request to this synthesizer ended this one"):
-        next(first)
-    assert np.array_equal(second.samples, tts.speak(TEXT, seed=4).samples)
+# Several at once
 
 
-def test_a_request_that_never_began_does_not_disturb_the_next(tts: Synthesizer) -> None:
-    expected = tts.speak(TEXT, seed=4)
+def test_two_streams_read_in_turns_on_one_thread_speak_as_alone(tts: Synthesizer) -> None:
+    expected = [tts.speak(TEXT, seed=seed) for seed in (3, 4)]
+    streams = [tts.stream(TEXT, seed=seed) for seed in (3, 4)]
+    spoken: list[list[Chunk]] = [[], []]
+    while any(chunks := [next(stream, None) for stream in streams]):
+        for pieces, chunk in zip(spoken, chunks, strict=True):
+            pieces += [chunk] if chunk else []
+    for pieces, whole in zip(spoken, expected, strict=True):
+        assert np.array_equal(codes_of(pieces), whole.codes)
+        assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
+        assert pieces[-1].metrics.ended is True
+
+
+def test_a_stream_that_is_not_read_yet_disturbs_nobody(tts: Synthesizer) -> None:
+    expected = [tts.speak(TEXT, seed=seed).codes for seed in (3, 4)]
     first, second = tts.stream(TEXT, seed=3), tts.stream(TEXT, seed=4)
-    pieces = [next(second)]
-    with pytest.raises(Qwen3TTSError, match="a newer request"):
-        next(first)
-    pieces += second
-    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), expected.samples)
+    assert np.array_equal(codes_of(list(second)), expected[1])
+    assert np.array_equal(codes_of(list(first)), expected[0])
+
+
+def test_beside_a_half_read_stream_others_speak(tts: Synthesizer) -> None:
+    first = tts.stream(TEXT, seed=3)
+    pieces = [next(first)]
+    assert np.array_equal(tts.speak(TEXT, seed=4).codes, tts.speak(TEXT, seed=4).codes)
+    assert np.array_equal(codes_of(pieces + list(first)), tts.speak(TEXT, seed=3).codes)
+
+
+def test_with_one_slot_a_second_stream_waits_for_it(alone: Synthesizer) -> None:
+    expected = alone.speak(TEXT, seed=4).codes
+    first, second = alone.stream(TEXT, seed=3), alone.stream(TEXT, seed=4)
+    next(first)
+    assert np.array_equal(codes_of(list(second)), expected)  # short enough to end unread
+    assert len(list(first)) > 1
+
+
+def test_a_slot_that_nobody_reads_is_told_and_reading_or_closing_it_helps(
+    alone: Synthesizer,
+) -> None:
+    expected = alone.speak(TEXT, seed=4).codes
+    first = alone.stream(LONG, seed=1, verbatim=True)
+    pieces = [next(first)]
+    second = alone.stream(TEXT, seed=4)
+    for speak in (lambda: next(second), lambda: alone.speak(TEXT)):
+        with pytest.raises(BusyError) as caught:
+            speak()
+        assert caught.value.found == "all 1 slots are taken by streams that nobody reads"
+        assert caught.value.remedy == (
+            "read or close one of them, or open the bundle with more slots"
+        )
+    frames = len(first.metrics.frames)
+    assert frames == round(UNREAD_SECONDS * 12.5) + 1  # it rests
+    pieces.append(next(first))
+    assert len(first.metrics.frames) == frames
+    first.close()
+    assert np.array_equal(codes_of(list(second)), expected)
+    assert list(first) == []
+
+
+def test_another_thread_that_reads_is_waited_for(alone: Synthesizer) -> None:
+    expected = [alone.speak(text, seed=1, verbatim=True).codes for text in (LONG, TEXT)]
+    first = alone.stream(LONG, seed=1, verbatim=True, chunk_frames=(8,))
+    pieces = [next(first)]
+
+    def read() -> None:
+        for chunk in first:
+            pieces.append(chunk)
+            time.sleep(0.02)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    second = alone.stream(TEXT, seed=1, verbatim=True)
+    assert np.array_equal(codes_of(list(second)), expected[1])
+    reader.join()
+    assert np.array_equal(codes_of(pieces), expected[0])
+
+
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_a_stream_that_is_closed_or_dropped_frees_its_slot(alone: Synthesizer, how: str) -> None:
+    expected = alone.speak(TEXT, seed=4).codes
+    first = alone.stream(LONG, seed=1, verbatim=True)
+    next(first)
+    if how == "close":
+        first.close()
+    del first
+    gc.collect()
+    before = len(expected) + 2
+    second = alone.stream(TEXT, seed=4)
+    assert np.array_equal(codes_of(list(second)), expected)
+    assert len(second.metrics.frames) < before
+
+
+def test_more_requests_than_slots(voice_bundle: Path) -> None:
+    two = Synthesizer.open(voice_bundle, slots=2, verify=False)
+    requests = [Request(TEXT[: 9 + 3 * n], seed=n) for n in range(7)]
+    spoken = two.speak_batch(requests)
+    assert [audio.seed for audio in spoken] == list(range(7))
+    for request, audio in zip(requests, spoken, strict=True):
+        expected = two.speak(request.text, seed=request.seed)
+        assert np.array_equal(audio.codes, expected.codes)
+        assert np.abs(audio.samples - expected.samples).max() <= 1e-5
+
+
+def test_of_no_requests_nothing(tts: Synthesizer) -> None:
+    assert tts.speak_batch([]) == []
+
+
+def test_in_a_batch_all_is_checked_before_anything_is_spoken(tts: Synthesizer) -> None:
+    before = tts.frame_graph.seconds
+    for wrong in (Request(" "), Request(TEXT, Voice.speaker("ryan")), Request("a <|im_end|> b")):
+        with pytest.raises(InputError):
+            tts.speak_batch([Request(TEXT), wrong])
+    assert tts.frame_graph.seconds == before
+
+
+def test_two_threads_take_turns(tts: Synthesizer) -> None:
+    expected = [tts.speak(TEXT, seed=seed).codes for seed in range(3)]
+    found: dict[int, np.ndarray] = {}
+
+    def speak(seed: int) -> None:
+        found[seed] = codes_of(list(tts.stream(TEXT, seed=seed)))
+
+    threads = [threading.Thread(target=speak, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found[seed], expected[seed]) for seed in range(3))
+
+
+@pytest.mark.parametrize("slots", [0, -1])
+def test_slots_that_are_none(voice_bundle: Path, slots: int) -> None:
+    with pytest.raises(InputError, match=f"slots is {slots}; give at least 1"):
+        Synthesizer.open(voice_bundle, slots=slots)
+
+
+# Texts of any length, and texts that come
+
+
+def test_pieces_of_a_text_stream_as_they_are_spoken_whole(tts: Synthesizer) -> None:
+    text = "Hello there. How are you?\n\nWe are fine!"
+    whole = tts.speak(text, seed=2)
+    pieces = list(tts.stream(text, seed=2))
+    assert np.array_equal(codes_of(pieces), whole.codes)
+    assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
+    pauses = [len(piece.samples) / 24000 for piece in pieces if not len(piece.codes)]
+    assert pauses == [SENTENCE_PAUSE, PARAGRAPH_PAUSE]
+    assert [len(audio.samples) for _, audio in tts.pieces(text, seed=2)] == [
+        sum(len(piece.samples) for piece in part) for part in _after_each_pause(pieces)
+    ]
+    assert whole.metrics.audio == pytest.approx(len(whole.samples) / 24000)
+
+
+def _after_each_pause(pieces: list[Chunk]) -> list[list[Chunk]]:
+    parts: list[list[Chunk]] = [[]]
+    for piece in pieces:
+        parts[-1].append(piece)
+        if not len(piece.codes):
+            parts.append([])
+    return parts
+
+
+@pytest.mark.parametrize("text", ["Hello there. How are you?\n\nFine!", f"{TEXT}\n\n", TEXT])
+def test_a_text_that_comes_in_bits_is_spoken_as_the_whole(tts: Synthesizer, text: str) -> None:
+    whole = tts.speak(text, seed=2)
+    pieces = list(tts.stream(iter(text), seed=2))
+    assert np.array_equal(codes_of(pieces), whole.codes)
+    assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
+    assert pieces[-1].metrics.ended is True
+
+
+def test_a_text_is_spoken_while_it_comes(tts: Synthesizer) -> None:
+    taken: list[str] = []
+
+    def words() -> Iterator[str]:
+        for word in f"{TEXT} {LONG}.".split(" "):
+            taken.append(word)
+            yield word + " "
+
+    stream = tts.stream(words(), seed=2)
+    assert taken == []
+    next(stream)
+    assert 0 < len(taken) < 6
+    assert len(list(stream)) > 3
+
+
+def test_a_text_is_fed(tts: Synthesizer) -> None:
+    expected = tts.speak(f"{TEXT} How are you?", seed=2)
+    stream = tts.stream(None, seed=2)
+    with pytest.raises(BusyError, match=r"nothing to say yet: .*; feed the stream, or finish it"):
+        next(stream)
+    stream.feed(f"{TEXT} How")
+    pieces = until_it_starves(stream)
+    stream.feed(" are you?")
+    stream.finish()
+    stream.finish()
+    with pytest.raises(InputError, match="the text has ended; start another stream for more"):
+        stream.feed("more")
+    assert 0 < len(stream.metrics.frames) < len(expected.codes)
+    pieces += list(stream)
+    assert np.array_equal(codes_of(pieces), expected.codes)
+    assert stream.metrics.samples == len(expected.samples)
+    assert stream.metrics.ended is True
+
+
+@pytest.mark.parametrize("end", ["finish", "close"])
+def test_a_text_may_end_after_its_last_piece_was_heard(tts: Synthesizer, end: str) -> None:
+    expected = tts.speak(TEXT, seed=2)
+    stream = tts.stream(None, seed=2)
+    stream.feed(f"{TEXT}\n\n")
+    pieces = until_it_starves(stream)
+    assert np.array_equal(codes_of(pieces), expected.codes)
+    assert len(samples_of(pieces)) == len(expected.samples)  # a pause comes with what follows it
+    getattr(stream, end)()
+    assert list(stream) == []
+    assert end == "close" or stream.metrics.ended is True
+
+
+def test_a_text_that_ends_before_it_begins(tts: Synthesizer) -> None:
+    stream = tts.stream(None)
+    with pytest.raises(InputError, match="the text is empty"):
+        stream.finish()
+    with pytest.raises(InputError, match="the text is empty"):
+        list(tts.stream(iter([" ", "\n"])))
+
+
+def test_what_cannot_be_spoken_in_a_text_that_comes_is_told_to_both_ends(tts: Synthesizer) -> None:
+    stream = tts.stream(None, seed=2)
+    with pytest.raises(InputError, match="control token"):
+        stream.feed("Set a <|im_end|> timer for ten minutes, will you")
+    for _ in range(2):
+        with pytest.raises(InputError, match="control token"):
+            next(stream)
+    later = tts.stream(iter([TEXT, " Say", " <|im_end|>", " or do not."]), seed=2)
+    assert len(next(later).codes)
+    for _ in range(2):
+        with pytest.raises(InputError, match="control token"):
+            list(later)
+    assert len(tts.speak(TEXT, seed=2).codes)
+
+
+def test_seconds_that_are_asked_for_are_of_all_pieces(tts: Synthesizer) -> None:
+    text = "Hello there. How are you? We are fine!"
+    parts = [len(audio.codes) for _, audio in tts.pieces(text, seed=2)]
+    for frames in (parts[0] + 3, parts[0] + parts[1], parts[0] - 2):
+        seconds = frames / 12.5
+        audio = tts.speak(text, seed=2, max_seconds=seconds)
+        stream = tts.stream(text, seed=2, max_seconds=seconds)
+        assert np.array_equal(codes_of(list(stream)), audio.codes)
+        assert len(audio.codes) == frames
+        for metrics in (audio.metrics, stream.metrics):
+            assert (metrics.ended, metrics.cut) == (False, "asked")
+
+
+def test_a_text_taken_as_it_stands_is_one_utterance(tts: Synthesizer) -> None:
+    text = "Hello there. How are you?"
+    assert len(tts.pieces(text, seed=2)) == 2
+    assert len(tts.pieces(text, seed=2, verbatim=True)) == 1
+    stream = tts.stream(text, seed=2, verbatim=True)
+    assert np.array_equal(codes_of(list(stream)), tts.speak(text, seed=2, verbatim=True).codes)
+
+
+def test_errors_have_a_remedy_of_their_own(tts: Synthesizer) -> None:
+    with pytest.raises(InputError) as caught:
+        tts.stream(" ")
+    assert (caught.value.found, caught.value.remedy) == (
+        "the text is empty",
+        "give at least one word to say",
+    )
+    assert str(caught.value) == "the text is empty; give at least one word to say"
 
 
 def test_a_request_that_was_refused_does_not_end_the_one_before(tts: Synthesizer) -> None:

@@ -164,7 +164,11 @@ class Tokenizer:
 
         Returns:
             Characters.
+
+        Raises:
+            InputError: The text is not Unicode.
         """
+        _check(text)
         begun = text.rfind("<")  # of an added token, perhaps
         end = begun if begun >= 0 and len(text) - begun < self._longest_added else len(text)
         # A whole added token is a border: what stands behind it is cut into words by itself.
@@ -173,11 +177,15 @@ class Tokenizer:
         return border + int(words[-held][1][0]) if len(words) > held else border
 
     def _ids(self, text: str) -> list[int]:
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"the text is not valid Unicode: {error.reason} at character {error.start}"
-            ) from error
+        _check(text)
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+
+def _check(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text is not valid Unicode: {error.reason} at character {error.start}"
+        ) from error

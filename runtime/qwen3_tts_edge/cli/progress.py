@@ -80,11 +80,11 @@ def report(output: str, pieces: Sequence[Metrics], seed: int) -> int:
         err=True,
     )
     for kind, remedy in _REMEDIES.items():
-        here = sum(kind == (each.cut or "too short") for each in wrong)
+        here = sum(kind in (each.cut, each.too_short and "too short") for each in wrong)
         if here:
             which = "the speech" if count == 1 else f"{here} of {count} pieces of the text"
             click.echo(f"warning: {which} {remedy.format(seconds=metrics.audio)}", err=True)
-    return 1 if any(each.cut != "asked" for each in wrong) else 0
+    return 1 if any(each.too_short or each.cut != "asked" for each in wrong) else 0
 
 
 _REMEDIES = {

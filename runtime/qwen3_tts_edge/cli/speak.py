@@ -231,14 +231,17 @@ def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:
 
 def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
     """Decode UTF-8, a byte order mark left out, as it arrives."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    decoder, read = codecs.getincrementaldecoder("utf-8-sig")(), 0
     try:
         for piece in data:
+            read += len(piece)
             yield decoder.decode(piece)
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{name} is not UTF-8 text: a byte is {error.object[error.start]:#04x}", "convert it"
+            f"{name} is not UTF-8 text: byte {read - len(error.object) + error.start} is "
+            f"{error.object[error.start]:#04x}",
+            "convert it",
         ) from error
 
 

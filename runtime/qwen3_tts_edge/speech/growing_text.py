@@ -27,7 +27,8 @@ class GrowingText:
         if not self._begun:
             self._tail = self._tail.lstrip()
             self._begun = bool(self._tail)
-        end = self._tokenizer.settled(self._tail, _HELD)
+        # Blanks that end the text are none of it, and may be part of the word before them.
+        end = self._tokenizer.settled(self._tail.rstrip(), _HELD)
         certain, self._tail = self._tail[:end], self._tail[end:]
         return self._tokenizer.encode(certain) if certain else []
 

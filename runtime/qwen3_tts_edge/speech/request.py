@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TypedDict
 
 from typing_extensions import Self
@@ -63,10 +64,10 @@ class Request:
     verbatim: bool = False
 
     def __post_init__(self) -> None:
-        if self.text is not None and not isinstance(self.text, str | Iterable):
-            raise InputError(
-                f"text is a {_kind(self.text)}; expected a string", "give it in quotes"
-            )
+        text: object = self.text  # of any type: callers need not check theirs
+        seconds: object = self.max_seconds
+        if isinstance(text, bytes | bytearray) or not isinstance(text, str | Iterable | None):
+            checked(text)
         if self.voice is not None and not isinstance(self.voice, Voice):
             raise InputError(
                 f"voice is a {_kind(self.voice)}; expected a Voice",
@@ -81,6 +82,10 @@ class Request:
             raise InputError(
                 f"language is a {_kind(self.language)}; expected a name", f"use {AUTO!r} for any"
             )
+        if self.instruct is not None and not isinstance(self.instruct, str):
+            raise InputError(f"instruct is a {_kind(self.instruct)}; expected words")
+        if seconds is not None and not isinstance(seconds, Real):
+            raise InputError(f"max_seconds is a {_kind(seconds)}; expected a number")
         if self.seed is not None and (isinstance(self.seed, bool) or not _whole(self.seed)):
             raise InputError(f"seed is {self.seed!r}; it must be a whole number")
         if self.seed is not None and not 0 <= self.seed < 2**64:
@@ -89,6 +94,17 @@ class Request:
     def seeded(self) -> Self:
         """Draw a seed where none was asked for."""
         return self if self.seed is not None else replace(self, seed=secrets.randbits(32))
+
+
+def checked(text: object) -> str:
+    """Refuse what is no text.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"text is a {_kind(text)}; expected a string", "give it in quotes")
+    return text
 
 
 def _whole(number: object) -> bool:

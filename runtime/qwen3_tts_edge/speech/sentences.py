@@ -54,7 +54,7 @@ class Piece:
     """What one utterance says.
 
     Attributes:
-        text: One line, not blank.
+        text: One line, not blank, without blanks at its ends.
         pause: Seconds of silence after it; 0 inside a sentence, and after the last.
     """
 
@@ -86,7 +86,7 @@ def split(splitter: "Splitter | Whole", text: str) -> list[Piece]:
     for part in (*splitter.feed(text), *splitter.finish()):
         begun += part.text
         if part.ends:
-            pieces.append(Piece(begun, part.pause))
+            pieces.append(Piece(begun.strip(), part.pause))
             begun = ""
     return [*pieces[:-1], *(replace(last, pause=0.0) for last in pieces[-1:])]
 

@@ -122,10 +122,10 @@ class Slots:
     def _launch(self, first: int, rows: Sequence[Rows | None]) -> Pending:
         here = slice(first, first + len(rows))
         length = np.array([0 if row is None else len(row) for row in rows])
+        longest = max(1, int(length.max()))
+        assert (self._position[here][length > 0] + longest <= self.capacity).all()
         # A slot at rest is written behind its end, which nobody reads, and never behind the cache.
         position = np.minimum(self._position[here], self.capacity - 1)
-        longest = max(1, int(length.max()))
-        assert (np.where(length, position, 0) + longest * (length > 0)).max() <= self.capacity
         padded = np.zeros((len(rows), longest, self.manifest.hidden_size), np.float32)
         for slot, row in enumerate(rows):
             if row is not None:

@@ -6,15 +6,17 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.sentences import Part
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
@@ -60,11 +62,14 @@ class Stream(Iterator[Chunk]):
         self._splitter = tools.splitter(request)
         self._parts: deque[Part] = deque()
         self._pause = 0.0
+        self._silence = 0
         self._text_ended = False
         self._spoken: Utterance | None = None
         self._more: Iterator[str] | None = None
+        self._forgotten: weakref.finalize[..., Any] | None = None
         self._begin()
         if isinstance(request.text, str):
+            tools.bundle.tokenizer.encode(request.text)  # what is wrong at its end is said now
             self.feed(request.text)
             self.finish()
         elif request.text is not None:
@@ -80,7 +85,7 @@ class Stream(Iterator[Chunk]):
         if self._text_ended:
             raise InputError("the text has ended", "start another stream for more of it")
         with self._scheduler.lock:
-            self._parts.extend(self._splitter.feed(text))
+            self._parts.extend(self._splitter.feed(checked(text)))
             self._supply()
 
     def finish(self) -> None:
@@ -95,6 +100,9 @@ class Stream(Iterator[Chunk]):
             self._text_ended = True
             self._parts.extend(self._splitter.finish())
             if not self._parts and self._spoken is not None and not self._spoken.text_ended:
+                if self.metrics.frames and self._spoken.empty:
+                    self._end()
+                    return
                 self._spoken.feed("", ended=True)  # there was nothing to say, and it says so
             self._supply()
 
@@ -134,10 +142,12 @@ class Stream(Iterator[Chunk]):
                 found = self._ready()
                 if found is not None:
                     return Chunk(*found, self.metrics.sample_rate, self.metrics)
-                spoken.reader = threading.current_thread()
-                if spoken.over or self._scheduler.step():
+                if spoken.over:
                     continue
-            if not self._pull():
+                spoken.reader = threading.current_thread()
+                wants_text = spoken.hungry and self._more is not None
+                moved = not wants_text and self._scheduler.step()
+            if not moved and not self._pull():
                 self._scheduler.wait(spoken)
         raise StopIteration
 
@@ -145,29 +155,33 @@ class Stream(Iterator[Chunk]):
         """The next samples that are there: of the utterance, or of the pause behind it."""
         spoken = self._spoken
         assert spoken is not None
+        if self._silence and not spoken.empty:  # there is something to say behind it
+            silence = np.zeros(self._silence, np.float32)
+            self._silence = 0
+            self.metrics.samples += len(silence)
+            return silence, spoken.codes[:0]
         found = spoken.chunk()
         if found is not None or not spoken.over:
             return found
         self._spoken = None
         if (not self._parts and self._text_ended) or not self._time_is_left(spoken):
             return None
-        pause = round(self._pause * self.metrics.sample_rate)
+        self._silence = round(self._pause * self.metrics.sample_rate)
         if self.metrics.ended:
             self.metrics.ended = None  # there is more to say
         self._begin()
         self._supply()
-        if not pause:
-            return self._ready()
-        self.metrics.samples += pause
-        return np.zeros(pause, np.float32), spoken.codes[:0]
+        return self._ready()
 
     def _time_is_left(self, spoken: Utterance) -> bool:
         """Take what was spoken from what was asked for."""
         if self._request.max_seconds is None:
             return True
-        left = self._request.max_seconds - spoken.seconds
-        self._request = replace(self._request, max_seconds=left)
+        manifest = self._tools.bundle.manifest
+        left = frame_count(manifest, self._request.max_seconds) - len(spoken.codes)
         if left > 0:
+            seconds = left / manifest.frames_per_second
+            self._request = replace(self._request, max_seconds=seconds)
             return True
         self.metrics.ended, self.metrics.cut = False, "asked"
         return False
@@ -175,15 +189,30 @@ class Stream(Iterator[Chunk]):
     def _begin(self) -> None:
         """Begin the next utterance; its text is yet to be given."""
         self._spoken = Utterance(self._tools, self._request, self.metrics, self._sizes)
-        weakref.finalize(self, setattr, self._spoken, "closed", True).atexit = False
+        if self._forgotten is not None:
+            self._forgotten.detach()
+        self._forgotten = weakref.finalize(self, setattr, self._spoken, "closed", True)
+        self._forgotten.atexit = False
         self._scheduler.add(self._spoken)
+
+    def _end(self) -> None:
+        """No more text came after the last utterance."""
+        assert self._spoken is not None
+        self._spoken.closed = True
+        self._spoken = None
+        if self.metrics.ended is None:
+            self.metrics.ended = True
 
     def _supply(self) -> None:
         """Give the utterance its parts of the text that are there."""
         while self._parts and self._spoken is not None and not self._spoken.text_ended:
             part = self._parts.popleft()
             self._pause = part.pause
-            self._spoken.feed(part.text, ended=part.ends)
+            try:
+                self._spoken.feed(part.text, ended=part.ends)
+            except InputError as error:
+                self._spoken.error = error  # whoever asks for chunks hears of it too
+                raise
 
     def _pull(self) -> bool:
         """Take more of a text that comes by itself; it may take its time."""

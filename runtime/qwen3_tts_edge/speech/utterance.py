@@ -72,6 +72,7 @@ class Utterance:
         seed: Of its draws.
         prompt: None until there is enough text to begin.
         metrics: Of the request it is a part of.
+        text_ended: Whether it has all of its text.
         ended: None while it is spoken; then whether speech ended by itself, not by a limit.
         too_short: It ended before its text can have been spoken.
         cut: The kind of the limit that ended it, if one did.
@@ -126,7 +127,7 @@ class Utterance:
         )
         self._growing = GrowingText(tools.bundle.tokenizer)
         self._text = ""
-        self._text_ended = False
+        self.text_ended = False
         self._ids: list[int] = []
         self._limit = Limit(0, "memory")
         self._asked = 0
@@ -140,15 +141,21 @@ class Utterance:
         return self.ended is not None or self.closed or self.error is not None
 
     @property
-    def text_ended(self) -> bool:
-        """Whether it has all of its text."""
-        return self._text_ended
-
-    @property
     def codes(self) -> Codes:
         """What was spoken so far, int64 (frames, codebooks)."""
         nothing = np.zeros((0, self._manifest.codebooks), np.int64)
         return np.stack(self._frames) if self._frames else nothing
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to say yet."""
+        return not self._text.strip()
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it cannot go on without more text."""
+        read = self._asked - 1 if self._asked else 0
+        return not self.text_ended and (self.prompt is None or self.prompt.text_row(read) is None)
 
     @property
     def seconds(self) -> float:
@@ -167,7 +174,7 @@ class Utterance:
         ids = self._growing.feed(text)
         if ended:
             ids += self._growing.finish()
-        self._text_ended = ended
+        self.text_ended = ended
         self._ids += ids
         prompts = self._tools.prompts
         if self.prompt is not None:
@@ -191,8 +198,8 @@ class Utterance:
         """
         if self.over or self.prompt is None or self._asked >= self._limit.frames:
             return None
-        behind = len(self._unread) / self._manifest.frames_per_second
-        if self._rests and behind >= UNREAD_SECONDS:
+        behind = max(UNREAD_SECONDS * self._manifest.frames_per_second, self._sizes[0])
+        if self._rests and len(self._unread) >= behind:
             return None
         rows = self.prompt.rows if self._asked == 0 else self.prompt.text_row(self._asked - 1)
         if rows is not None:

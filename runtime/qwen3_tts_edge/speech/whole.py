@@ -15,7 +15,7 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
-from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.sentences import Piece, split
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
@@ -129,7 +129,10 @@ def _spoken(
     done: dict[Speaking, Audio] = {}
     manifest = tools.bundle.manifest
     since = [(time.perf_counter(), tools.seconds)] * len(requests)
-    left = [request.max_seconds for request in requests]
+    left = [
+        None if each.max_seconds is None else frame_count(manifest, each.max_seconds)
+        for each in requests
+    ]
     try:
         while waiting or speaking:
             while waiting and len(speaking) < _AHEAD * scheduler.most:
@@ -145,9 +148,9 @@ def _spoken(
                 audio.metrics.total = audio.metrics.ttfa = now[0] - since[number][0]
                 audio.metrics.launches = now[1] - since[number][1]
                 since[number], moved = now, True
-                if (seconds := left[number]) is not None:
-                    left[number] = seconds - len(audio.codes) / manifest.frames_per_second
-                    audio = _cut(audio, seconds, manifest)
+                if (frames := left[number]) is not None:
+                    left[number] = frames - len(audio.codes)
+                    audio = _cut(audio, frames, manifest)
                 if audio is not None:
                     yield number, audio
             if not moved and speaking:
@@ -157,12 +160,11 @@ def _spoken(
             each.close()
 
 
-def _cut(audio: Audio, seconds: float, manifest: Manifest) -> Audio | None:
+def _cut(audio: Audio, frames: int, manifest: Manifest) -> Audio | None:
     """Cut a piece where the seconds that were asked for are over; None where they were before."""
-    if seconds <= 0:
+    if frames <= 0:
         return None
-    frames = frame_count(manifest, seconds)
-    if frames >= len(audio.codes):
+    if frames > len(audio.codes):
         return audio
     samples = audio.samples[: frames * manifest.samples_per_frame]
     metrics = replace(audio.metrics, samples=len(samples), ended=False, cut="asked")
@@ -171,7 +173,8 @@ def _cut(audio: Audio, seconds: float, manifest: Manifest) -> Audio | None:
 
 def _pieces(tools: Tools, request: Request) -> list[Piece]:
     """Cut a text; find what is wrong with any of it now, and not when it is its turn."""
-    text = request.text if isinstance(request.text, str) else "".join(request.text or ())
+    given = request.text or ()
+    text = given if isinstance(given, str) else "".join(map(checked, given))
     tools.bundle.tokenizer.encode(text)
     pieces = split(tools.splitter(request), text)
     if not pieces:

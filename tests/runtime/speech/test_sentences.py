@@ -1,6 +1,7 @@
 """Where a text is cut into utterances: sentences of ten languages, and what no cut may lose."""
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,10 @@ from qwen3_tts_edge.speech.blanks import one_line, paragraphs
 from qwen3_tts_edge.speech.sentences import (
     PARAGRAPH_PAUSE,
     SENTENCE_PAUSE,
+    Part,
     Piece,
+    Splitter,
+    Whole,
     split,
     usual_seconds,
 )
@@ -227,6 +231,25 @@ ARTICLE = "\n\n".join(
 )
 
 
+def cut(text: str, seconds: float, sentences: int | None = None) -> list[Piece]:
+    return split(Splitter(seconds, sentences), text)
+
+
+def in_pieces(splitter: Splitter, pieces: list[str]) -> list[Part]:
+    return [*(part for piece in pieces for part in splitter.feed(piece)), *splitter.finish()]
+
+
+def joined(parts: list[Part]) -> list[Piece]:
+    pieces, begun = [], ""
+    for part in parts:
+        begun += part.text
+        if part.ends:
+            pieces.append(Piece(begun, part.pause))
+            begun = ""
+    assert begun.strip() == ""
+    return pieces
+
+
 def black(text: str) -> str:
     return "".join(text.split())
 
@@ -240,7 +263,7 @@ def test_a_sentence_ends_where_a_reader_ends_it(language: str) -> None:
     wrong = {}
     for case in CASES[language]:
         expected = [each.strip() for each in case.split("|")]
-        found = texts(split(case.replace(" | ", " ").replace("|", ""), NO_LIMIT, 1))
+        found = texts(cut(case.replace(" | ", " ").replace("|", ""), NO_LIMIT, 1))
         if found != expected:
             wrong[case] = found
     assert wrong == {}
@@ -248,7 +271,7 @@ def test_a_sentence_ends_where_a_reader_ends_it(language: str) -> None:
 
 def test_and_where_languages_are_mixed() -> None:
     text = "他说Hello. 然后走了。She said 你好。And left. Dr. 王来了！"
-    assert texts(split(text, NO_LIMIT, 1)) == [
+    assert texts(cut(text, NO_LIMIT, 1)) == [
         "他说Hello.",
         "然后走了。",
         "She said 你好。",
@@ -288,31 +311,31 @@ def test_a_line_is_one_line_already(text: str) -> None:
 
 def test_a_blank_line_ends_a_paragraph_and_pauses_are_between_pieces() -> None:
     text = "One. Two.\r\n \u200b\r\nThree,\nfour.\u2029Five."
-    assert split(text, NO_LIMIT, 1) == [
+    assert cut(text, NO_LIMIT, 1) == [
         Piece("One.", SENTENCE_PAUSE),
         Piece("Two.", PARAGRAPH_PAUSE),
         Piece("Three, four.", PARAGRAPH_PAUSE),
         Piece("Five.", 0.0),
     ]
-    assert texts(split(text, NO_LIMIT)) == ["One. Two.", "Three, four.", "Five."]
+    assert texts(cut(text, NO_LIMIT)) == ["One. Two.", "Three, four.", "Five."]
 
 
 def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> None:
     sentence = "We paid 1,234 for it, and never; not once: regretted it for long."
-    assert split(sentence, 3.0) == [
+    assert cut(sentence, 3.0) == [
         Piece("We paid 1,234 for it,", 0.0),
-        Piece("and never; not once:", 0.0),
-        Piece("regretted it for long.", 0.0),
+        Piece("and never; not once: regretted it for", 0.0),
+        Piece("long.", 0.0),
     ]
-    assert texts(split("so many words without a comma", 1.0)) == [
+    assert texts(cut("so many words without a comma", 1.0)) == [
         "so many words",
-        "without",
-        "a comma",
+        "without a",
+        "comma",
     ]
-    assert texts(split("今天天气很好我们去公园散步吧。", 1.5)) == [
+    assert texts(cut("今天天气很好我们去公园散步吧。", 1.5)) == [
         "今天天气很好我",
-        "们去公园",
-        "散步吧。",
+        "们去公园散步",
+        "吧。",
     ]
 
 
@@ -324,11 +347,11 @@ def test_no_character_of_a_reader_is_torn() -> None:
         (marked * 3, [marked] * 3),
         (syllable * 3, [syllable] * 3),
     ]:
-        assert texts(split(whole, 0.01)) == characters
+        assert texts(cut(whole, 0.01)) == characters
 
 
 def test_a_word_is_not_left_over() -> None:
-    assert texts(split("This is one of them. So is this one. Yes.", 3.0)) == [
+    assert texts(cut("This is one of them. So is this one. Yes.", 3.0)) == [
         "This is one of them.",
         "So is this one. Yes.",
     ]
@@ -336,7 +359,7 @@ def test_a_word_is_not_left_over() -> None:
 
 @given(TEXTS, SECONDS, SENTENCES)
 def test_nothing_is_lost_doubled_or_moved(text: str, seconds: float, sentences: int | None) -> None:
-    pieces = split(text, seconds, sentences)
+    pieces = cut(text, seconds, sentences)
     assert black("".join(texts(pieces))) == black(one_line(text))
     assert all(each.text and each.text == each.text.strip() for each in pieces)
     assert bool(pieces) == bool(one_line(text))
@@ -347,26 +370,70 @@ def test_nothing_is_lost_doubled_or_moved(text: str, seconds: float, sentences: 
 def test_every_piece_fits_or_is_one_character(
     text: str, seconds: float, sentences: int | None
 ) -> None:
-    for piece in texts(split(text, seconds, sentences)):
+    for piece in texts(cut(text, seconds, sentences)):
         if usual_seconds(piece) > seconds:
-            assert texts(split(piece, 0.01)) == [piece]
+            assert texts(cut(piece, 0.01)) == [piece]
         if sentences and seconds == NO_LIMIT:
-            assert len(split(piece, NO_LIMIT, 1)) <= sentences
+            assert len(cut(piece, NO_LIMIT, 1)) <= sentences
 
 
 @given(TEXTS, SECONDS)
 def test_a_piece_is_not_split_again(text: str, seconds: float) -> None:
-    for piece in texts(split(text, seconds)):
-        assert split(piece, seconds) == [Piece(piece, 0.0)]
-    for sentence in texts(split(text, NO_LIMIT, 1)):
-        assert split(sentence, NO_LIMIT, 1) == [Piece(sentence, 0.0)]
+    for piece in texts(cut(text, seconds)):
+        assert cut(piece, seconds) == [Piece(piece, 0.0)]
+    for sentence in texts(cut(text, NO_LIMIT, 1)):
+        assert cut(sentence, NO_LIMIT, 1) == [Piece(sentence, 0.0)]
+
+
+@given(TEXTS, SECONDS, SENTENCES, st.data())
+def test_bit_by_bit_the_pieces_are_those_of_the_whole(
+    text: str, seconds: float, sentences: int | None, data: st.DataObject
+) -> None:
+    whole = [*(splitter := Splitter(seconds, sentences)).feed(text), *splitter.finish()]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=9)))
+    bits = [text[at:to] for at, to in pairwise([0, *cuts, len(text)])]
+    parts = in_pieces(Splitter(seconds, sentences), bits)
+    assert joined(parts) == joined(whole)
+    assert black("".join(part.text for part in parts)) == black(one_line(text))
+    assert joined(in_pieces(Splitter(seconds, sentences), list(text))) == joined(whole)
+
+
+@given(TEXTS, SECONDS, SENTENCES)
+def test_every_part_of_a_piece_is_given_before_its_end_and_nothing_after(
+    text: str, seconds: float, sentences: int | None
+) -> None:
+    parts = in_pieces(Splitter(seconds, sentences), list(text))
+    assert all(part.pause == 0.0 for part in parts if not part.ends)
+    assert not parts or parts[-1].ends
+
+
+def test_what_is_certain_is_given_at_once() -> None:
+    splitter = Splitter(8.0, 1)
+    first = splitter.feed(f"Good morning to all of you. Welcome, {'dear ' * 8}fri")
+    assert "".join(part.text for part in first).startswith("Good morning to all of you. Welcome")
+    assert [part.pause for part in first if part.ends] == [SENTENCE_PAUSE]
+    assert splitter.feed("ends of ")[0].text
+    assert splitter.feed("ours\n\n")[-1] == Part("", ends=True, pause=PARAGRAPH_PAUSE)
+    assert splitter.finish() == []
+
+
+def test_a_long_word_does_not_wait_for_its_end() -> None:
+    splitter = Splitter(8.0)
+    given = sum(len(part.text) for part in splitter.feed("天气" * 50))
+    assert given > 80
+
+
+def test_a_text_taken_whole_is_one_piece_as_it_stands() -> None:
+    text = "One.  Two.\n\nThree."
+    assert split(Whole(), text) == [Piece(text, 0.0)]
+    assert "".join(part.text for bit in text for part in Whole().feed(bit)) == text
 
 
 @given(TEXTS)
 def test_a_sentence_says_something_where_its_paragraph_does(text: str) -> None:
     for paragraph in paragraphs(text):
         if any(map(str.isalnum, paragraph)):
-            for sentence in texts(split(paragraph, NO_LIMIT, 1)):
+            for sentence in texts(cut(paragraph, NO_LIMIT, 1)):
                 assert any(map(str.isalnum, sentence))
 
 
@@ -374,7 +441,7 @@ def test_a_sentence_says_something_where_its_paragraph_does(text: str) -> None:
 @pytest.mark.parametrize("sentences", [None, 1])
 def test_all_of_an_article_is_spoken(seconds: float, sentences: int | None) -> None:
     assert len(ARTICLE) > 10_000
-    pieces = split(ARTICLE, seconds, sentences)
+    pieces = cut(ARTICLE, seconds, sentences)
     assert black("".join(texts(pieces))) == black(ARTICLE)
     assert max(usual_seconds(each) for each in texts(pieces)) <= seconds
     assert sum(each.pause == PARAGRAPH_PAUSE for each in pieces) == len(paragraphs(ARTICLE)) - 1
@@ -409,7 +476,7 @@ def test_time_is_in_proportion_to_the_text(part: str) -> None:
     """A step that looks at all that is left for each character would take minutes."""
     text = "a" + part * (200_000 // len(part))
     for sentences in (None, 1):
-        pieces = split(text, 30.0, sentences)
+        pieces = cut(text, 30.0, sentences)
         assert black("".join(texts(pieces))) == black(one_line(text))
 
 
