@@ -18,9 +18,8 @@ from qwen3_tts_edge.speech.prompt import AUTO
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
-from qwen3_tts_edge.voices.profile import Profile
 from qwen3_tts_edge.voices.reference import read_reference
-from qwen3_tts_edge.voices.voice import Voice
+from qwen3_tts_edge.voices.voice import Clone, Voice
 
 _EXAMPLES = """\b
 Examples:
@@ -93,7 +92,7 @@ def create(
     listener = Listener.open(Bundle.open(model), backend=backend, threads=threads)
     made = listener.voice(ref_audio, ref_text, consent=consent)
     made.save(path)
-    _report(name, path, Profile.load(path))
+    _report(name, path, made)
 
 
 @voice.command()
@@ -155,8 +154,9 @@ def design(
     reference = read_reference(
         (np.concatenate([chunk.samples for chunk in spoken]), designer.manifest.sample_rate)
     )
-    listener.voice(reference, text, consent=consent, design=instruct).save(path)
-    _report(name, path, Profile.load(path))
+    made = listener.voice(reference, text, consent=consent, design=instruct)
+    made.save(path)
+    _report(name, path, made)
     click.echo(f"{name}: seed {seed}", err=True)
 
 
@@ -171,7 +171,7 @@ def list_voices(*, as_json: bool) -> None:
         return
     for name, path in found.items():
         try:
-            click.echo(f"{name:<20} {_summary(Profile.load(path))}")
+            click.echo(f"{name:<20} {_summary(Voice.load(path))}")
         except InputError as error:  # noqa: PERF203
             click.echo(f"{name:<20} unusable: {error}")
     if not found:
@@ -184,7 +184,7 @@ def list_voices(*, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Say where the voice NAME comes from and what it belongs to. NAME may be a file."""
     path = profile_path(name)
-    profile = Profile.load(path)
+    profile = Voice.load(path)
     family, provenance = (
         {} if part is None else msgspec.to_builtins(part)
         for part in (profile.family, profile.provenance)
@@ -214,10 +214,11 @@ def delete(name: str) -> None:
     click.echo(f"{path} is deleted", err=True)
 
 
-def _report(name: str, path: Path, profile: Profile) -> None:
+def _report(name: str, path: Path, profile: Clone) -> None:
     click.echo(f"{name}: {_summary(profile)}, {path}", err=True)
 
 
-def _summary(profile: Profile) -> str:
+def _summary(profile: Clone) -> str:
     way = "speaker vector" if profile.codes is None else f"in context, {len(profile.codes)} frames"
-    return f"{way}, {profile.family.model_type} {profile.family.model_size}"
+    family = profile.family
+    return way if family is None else f"{way}, {family.model_type} {family.model_size}"
