@@ -8,8 +8,8 @@ import click
 import msgspec
 import numpy as np
 
-from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import profile_path
 from qwen3_tts_edge.errors import InputError
@@ -39,10 +39,6 @@ _consent = click.option(
     "--consent", metavar="WORDS", help="A note kept with the voice: who allowed its use, for what."
 )
 _replace = click.option("--replace", is_flag=True, help="Replace a voice of that name.")
-_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-_threads = click.option(
-    "--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core."
-)
 
 
 @click.group(cls=Program, epilog=_EXAMPLES)
@@ -65,17 +61,10 @@ def voice() -> None:
     help="What it says, word for word. Without it only the sound of the voice is copied, not its "
     "way of speaking.",
 )
-@click.option(
-    "--model",
-    metavar="DIR",
-    envvar="QWEN3_TTS_EDGE_MODEL",
-    show_envvar=True,
-    help="The bundle of a Base checkpoint.",
-)
+@model_option("The bundle of a Base checkpoint.")
 @_consent
 @_replace
-@_backend
-@_threads
+@running_options
 def create(
     name: str,
     ref_audio: str,
@@ -108,8 +97,7 @@ def create(
 @click.option("--max-seconds", type=click.FloatRange(1, 60), default=30, show_default=True)
 @_consent
 @_replace
-@_backend
-@_threads
+@running_options
 def design(
     name: str,
     instruct: str,
