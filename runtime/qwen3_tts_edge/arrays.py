@@ -15,5 +15,8 @@ Block = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int64]
 """int64 (frames, codebooks), codebook 0 first."""
 
+Vector = npt.NDArray[np.float32]
+"""float32 (hidden,), a speaker's."""
+
 Rows = npt.NDArray[np.float32]
 """float32 (n, hidden)."""

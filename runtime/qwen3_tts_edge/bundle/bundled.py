@@ -1,4 +1,4 @@
-"""Where the voice that comes with the package lies."""
+"""The voice that comes with the package."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ NAME = "edge-voice"
 
 
 def bundled_voice() -> Path:
-    """The bundle's folder: inside an installed package, or in `models/` of a checkout.
+    """Find its bundle: inside an installed package, or in `models/` of a checkout.
 
     Raises:
         BundleError: Neither is there; says how to make it.

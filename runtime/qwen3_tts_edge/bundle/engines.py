@@ -1,7 +1,7 @@
-"""Which engines run where: what their plans were built from and for, and what this machine is.
+"""TensorRT's compiled graphs, called engines: what they were built for, and which run here.
 
-Engines are TensorRT's compiled graphs. Those of a bundle lie in it, one folder for each library,
-version and GPU they were built for, with `engine.json`, which export writes and the runtime reads.
+The engines of a bundle lie in its folder `engines`, in one folder for each library, version and
+GPU they were built for. Each has an `engine.json`, which export writes and the runtime reads.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
 
 
 class EngineKey(Strict, frozen=True):
-    """What an engine was built from and for; or what would run it: this machine.
+    """What engines were built from and for. The key of this machine says what would run here.
 
     Attributes:
         library: `tensorrt` or `tensorrt_rtx`.
@@ -40,7 +40,7 @@ class EngineKey(Strict, frozen=True):
     graphs: str
 
     def runs_on(self, here: "EngineKey") -> bool:
-        """Whether engines of this key run on the machine of that one."""
+        """Say whether engines of this key run on the machine whose key is `here`."""
         same = (self.library, self.version, self.graphs) == (
             here.library,
             here.version,
@@ -54,7 +54,7 @@ class EngineKey(Strict, frozen=True):
 
     @property
     def folder_name(self) -> str:
-        """Where its engines lie in the bundle's `engines`."""
+        """Name the folder of its engines in the bundle's `engines`."""
         parts = (self.library, self.version, *self.capabilities, self.gpu or "")
         return re.sub(r"[^\w.]+", "-", "-".join(parts)).strip("-")
 
@@ -107,7 +107,7 @@ class Engines(Strict, frozen=True):
             ) from error
 
     def check(self, folder: Path) -> None:
-        """See that every plan is there, as large as it was written.
+        """Check that every plan is there and as large as it was written.
 
         Raises:
             BundleError: One is not.
@@ -122,12 +122,12 @@ class Engines(Strict, frozen=True):
 
 
 def plan_file(folder: Path, graph: str) -> Path:
-    """Where the plan of a graph lies."""
+    """Give the file of a graph's plan."""
     return folder / f"{graph}.plan"
 
 
 def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
-    """The engines of a bundle that run on this machine.
+    """Find the engines of a bundle that run on this machine.
 
     Args:
         bundle: Its folder.
@@ -157,7 +157,7 @@ def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
 
 
 def engine_graphs(manifest: CodecManifest) -> dict[str, GraphSpec]:
-    """The graphs that engines are built from: all but the encoders, which run once a voice."""
+    """List the graphs that engines are built from: all but the encoders, which run once a voice."""
     return {
         name: spec
         for name, spec in manifest.graphs.items()
@@ -166,7 +166,7 @@ def engine_graphs(manifest: CodecManifest) -> dict[str, GraphSpec]:
 
 
 def graphs_hash(manifest: CodecManifest) -> str:
-    """One hash of these graphs and their weights, from the hashes that the manifest has."""
+    """Hash the graphs that engines are built from, weights included, by the manifest's hashes."""
     names = {Path(spec.file).stem for spec in engine_graphs(manifest).values()}
     lines = [
         f"{spec.sha256} {file}\n"

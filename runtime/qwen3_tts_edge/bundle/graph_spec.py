@@ -21,15 +21,15 @@ class TensorSpec(Strict, frozen=True):
 
     @property
     def stored(self) -> np.dtype[np.generic]:
-        """What numpy holds it in: its own type, or the bits of bfloat16, which numpy lacks."""
+        """Give the numpy type that holds it: uint16 for bfloat16, which numpy lacks."""
         return np.dtype(np.uint16 if self.dtype == "bfloat16" else self.dtype)
 
     def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape in numbers, for these sizes of the named axes."""
+        """Give the shape in numbers, for these sizes of the named axes."""
         return tuple(_size(axis, sizes) for axis in self.shape)
 
     def nbytes(self, sizes: Mapping[str, int]) -> int:
-        """How large it is then."""
+        """Give its size in bytes, for these sizes of the named axes."""
         return math.prod(self.sized(sizes)) * self.stored.itemsize
 
 
@@ -50,14 +50,14 @@ class StateSpec(Strict, frozen=True):
 
 
 class RoundingSpec(Strict, frozen=True):
-    """What became of weights that were rounded to a narrower float.
+    """What rounding the weights to a narrower float has changed.
 
     Attributes:
-        dtype: The type: what the graph computes in, but for what must be float32.
-        numbers: How many were rounded to it.
-        large: Of them, beyond its largest number, to which they were rounded.
-        subnormal: So small that digits were lost.
-        zero: So small that nothing was left.
+        dtype: The narrower type. The graph computes in it, but for what must be float32.
+        numbers: How many weights were rounded.
+        large: How many of them lay beyond the type's largest number and became that number.
+        subnormal: How many were so small that digits were lost.
+        zero: How many were so small that they became 0.
     """
 
     dtype: str

@@ -83,7 +83,7 @@ def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
 
 
 def capacity(manifest: Manifest, max_seconds: float | None = None) -> int:
-    """Positions of the KV cache, for `max_seconds` of speech and its prompt.
+    """Count the positions of a KV cache for `max_seconds` of speech and its prompt.
 
     Args:
         manifest: Of the bundle.
@@ -104,7 +104,7 @@ def capacity(manifest: Manifest, max_seconds: float | None = None) -> int:
 
 
 def frame_count(manifest: Manifest, seconds: float) -> int:
-    """Frames that hold so many seconds.
+    """Count the frames that hold `seconds` of speech.
 
     Raises:
         InputError: `seconds` is not above 0.
@@ -118,7 +118,7 @@ def frame_count(manifest: Manifest, seconds: float) -> int:
 def frame_limit(
     manifest: Manifest, capacity: int, prompt: int, max_seconds: float | None = None
 ) -> int:
-    """How many frames an utterance may have.
+    """Bound the frames of an utterance.
 
     Args:
         manifest: Of the bundle.
@@ -136,7 +136,7 @@ def frame_limit(
         raise CapacityError(
             f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "
             f"{manifest.max_positions}",
-            "open the bundle with a larger max_seconds or say less at a time",
+            "open the bundle with a larger max_seconds (--max-seconds), or say less at a time",
         )
     if max_seconds is None:
         return min(room, manifest.sampling.max_new_tokens - 1)
@@ -152,17 +152,17 @@ def frame_limit(
 
 
 def _weights(manifest: Manifest, graph: GraphSpec) -> int:
-    """A graph's files share its name: `frame.onnx`, `frame.data`."""
+    """Add up a graph's files, which share its name: `frame.onnx`, `frame.data`."""
     name = Path(graph.file).stem
     return sum(spec.size for file, spec in manifest.files.items() if Path(file).stem == name)
 
 
 def _states(graph: GraphSpec, *, growing: bool) -> int:
-    """Bytes of the states that do or do not have the capacity axis, for one position of it."""
+    """Add up the states that grow with the KV cache, for one position, or those that do not."""
     sizes = [
         _nbytes(state.past) for state in graph.states if (_CAPACITY in state.past.shape) is growing
     ]
-    return sum(sizes) * (1 if graph.in_place else 2)  # past and present, unless they are one
+    return sum(sizes) * (1 if graph.in_place else 2)  # past and present are two buffers, or one
 
 
 def _nbytes(spec: TensorSpec) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
 from qwen3_tts_edge import files
+from qwen3_tts_edge.arrays import Codes
 from qwen3_tts_edge.bundle.manifest import CodecManifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict
@@ -50,14 +50,14 @@ class Content(Strict, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class CodeFile:
-    """The codes, int64 (frames, codebooks), and what the file says of them."""
+    """Codes, and what their file says of them."""
 
-    codes: npt.NDArray[np.int64]
+    codes: Codes
     content: Content
 
     @classmethod
-    def of(cls, codes: npt.NDArray[np.int64], samples: int, manifest: CodecManifest) -> Self:
-        """Codes that a bundle's codec encoder made of so many samples."""
+    def of(cls, codes: Codes, samples: int, manifest: CodecManifest) -> Self:
+        """Describe codes that a bundle's codec encoder made of `samples` samples."""
         return cls(
             codes,
             Content(
@@ -97,7 +97,7 @@ class CodeFile:
         return cls(codes.astype(np.int64), content)
 
     def save(self, path: str | Path) -> None:
-        """Write the file beside its place and move it there; what was there is replaced.
+        """Write the file whole or not at all; what was there is replaced.
 
         Raises:
             OSError: It cannot be written.

@@ -21,11 +21,11 @@ from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.errors import InputError
 
 EXACT_SECONDS = 60.0
-"""What is encoded whole."""
+"""The longest recording that is encoded whole."""
 
 HEARD_SECONDS = 40.0
-"""How much of a later window is context; its configuration names 10 s a layer, which the official
-code does not apply."""
+"""How much of a later window is context, which the window before has coded. The configuration names
+10 s a layer; the official code does not apply it."""
 
 
 class CodecEncoder:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qwen3_tts_edge.arrays import Array, Codes, Vector
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices.voice import Clone
 
@@ -23,15 +23,15 @@ class VoiceClonePromptItem:
         ref_text: What the reference says; needed for `icl_mode`.
     """
 
-    ref_code: npt.NDArray[np.int64] | None
-    ref_spk_embedding: npt.NDArray[np.float32]
+    ref_code: Codes | None
+    ref_spk_embedding: Vector
     x_vector_only_mode: bool
     icl_mode: bool
     ref_text: str | None = None
 
 
 def clone(item: VoiceClonePromptItem) -> Clone:
-    """The voice of an item; its arrays may also be CPU tensors, such as the official demo saves.
+    """Make a voice of an item. Its arrays may also be CPU tensors, such as the demo saves.
 
     Raises:
         InputError: Something it needs is missing or no numbers.
@@ -51,7 +51,7 @@ def clone(item: VoiceClonePromptItem) -> Clone:
 
 
 def items(prompt: Any) -> list[VoiceClonePromptItem]:
-    """What `voice_clone_prompt` may be: a list of items, one item, or the official dict of lists.
+    """List the items of a `voice_clone_prompt`: a list, one item, or the official dict of lists.
 
     Raises:
         InputError: Something else.
@@ -79,7 +79,7 @@ def items(prompt: Any) -> list[VoiceClonePromptItem]:
     return listed
 
 
-def _numbers(name: str, given: Any) -> npt.NDArray[Any]:
+def _numbers(name: str, given: Any) -> Array:
     try:
         found = np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:  # tensors raise each of them

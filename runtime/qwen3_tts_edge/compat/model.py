@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
+from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
 from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto
@@ -19,7 +18,7 @@ from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices.reference import read_reference
 from qwen3_tts_edge.voices.voice import Voice
 
-Wavs = tuple[list[npt.NDArray[np.float32]], int]
+Wavs = tuple[list[Samples], int]
 """Samples of each text, float32 (n,) in [-1, 1], and their rate, 24000."""
 
 ClonePrompt = list[VoiceClonePromptItem] | VoiceClonePromptItem | Mapping[str, Any]

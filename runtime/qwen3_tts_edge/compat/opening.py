@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 def backend(device_map: Any) -> str:
-    """The backend that runs where `device_map` says.
+    """Choose the backend that runs where `device_map` says.
 
     Args:
         device_map: None, a name, a torch device, or a mapping of everything to one of them.
@@ -64,7 +64,7 @@ def backend(device_map: Any) -> str:
 
 
 def check_attention(name: str | None) -> None:
-    """Refuse an attention that upstream does not know either. Its known names say how fast.
+    """Refuse an attention that upstream does not know either; the known ones change nothing here.
 
     Raises:
         InputError: Says which are known.

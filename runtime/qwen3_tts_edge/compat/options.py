@@ -47,7 +47,7 @@ def check(options: Options) -> None:
 
 
 def sampling(options: Options) -> Sampling:
-    """The part of the options that says how codes are chosen."""
+    """Take the options that say how codes are chosen."""
     given: dict[str, Any] = {
         name: value for name, value in options.items() if name not in ("max_new_tokens", "seed")
     }
@@ -55,7 +55,7 @@ def sampling(options: Options) -> Sampling:
 
 
 def max_seconds(options: Options, manifest: Manifest) -> float | None:
-    """The longest speech, for a request.
+    """Turn `max_new_tokens` into the longest speech of a request, in seconds.
 
     Raises:
         InputError: Not one frame.
@@ -70,13 +70,13 @@ def max_seconds(options: Options, manifest: Manifest) -> float | None:
 
 
 def seed(options: Options, row: int) -> int | None:
-    """The seed of a row of a batch."""
+    """Give the seed of a row of a batch."""
     first = options.get("seed")
     return None if first is None else first + row
 
 
 def as_list(given: Any) -> list[Any]:
-    """A list as it is, anything else as a list of it."""
+    """Make a list of what is none."""
     return given if isinstance(given, list) else [given]
 
 
@@ -100,7 +100,7 @@ def beside(texts: list[str], **others: Any) -> list[list[Any]]:
 
 
 def or_auto(language: Any) -> Any:
-    """The language that is spoken where none is asked for."""
+    """Put `Auto` where no language is asked for."""
     return "Auto" if language is None else language
 
 

@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
-import numpy.typing as npt
 
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.errors import InputError
 
-Waveform = npt.NDArray[np.generic]
-AudioLike = str | Path | bytes | tuple[Waveform, int]
+AudioLike = str | Path | bytes | tuple[Array, int]
 
 LONGEST_PATH = 256
 """A string without a slash that is longer is base64, as upstream."""
@@ -23,7 +22,7 @@ _LARGEST_DOWNLOAD = 256 << 20
 _PATIENCE = 30.0  # seconds without a byte
 
 
-def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Waveform, int]:
+def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Array, int]:
     """Turn strings into a path or the bytes of a sound file; the rest stays as it is.
 
     Raises:

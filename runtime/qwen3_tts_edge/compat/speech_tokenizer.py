@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.arrays import Array, Codes, Samples
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest
@@ -19,7 +19,7 @@ from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
 from qwen3_tts_edge.compat.options import ArgumentError
-from qwen3_tts_edge.compat.sounds import Waveform, local
+from qwen3_tts_edge.compat.sounds import local
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.reading import (
     check_rate,
@@ -30,7 +30,7 @@ from qwen3_tts_edge.sound.reading import (
     scaled,
 )
 
-Sound = str | Path | bytes | Waveform
+Sound = str | Path | bytes | Array
 
 _MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
@@ -226,7 +226,7 @@ def _read(source: Any) -> tuple[Samples, int]:
     return np.concatenate(blocks), file.samplerate
 
 
-def _mono(samples: Waveform) -> Samples:
+def _mono(samples: Array) -> Samples:
     if samples.ndim not in (1, 2) or not samples.size:
         raise InputError(f"samples have shape {samples.shape}; expected (n,) or (n, channels)")
     floats = scaled(samples, "the audio")

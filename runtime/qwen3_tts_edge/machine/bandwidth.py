@@ -69,7 +69,7 @@ def gpu_bandwidth(nbytes: int) -> float:
 
 
 def _best(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of some rounds: what is slower had company."""
+    """Time the fastest of some rounds, in seconds; slower ones shared the machine with others."""
     took = []
     work()
     for _ in range(_ROUNDS):

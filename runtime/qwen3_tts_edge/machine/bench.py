@@ -143,14 +143,14 @@ def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed
 
 
 def voice_of(tts: Synthesizer) -> Voice | None:
-    """Any that the checkpoint has: what it costs does not depend on which."""
+    """Choose a voice that the checkpoint has; the cost of a frame does not depend on it."""
     if tts.manifest.checkpoint.model_type == "base":
         return Clone(np.zeros(tts.manifest.hidden_size, np.float32))
     return None if tts.speakers else Voice.design("")
 
 
 def prompt_of(tts: Synthesizer, positions: int | None = None) -> Prompt:
-    """The prompt of `TEXT`, its rows repeated or cut to so many positions where that is asked."""
+    """Build the prompt of `TEXT`; where `positions` is given, repeat or cut its rows to fit."""
     prompt = tts.prompts.build(TEXT, voice_of(tts))
     if positions is None:
         return prompt

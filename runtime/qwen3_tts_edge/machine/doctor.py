@@ -148,7 +148,7 @@ def _bundle(manifest: Manifest) -> Check:
 
 
 def _with_engines(check: Check, folder: Path, manifest: Manifest) -> Check:
-    """A backend's check for this bundle: TensorRT needs engines that were built for this GPU."""
+    """Narrow a backend's check to a bundle: TensorRT needs engines that were built for this GPU."""
     library = check.name.replace("-", "_")
     if not check.ok or library not in (TENSORRT, TENSORRT_RTX):
         return check
@@ -168,7 +168,7 @@ def _with_engines(check: Check, folder: Path, manifest: Manifest) -> Check:
 
 
 def _speaks(flavour: str, fitting: list[Check]) -> Check:
-    """Whether one of the backends for the bundle's flavour works; if not, the way to the best."""
+    """Say whether a backend for the bundle's flavour works; if none does, how to get the best."""
     working = [check.name for check in fitting if check.ok]
     if not working:
         reasons = "; ".join(f"{check.name}: {check.found}" for check in fitting)

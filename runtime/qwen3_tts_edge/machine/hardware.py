@@ -37,7 +37,7 @@ class Gpu:
 
 
 def cpu_name() -> str:
-    """What the processor calls itself, as far as this system tells."""
+    """Give the processor's own name, where the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -47,14 +47,14 @@ def cpu_name() -> str:
 
 
 def processors() -> int:
-    """How many of them this program may use."""
+    """Count the processors that this program may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def installed() -> dict[str, str]:
-    """The packages that can run graphs or help to, and their versions, of those that are here."""
+    """List the installed packages that run graphs or help to, with their versions."""
     found = {}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):

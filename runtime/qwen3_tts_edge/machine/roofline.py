@@ -14,7 +14,7 @@ CONTEXT = 200
 
 @dataclass(frozen=True)
 class Roofline:
-    """What a frame reads, how fast the memory is, and so how long a frame takes at least.
+    """The least time of a frame, and what it follows from.
 
     Attributes:
         reads: Weights.

@@ -49,7 +49,7 @@ def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
 
 
 def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
-    """Give an open file piece by piece, float32 (n, channels), and close it.
+    """Read an open file in blocks, float32 (n, channels), and close it.
 
     Raises:
         InputError: It is damaged.
@@ -135,7 +135,7 @@ def resampled_blocks(blocks: Iterable[Samples], rate: int, to: int) -> Iterator[
 
 
 def _fitted(samples: Samples, length: int) -> Samples:
-    """Cut, or go on with zeros: the converter may miss by a sample."""
+    """Cut or pad with zeros to a length: the converter may miss it by a sample."""
     return np.pad(samples[: max(0, length)], (0, max(0, length - len(samples))))
 
 

@@ -18,17 +18,17 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 def folder() -> Path:
-    """Where voices are kept; it may not exist yet."""
+    """Give the folder where voices are kept; it may not exist yet."""
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).expanduser()
     return user_data_path("qwen3-tts-edge", appauthor=False) / "voices"
 
 
 def path_of(name: str) -> Path:
-    """The file of a voice, whether it exists or not.
+    """Give the file of a voice, whether it exists or not.
 
     Raises:
-        InputError: Such a name could be no file's.
+        InputError: No file can have that name.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -39,10 +39,10 @@ def path_of(name: str) -> Path:
 
 
 def find(name: str) -> Path:
-    """The file of a voice that is there.
+    """Find the file of a voice.
 
     Raises:
-        InputError: There is none; says which there are.
+        InputError: There is no such voice; says which there are.
     """
     path = path_of(name)
     if not path.is_file():
@@ -52,7 +52,7 @@ def find(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """The voices there are, sorted."""
+    """List the voices by name, sorted."""
     if not folder().is_dir():
         return []
     files = (file.name for file in folder().iterdir() if file.name.endswith(ENDING))
@@ -61,7 +61,7 @@ def names() -> list[str]:
 
 
 def place_for(name: str, *, replace: bool) -> Path:
-    """The file that a new voice goes to, its folder made.
+    """Give the file for a new voice, and make its folder.
 
     Raises:
         InputError: The name is taken or no name.
@@ -69,6 +69,9 @@ def place_for(name: str, *, replace: bool) -> Path:
     """
     path = path_of(name)
     if path.exists() and not replace:
-        raise InputError(f"there is a voice {name!r} already", "choose another name or replace it")
+        raise InputError(
+            f"there is a voice {name!r} already",
+            "choose another name, or replace it with --replace",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

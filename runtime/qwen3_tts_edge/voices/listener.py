@@ -9,10 +9,9 @@ from functools import cached_property
 from threading import RLock
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.arrays import Samples, Vector
 from qwen3_tts_edge.backends import Backend, Graph, State, open_backend
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER
@@ -26,7 +25,7 @@ from qwen3_tts_edge.voices.voice import Clone
 
 
 class Listener:
-    """What a base bundle hears with."""
+    """The speaker encoder and the codec encoder of a Base bundle."""
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         """Take a bundle; no graph is opened yet."""
@@ -95,14 +94,14 @@ class Listener:
             codes = None if text is None else self.encoder.encode(samples)
         return Clone(vector, codes, text, Family.of(self._manifest), provenance)
 
-    def speaker_vector(self, samples: Samples) -> npt.NDArray[np.float32]:
-        """float32 (hidden,): who is speaking.
+    def speaker_vector(self, samples: Samples) -> Vector:
+        """Hear who is speaking.
 
         Source: extract_speaker_embedding in qwen_tts/core/models/modeling_qwen3_tts.py.
         """
         graph, state = self._speaker_graph
         vectors = graph.run({"mel": log_mel(samples)[None]}, state)["vector"]
-        found: npt.NDArray[np.float32] = vectors[0].astype(np.float32)
+        found: Vector = vectors[0].astype(np.float32)
         return found
 
     @cached_property

@@ -10,6 +10,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from qwen3_tts_edge.arrays import Rows, Samples, Vector
 from qwen3_tts_edge.errors import InputError
 
 SAMPLE_RATE = 24_000
@@ -22,11 +23,11 @@ _MIRRORED = (_WINDOW - HOP) // 2
 _HIGHEST = 12_000.0  # Hz
 _FRAMES_AT_ONCE = 1024
 
-Mel = npt.NDArray[np.float32]
+Mel = Rows
 """float32 (frames, 128), natural logarithms of at least 1e-5."""
 
 
-def log_mel(samples: npt.NDArray[np.float32]) -> Mel:
+def log_mel(samples: Samples) -> Mel:
     """Analyse mono audio at 24 kHz.
 
     Args:
@@ -56,15 +57,15 @@ def log_mel(samples: npt.NDArray[np.float32]) -> Mel:
 
 
 @functools.cache
-def _hann() -> npt.NDArray[np.float32]:
+def _hann() -> Vector:
     # In float32 from the first step on, as the official one: a better window is farther from it.
     half, step = np.float32(0.5), np.float32(2 * np.pi / _WINDOW)
-    window: npt.NDArray[np.float32] = half - half * np.cos(np.arange(_WINDOW, dtype="f4") * step)
+    window: Vector = half - half * np.cos(np.arange(_WINDOW, dtype="f4") * step)
     return window
 
 
 @functools.cache
-def _bands() -> npt.NDArray[np.float32]:
+def _bands() -> Vector:
     """Triangles of equal area, (128, 513): even steps up to 1 kHz, even ratios above.
 
     Source: librosa.filters.mel, which is Slaney's Auditory Toolbox.

@@ -17,7 +17,7 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge import files
-from qwen3_tts_edge.arrays import Array, Codes, Rows
+from qwen3_tts_edge.arrays import Array, Codes, Vector
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict
@@ -35,7 +35,7 @@ _VECTOR, _CODES = "speaker_vector", "codes"
 
 
 class Family(Strict, frozen=True):
-    """Which checkpoints a voice belongs to: those whose encoders speak of voices alike.
+    """The checkpoints that can speak with a voice: their encoders hear the same numbers in it.
 
     Attributes:
         model_type: `base`.
@@ -55,7 +55,7 @@ class Family(Strict, frozen=True):
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """The family of a bundle."""
+        """Describe the family of a bundle."""
         return cls(
             model_type=manifest.checkpoint.model_type,
             model_size=manifest.checkpoint.model_size,
@@ -130,7 +130,7 @@ class Content(Strict, frozen=True):
     provenance: Provenance | None
 
 
-def load(path: str | Path) -> tuple[Content, Rows, Codes | None]:
+def load(path: str | Path) -> tuple[Content, Vector, Codes | None]:
     """Read and check a profile.
 
     Returns:
@@ -152,7 +152,7 @@ def load(path: str | Path) -> tuple[Content, Rows, Codes | None]:
     return content, tensors[_VECTOR], None if codes is None else codes.astype(np.int64)
 
 
-def save(path: str | Path, content: Content, vector: Rows, codes: Codes | None) -> None:
+def save(path: str | Path, content: Content, vector: Vector, codes: Codes | None) -> None:
     """Write a profile whole or not at all; what was there is replaced.
 
     Raises:

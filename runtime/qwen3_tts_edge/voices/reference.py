@@ -68,7 +68,7 @@ class Reference:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Give its length."""
         return len(self.samples) / SAMPLE_RATE
 
 
@@ -110,7 +110,7 @@ def read_reference(source: Source) -> Reference:
 
 
 def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
-    """A file whole. What is longer than 60 s of any format would be refused anyway."""
+    """Read a file whole. One over `_LARGEST` holds more than 60 s, whatever its format."""
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
         with path.open("rb") as file:
@@ -155,7 +155,7 @@ def _array(samples: Array, rate: int) -> tuple[int, Iterator[Block]]:
 
 
 def _mixed(blocks: Iterator[Block], rate: int, name: str) -> tuple[Samples, float]:
-    """One channel, and the clipped share of all; stops reading when it gets too long."""
+    """Mix the channels and measure the clipped share; stop reading where it gets too long."""
     mono, clipped, length = [], 0.0, 0
     for block in blocks:
         length += len(block)
@@ -174,7 +174,7 @@ def _mixed(blocks: Iterator[Block], rate: int, name: str) -> tuple[Samples, floa
 
 
 def _clipped(block: Block) -> float:
-    """Samples in flat tops near full scale: three or more equal ones. The mean of the channels."""
+    """Count samples in flat tops near full scale, three or more equal ones: a mean of channels."""
     loud = np.abs(block[1:-1]) >= _NEAR_FULL_SCALE
     flat = loud & (block[1:-1] == block[:-2]) & (block[1:-1] == block[2:])
     tops = np.zeros(block.shape, bool)

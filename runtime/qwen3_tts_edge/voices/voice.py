@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Codes, Rows
+from qwen3_tts_edge.arrays import Codes, Vector
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices import profile
 from qwen3_tts_edge.voices.profile import Family, Provenance
@@ -92,7 +92,7 @@ class Clone(Voice):
         InputError: Only one of codes and text is there, or a shape is wrong.
     """
 
-    speaker_vector: Rows
+    speaker_vector: Vector
     codes: Codes | None = None
     text: str | None = None
     family: Family | None = None

@@ -1,0 +1,37 @@
+"""The program ends well, however it is started and stopped."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
+LONG = "This is a sentence of no great length. " * 40
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs a terminal that can hang up")
+def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen([*PROGRAM, "speak", LONG, "-o", "a.wav"], cwd=tmp_path)
+    while not list(tmp_path.glob("*.part")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 128 + signal.SIGHUP
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", ">&- 2>&- <&-"])
+def test_without_standard_streams(tmp_path: Path, closed: str) -> None:
+    command = f'exec "$@" {closed}'
+    arguments = ["sh", "-c", command, "sh", *PROGRAM, "speak", "Hello.", "-o", "a.wav"]
+    assert subprocess.run(arguments, cwd=tmp_path, check=False).returncode == 0
+    assert (tmp_path / "a.wav").read_bytes().startswith(b"RIFF")
+
+
+def test_a_command_is_imported_when_it_is_asked_for() -> None:
+    code = "import sys, qwen3_tts_edge.cli; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
