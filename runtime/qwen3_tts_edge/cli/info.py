@@ -8,6 +8,7 @@ import msgspec
 
 from qwen3_tts_edge.bundle import Bundle, memory
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
+from qwen3_tts_edge.bundle.names import BASE, VOICE_DESIGN
 from qwen3_tts_edge.cli.options import bundle_argument
 
 _EXAMPLES = """\b
@@ -50,8 +51,8 @@ def info(bundle: str | None, max_seconds: float | None, *, verify: bool, as_json
 
 
 _SPEAKERS = {
-    "voice_design": "as described with --design",
-    "base": "as cloned, with --voice or --ref-audio",
+    VOICE_DESIGN: "as described with --design",
+    BASE: "as cloned, with --voice or --ref-audio",
 }
 
 
@@ -75,7 +76,7 @@ def _identity(manifest: Manifest) -> dict[str, str]:
 
 
 def _abilities(manifest: Manifest) -> dict[str, str]:
-    designs = manifest.checkpoint.model_type == "voice_design"
+    designs = manifest.checkpoint.model_type == VOICE_DESIGN
     languages = sorted(name for name in manifest.languages if "dialect" not in name)
     rows = {
         "speakers": _SPEAKERS.get(

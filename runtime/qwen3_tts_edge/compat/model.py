@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import Self, Unpack
 
 from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN, ModelType
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
 from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto
@@ -120,7 +121,7 @@ class Qwen3TTSModel:
             ArgumentError: An unknown keyword argument.
         """
         options.check(given)
-        self._expect("custom_voice", "generate_custom_voice")
+        self._expect(CUSTOM_VOICE, "generate_custom_voice")
         if not self.synthesizer.manifest.takes_instruct:
             if any(as_list(instruct)):
                 _log.warning("this checkpoint takes no instruction and %r is dropped", instruct)
@@ -159,7 +160,7 @@ class Qwen3TTSModel:
             ArgumentError: An unknown keyword argument.
         """
         options.check(given)
-        self._expect("voice_design", "generate_voice_design")
+        self._expect(VOICE_DESIGN, "generate_voice_design")
         texts = as_list(text)
         languages, instructs = beside(texts, language=or_auto(language), instruct=instruct)
         check_names("languages", languages, self.synthesizer.languages)
@@ -198,7 +199,7 @@ class Qwen3TTSModel:
             ArgumentError: An unknown keyword argument, or audio of an unknown type.
         """
         options.check(given)
-        self._expect("base", "generate_voice_clone")
+        self._expect(BASE, "generate_voice_clone")
         texts = as_list(text)
         (languages,) = beside(texts, language=or_auto(language))
         check_names("languages", languages, self.synthesizer.languages)
@@ -235,7 +236,7 @@ class Qwen3TTSModel:
             ArgumentError: Audio of an unknown type.
             OSError: A file cannot be opened.
         """
-        self._expect("base", "create_voice_clone_prompt")
+        self._expect(BASE, "create_voice_clone_prompt")
         sounds = as_list(ref_audio)
         texts = ref_text if isinstance(ref_text, list) else [ref_text] * len(sounds)
         only = x_vector_only_mode
@@ -296,7 +297,7 @@ class Qwen3TTSModel:
         spoken = self.synthesizer.speak_batch(requests)
         return [audio.samples for audio in spoken], self.synthesizer.manifest.sample_rate
 
-    def _expect(self, kind: str, method: str) -> None:
+    def _expect(self, kind: ModelType, method: str) -> None:
         found = self.synthesizer.manifest.checkpoint
         if found.model_type != kind:
             raise InputError(

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from qwen3_tts_edge.arrays import Codes
+from qwen3_tts_edge.bundle.names import BASE
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
 from qwen3_tts_edge.machine.hardware import cpu_name, installed
@@ -144,7 +145,7 @@ def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed
 
 def voice_of(tts: Synthesizer) -> Voice | None:
     """Choose a voice that the checkpoint has; the cost of a frame does not depend on it."""
-    if tts.manifest.checkpoint.model_type == "base":
+    if tts.manifest.checkpoint.model_type == BASE:
         return Clone(np.zeros(tts.manifest.hidden_size, np.float32))
     return None if tts.speakers else Voice.design("")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices.voice import Clone, Design, Speaker, Voice
 
@@ -94,4 +95,4 @@ def _base(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Matc
     return Match(clone=clone)
 
 
-_BY_TYPE = {"custom_voice": _custom_voice, "voice_design": _voice_design, "base": _base}
+_BY_TYPE = {CUSTOM_VOICE: _custom_voice, VOICE_DESIGN: _voice_design, BASE: _base}
