@@ -48,7 +48,7 @@ def test_every_row_of_the_bundled_voice_in_pieces(voice_bundle: Path, tmp_path: 
     assert set(found.rows) == {"memory", "codec"}
     assert found.rows["codec"]["gone"]["not run"].endswith(
         "gone is not a bundle: no manifest.json "
-        "(No such file or directory); make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
+        "(No such file or directory); make one: qwen3-tts-export bundle CHECKPOINT -o DIR"
     )
     first = found.rows["codec"][subject]
 
