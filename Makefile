@@ -8,7 +8,7 @@ RUN   := $(BIN)/.run
 EXPORT := $(BIN)/.export
 DEV   := $(BIN)/.dev
 
-.PHONY: speak test check slow bench voice clean
+.PHONY: speak test check wheel slow bench voice clean
 
 speak: $(RUN)  ## say TEXT="…" into speech.wav
 	$(BIN)/qwen3-tts-edge speak "$(TEXT)" -o speech.wav
@@ -21,6 +21,17 @@ check: $(DEV)
 	$(BIN)/ruff check runtime export tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# The package as its users get it, where there is nothing else, from a folder that is not this one.
+WHEEL   := build/wheel
+TESTERS := pytest hypothesis filelock psutil scipy
+wheel: $(BIN)/python  ## build it, install it alone, speak with it and test it
+	rm -rf $(WHEEL)
+	$(BIN)/pip wheel --quiet --no-deps -w $(WHEEL) .
+	$(PYTHON) -m venv $(WHEEL)/venv
+	cd $(WHEEL) && venv/bin/pip install --quiet "$$(ls *.whl)[cpu]" $(TESTERS)
+	cd $(WHEEL) && venv/bin/qwen3-tts-edge speak "$(TEXT)" -o speech.wav
+	cd $(WHEEL) && venv/bin/python -m pytest -q -c ../../pyproject.toml --rootdir ../.. ../../tests/runtime
 
 slow: $(DEV)  ## the tests that need minutes and gigabytes
 	$(BIN)/pytest -m slow

@@ -61,9 +61,11 @@ def main(
             if turn:
                 times[name] += measured
         for chunk in CHUNKS:
-            spoken = tts.speak(
+            spoken = tts.stream(
                 TEXT, Voice.speaker(speaker), max_seconds=seconds, chunk_frames=(chunk,), seed=turn
             )
+            for _ in spoken:
+                pass
             if turn:
                 each = [took / n for took, n in spoken.metrics.codec if n == chunk]
                 codec.setdefault(f"codec {chunk}", []).extend(each)

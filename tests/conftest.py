@@ -1,18 +1,17 @@
 """Fixtures shared by all tests: tiny random checkpoints, and what the run stands on."""
 
 import functools
-import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from filelock import FileLock
 
+import kept
 from tiny import EDGE_VOICE, Kind, tiny_config
 
 TinyCheckpoint = Callable[..., Path]
@@ -33,25 +32,24 @@ def _version(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
-    """Return a function that gives a folder which one of the session's processes makes for all.
+def made_once() -> MadeOnce:
+    """Return a function that gives a folder which is made once: see `kept`.
 
-    `made_once("name", make)` calls `make(folder)` unless the folder is there. An export takes half
-    a minute, and tests run in as many processes as there are cores.
+    `made_once("name", make)` calls `make(folder)` unless the folder is there. Tests run in as many
+    processes as there are cores, and again and again.
     """
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
+    return kept.exports().get
 
-    def made(name: str, make: Callable[[Path], Any]) -> Path:
-        folder = base / "made-once" / name
-        folder.parent.mkdir(exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.exists():
-                make(folder)
-        return folder
 
-    return made
+@pytest.fixture(scope="session")
+def traced_once() -> Iterator[None]:
+    """Let exports trace a network once: see `traces`."""
+    from qwen3_tts_export.bundle import graph_files
+    from traces import traced_once
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(graph_files, "trace", traced_once(graph_files.trace, kept.traces()))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +59,7 @@ def tiny_checkpoint(made_once: MadeOnce) -> TinyCheckpoint:
     `tiny_checkpoint("base", "narrow", seed=3)`; the session shares the folder: copy before editing.
     """
     # Here and not above: the tests of the runtime also run where PyTorch is not installed.
+    pytest.importorskip("torch")
     from qwen3_tts_export.checkpoint.random import write_random
 
     def make(
@@ -83,7 +82,7 @@ def tiny_checkpoint(made_once: MadeOnce) -> TinyCheckpoint:
 
 
 @pytest.fixture(scope="session")
-def voice_bundle(made_once: MadeOnce) -> Path:
+def voice_bundle(request: pytest.FixtureRequest, made_once: MadeOnce) -> Path:
     """Give the bundled voice in int8: the one in models/ if it was exported, else a fresh one."""
     from qwen3_tts_edge.bundle.bundled import bundled_voice
     from qwen3_tts_edge.errors import BundleError
@@ -92,6 +91,7 @@ def voice_bundle(made_once: MadeOnce) -> Path:
         return bundled_voice()
     except BundleError:
         pytest.importorskip("torch")
+    request.getfixturevalue("traced_once")
     from qwen3_tts_export.bundle.writing import write_bundle
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 
@@ -114,9 +114,9 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(
-    tiny_checkpoint: TinyCheckpoint, made_once: MadeOnce, one_thread: None
+    tiny_checkpoint: TinyCheckpoint, made_once: MadeOnce, one_thread: None, traced_once: None
 ) -> TinyBundle:
-    """Return a function that gives the bundle of a tiny checkpoint; each takes half a minute.
+    """Return a function that gives the bundle of a tiny checkpoint.
 
     The voice_design checkpoint with the `same` predictor has the very tensors of the custom_voice
     one, so its bundle is that one's files under its own manifest.
@@ -127,13 +127,11 @@ def tiny_bundle(
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     def twin(checkpoint: Checkpoint, folder: Path, original: Path) -> None:
-        part = folder.with_name(folder.name + ".part")
-        shutil.copytree(original, part)
-        (part / FILE).unlink()
+        shutil.copytree(original, folder)
+        (folder / FILE).unlink()
         graphs = dict(Manifest.load(original).graphs)
         precision = Manifest.load(original).precision
-        describe(checkpoint, part, precision, "ort", graphs).save(part)
-        part.rename(folder)
+        describe(checkpoint, folder, precision, "ort", graphs).save(folder)
 
     def make(
         kind: Kind = "custom_voice",
@@ -151,8 +149,8 @@ def tiny_bundle(
 
 
 @pytest.fixture(scope="session")
-def exact_voice_bundle(made_once: MadeOnce, one_thread: None) -> Path:
-    """Give the bundled voice in fp32, exported now."""
+def exact_voice_bundle(made_once: MadeOnce, one_thread: None, traced_once: None) -> Path:
+    """Give the bundled voice in fp32."""
     from qwen3_tts_export.bundle.writing import write_bundle
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 
@@ -164,14 +162,17 @@ def exact_voice_bundle(made_once: MadeOnce, one_thread: None) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_in(
-    request: pytest.FixtureRequest, tiny_checkpoint: TinyCheckpoint, made_once: MadeOnce
+    request: pytest.FixtureRequest,
+    tiny_checkpoint: TinyCheckpoint,
+    made_once: MadeOnce,
+    one_thread: None,
+    traced_once: None,
 ) -> Callable[..., Path]:
     """Return a function that gives a bundle by checkpoint, flavour and precision.
 
     `bundle_in("edge-voice", "trt")`, `bundle_in("same", "compat", "int8")`: the bundled voice, or
     the tiny custom_voice checkpoint with that predictor.
     """
-    request.getfixturevalue("one_thread")
     from qwen3_tts_export.bundle.writing import write_bundle
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 

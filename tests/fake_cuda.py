@@ -2,9 +2,11 @@
 
 Device memory can be read and written by copies alone, and only while somebody holds it. A captured
 graph runs on the addresses and shapes it was captured with, it belongs to a thread, and capturing
-it launches three times. Told to release one, CUDA's provider does nothing.
+it launches three times. Told to release one, CUDA's provider does nothing. What a kernel reads in
+CPU memory a replay has from the capture.
 """
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,10 @@ from qwen3_tts_edge.backends.ort import install as ort_install
 from qwen3_tts_edge.bundle.manifest import Manifest
 
 LAUNCHES_TO_CAPTURE = 3
+DEVICE_TO_DEVICE = 3
+ILLEGAL_ADDRESS = 700
+TOTAL = "total"
+"""What GroupQueryAttention reads in CPU memory."""
 CUDA = "CUDAExecutionProvider"
 
 
@@ -33,6 +39,7 @@ class FakeCuda:
         allocations: Shapes of the device buffers, in order.
         sessions: (graph file, provider options).
         buffers: Those that are held, by address.
+        copies: Bytes of each copy from one place of device memory to another, in order.
         released: Numbers of the graphs that were given back.
         starts: Whether the provider does.
         on_the_cpu: Nodes that CUDA does not run, with copies to and fro, as (type, name).
@@ -48,6 +55,7 @@ class FakeCuda:
         self.allocations: list[tuple[int, ...]] = []
         self.sessions: list[tuple[str, dict[str, str]]] = []
         self.buffers: WeakValueDictionary[int, Buffer] = WeakValueDictionary()
+        self.copies: list[int] = []
         self.released: list[int] = []
         self.starts = True
         self.on_the_cpu: list[tuple[str, str]] = []
@@ -63,6 +71,44 @@ class FakeCuda:
 
     def InferenceSession(self, *arguments: Any, **named: Any) -> "Session":  # noqa: N802
         return Session(self, *arguments, **named)
+
+    def holds(self, address: int, nbytes: int) -> bool:
+        """Whether all of it lies in one buffer."""
+        return any(
+            start <= address and address + nbytes <= start + buffer.nbytes
+            for start, buffer in self.buffers.items()
+        )
+
+    # The CUDA runtime, which takes what ctypes makes of it.
+
+    def cudaMemcpyAsync(  # noqa: N802
+        self,
+        to: ctypes.c_void_p,
+        source: ctypes.c_void_p,
+        nbytes: ctypes.c_size_t,
+        kind: int,
+        stream: None,
+    ) -> int:
+        assert (kind, stream) == (DEVICE_TO_DEVICE, None)
+        places = (to.value or 0, source.value or 0)
+        assert abs(places[0] - places[1]) >= nbytes.value, "they overlap"
+        if not all(self.holds(place, nbytes.value) for place in places):
+            return ILLEGAL_ADDRESS
+        self.copies.append(nbytes.value)
+        ctypes.memmove(to, source, nbytes.value)
+        return 0
+
+    def cudaMemsetAsync(  # noqa: N802
+        self, at: ctypes.c_void_p, value: int, nbytes: ctypes.c_size_t, stream: None
+    ) -> int:
+        assert stream is None
+        if not self.holds(at.value or 0, nbytes.value):
+            return ILLEGAL_ADDRESS
+        ctypes.memset(at, value, nbytes.value)
+        return 0
+
+    def cudaDeviceSynchronize(self) -> int:  # noqa: N802
+        return 0
 
     def _allocate(
         self, shape: tuple[int, ...], dtype: np.dtype[np.generic], device: str, number: int
@@ -90,23 +136,41 @@ class Buffer:
     def data_ptr(self) -> int:
         return self._content.ctypes.data
 
+    @property
+    def nbytes(self) -> int:
+        return self._content.nbytes
+
 
 class Binding:
-    """Addresses and shapes by name, all of them on the device."""
+    """Addresses and shapes by name: `total` in the CPU's memory, all others on the device."""
 
     def __init__(self, session: real.InferenceSession) -> None:
         self.real = session.io_binding()
         self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self.nbytes: dict[str, int] = {}
 
     def bind_input(self, name: str, device: str, *place: Any) -> None:
-        assert device == "cuda"
-        self.places[name] = (place[-1], tuple(place[-2]))
+        self._note(name, device, *place)
         self.real.bind_input(name, "cpu", *place)
 
     def bind_output(self, name: str, device: str, *place: Any) -> None:
-        assert device == "cuda"
-        self.places[name] = (place[-1], tuple(place[-2]))
+        self._note(name, device, *place)
         self.real.bind_output(name, "cpu", *place)
+
+    def read(self, name: str, kind: Any) -> np.ndarray:
+        """What is in a place."""
+        address, shape = self.places[name]
+        size = int(np.prod(shape))
+        content = (ctypes.c_uint8 * (size * np.dtype(kind).itemsize)).from_address(address)
+        return np.frombuffer(content, kind, size).reshape(shape)
+
+    def _note(self, name: str, device: str, *place: Any) -> None:
+        number, kind, shape, address = place
+        assert number == 0
+        assert device == ("cpu" if name == TOTAL else "cuda"), f"{name} is bound on {device}"
+        self.places[name] = (address, tuple(shape))
+        width = 2 if isinstance(kind, int) else np.dtype(kind).itemsize  # bfloat16 has no name
+        self.nbytes[name] = int(np.prod(shape)) * width
 
 
 class Session:
@@ -156,9 +220,13 @@ class Session:
 
     def run_with_iobinding(self, binding: Binding, options: real.RunOptions | None = None) -> None:
         number = None if options is None else int(options.get_run_config_entry("gpu_graph_id"))
-        held = self._module.buffers
-        freed = [name for name, (address, _) in binding.places.items() if address not in held]
+        freed = [
+            name
+            for name, (address, _) in binding.places.items()
+            if name != TOTAL and not self._module.holds(address, binding.nbytes[name])
+        ]
         assert not freed, f"memory that nobody holds: {freed}"
+        self._check_total(binding, captured=self._captures and number != -1)
         assert number not in self._module.released, "a graph that was given back is not used again"
         if not self._captures or number == -1:
             self._note(number, "launched")
@@ -175,6 +243,22 @@ class Session:
             self._real.run_with_iobinding(binding.real)
         captured[number] = dict(binding.places)
 
+    def _check_total(self, binding: Binding, *, captured: bool) -> None:
+        """As the kernel does, and as a replay needs, in which it stays as it was captured."""
+        if TOTAL not in binding.places:
+            return
+        (total,) = binding.read(TOTAL, np.int32)
+        rows = binding.places["rows"][1][1]
+        (capacity,) = {
+            shape[2] for name, (_, shape) in binding.places.items() if "key_values" in name
+        }
+        end = int(binding.read("position", np.int64).max()) + rows
+        if captured:
+            assert (rows, total) == (1, capacity)
+        elif rows > 1:
+            assert total == end, f"{total} is not the end of {rows} rows"
+        assert end <= total <= capacity
+
     def _note(self, number: int | None, what: str) -> None:
         self._module.launches.append((self._name, number, what))
 
@@ -182,12 +266,13 @@ class Session:
 @contextmanager
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """Give the backend a fake GPU, with all its libraries."""
-    from qwen3_tts_edge.backends.ort import cuda, graph
+    from qwen3_tts_edge.backends.ort import cuda, cuda_memory, graph
 
     module = FakeCuda()
     with monkeypatch.context() as patch:
-        for user in (cuda, graph):
+        for user in (cuda, cuda_memory, graph):
             patch.setattr(user, "ort", module)
+        patch.setattr(cuda_memory, "cuda_runtime", lambda _: module)
         patch.setattr(ort_install, "onnxruntime", lambda: module)
         patch.setattr(ort_install, "_loads", lambda _: True)
         yield module

@@ -11,7 +11,7 @@ import numpy as np
 
 from qwen3_tts_edge.backends import FrameGraph, State
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.speech.sampling import Sampling, draws, ranks
+from qwen3_tts_edge.speech import sampling
 
 Arrays = dict[str, np.ndarray]
 FRESH = ("past.feedback", "past.seen")
@@ -129,19 +129,20 @@ Inputs = Callable[[int], Arrays]
 def random_request(manifest: Manifest, seed: int, prompt: int) -> Inputs:
     """A request of a bundle: as many rows of no text, settings and draws."""
     codes = (manifest.vocab_size, manifest.codebook_size)
-    sampling = Sampling(
+    asked = sampling.Sampling(
         temperature=0.7 + 0.1 * seed, top_k=5 * seed, top_p=0.9, repetition_penalty=1.1 + seed / 10
     )
+    settings = asked.over(manifest.sampling)
 
     def inputs(frame: int) -> Arrays:
         random = np.random.default_rng([seed, frame])
         rows = (1, prompt if frame == 0 else 1, manifest.hidden_size)
         return {
             "rows": random.normal(size=rows).astype(np.float32),
-            "draws": draws(seed, frame, manifest.codebooks)[None],
+            "draws": sampling.draws(seed, frame, manifest.codebooks)[None],
             "allow_end": np.array([frame > 1]),
-            **sampling.over(manifest.sampling).inputs(*codes),
-            **ranks(np.array([codes]), *codes),
+            **sampling.inputs(settings, *codes),
+            **sampling.ranks(np.array([codes]), *codes),
         }
 
     return inputs

@@ -27,6 +27,11 @@ def test_the_export_command_loads_nothing_of_what_speaks() -> None:
     assert not loaded("import qwen3_tts_export.cli") & OF_THE_RUNTIME
 
 
+def test_the_command_starts_where_there_is_no_resource_module() -> None:
+    """As on Windows."""
+    assert loaded("import sys; sys.modules['resource'] = None; import qwen3_tts_edge.cli")
+
+
 def test_speaking_loads_nothing_of_the_export(voice_bundle: Path) -> None:
     code = f"""
 from qwen3_tts_edge import Synthesizer

@@ -228,7 +228,7 @@ def _export_extra(brings: Mapping[str, str] = _EXTRA) -> Iterator[None]:
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar on stderr that the work moves; nothing where stderr is no terminal."""
+    """Show a bar on stderr that the work moves; nothing if stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

@@ -28,7 +28,7 @@ work_folder = click.option(
 
 
 def held_out() -> list[str]:
-    """The judge's sentences, which are never trained on."""
+    """Read the judge's sentences, which are never trained on."""
     folder = resources.files("qwen3_tts_export") / "sentences"
     return [
         line
@@ -176,7 +176,7 @@ def adopt(work: Path, voice: Path, bundle: Path, sentences: int, steps: int, sha
 
     speaker = Synthesizer.open(bundle, threads=1)
     said = (work / "text.txt").read_text("utf-8").splitlines()[:sentences]
-    heard = [speaker.speak(one, seed=i, max_seconds=7) for i, one in enumerate(said)]
+    spoken = [speaker.speak(one, seed=i, max_seconds=7) for i, one in enumerate(said)]
     stored = load_file(voice / "speech_tokenizer" / "model.safetensors")
     state = {
         name.removeprefix("decoder."): value.float()
@@ -184,7 +184,7 @@ def adopt(work: Path, voice: Path, bundle: Path, sentences: int, steps: int, sha
         if name.startswith("decoder.")
     }
     config = json.loads((voice / "speech_tokenizer" / "config.json").read_text("utf-8"))
-    pairs = [(one.codes, one.samples) for one in heard]
+    pairs = [(one.codes, one.samples) for one in spoken]
     for step in stage.start(work, state, config["decoder_config"], pairs, steps, shards):
         if isinstance(step, str):
             click.echo(step)

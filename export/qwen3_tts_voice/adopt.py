@@ -26,7 +26,7 @@ Codes = npt.NDArray[np.int64]
 
 
 def pitch(samples: Samples) -> Samples:
-    """Pitch in Hz every 10 ms by autocorrelation, 0 where unvoiced: rough."""
+    """Estimate the pitch in Hz every 10 ms by autocorrelation, roughly; 0 where unvoiced."""
     window, low, high = 960, RATE // 400, RATE // 90
     steps = len(samples) // HOP
     padded = np.pad(samples, (window // 2, window))
@@ -49,7 +49,7 @@ def pitch(samples: Samples) -> Samples:
 def sound_to_earlier(
     quantiser: Quantiser, earlier: Any, spoken: list[tuple[Codes, Samples]]
 ) -> tuple[torch.Tensor, float]:
-    """The line from acoustic vectors to what the earlier quantiser makes.
+    """Fit a linear map from acoustic vectors to the earlier quantiser's outputs.
 
     Args:
         quantiser: The new codebooks.
@@ -88,7 +88,7 @@ class Lesson:
         self._codes, self._sounds = torch.cat(codes), torch.cat(sounds)
 
     def draw(self, crops: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codes (crops, 16, frames) and acoustic vectors (crops, frames, 64)."""
+        """Draw codes (crops, 16, frames) and acoustic vectors (crops, frames, 64)."""
         at = torch.from_numpy(self._random.integers(len(self._codes) - frames, size=crops))
         which = at[:, None] + torch.arange(frames)
         return self._codes[which].transpose(1, 2), self._sounds[which]
@@ -125,7 +125,7 @@ def start(
     steps: int,
     shards: int,
 ) -> Iterator[str | dict[str, torch.Tensor]]:
-    """The new decoder's first state; yields progress, last the state."""
+    """Make the new decoder's first state; yields progress, and the state last."""
     quantiser = Quantiser.load(work / "codebooks.npz")
     earlier = sized(config)
     earlier.load_state_dict(state)

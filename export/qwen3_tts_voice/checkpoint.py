@@ -55,7 +55,7 @@ PREPROCESSOR = {
 
 
 def generation_config(settings: dict[str, Any]) -> dict[str, Any]:
-    """Sampling defaults, with `settings` over them."""
+    """Return the sampling defaults with `settings` over them."""
     return {
         "do_sample": True,
         "repetition_penalty": 1.0,
@@ -90,7 +90,7 @@ def _stack(size: Stack) -> dict[str, Any]:
 
 
 def config(tokenizer: Path) -> dict[str, Any]:
-    """The checkpoint's `config.json`."""
+    """Return the checkpoint's `config.json`."""
     declared = json.loads((tokenizer / "tokenizer_config.json").read_text("utf-8"))
     ids = {entry["content"]: int(i) for i, entry in declared["added_tokens_decoder"].items()}
     third = TALKER.head_dim // 6
@@ -161,7 +161,7 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
 
 
 def _codec_state(work: Path) -> dict[str, torch.Tensor]:
-    """The codec's tensors, averaged over the last steps of their trainings."""
+    """Read the codec's tensors, averaged over the last steps of their trainings."""
     made = encoder.Encoder(seed=0)
     made.load_state_dict(torch.load(work / "encoder.pt")["average"])
     state = {f"encoder.{name}": value for name, value in made.official_state().items()}
@@ -171,7 +171,7 @@ def _codec_state(work: Path) -> dict[str, torch.Tensor]:
 
 
 def _save(state: dict[str, torch.Tensor], path: Path) -> None:
-    """In bfloat16, but for what is no float."""
+    """Save tensors, floats in bfloat16."""
     stored = {
         name: (value.bfloat16() if value.is_floating_point() else value).clone().contiguous()
         for name, value in state.items()

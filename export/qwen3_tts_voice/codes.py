@@ -33,13 +33,13 @@ QUIETEST, LOUDNESS_STEP, LOUDNESSES = -8.2, 0.18, 64
 
 
 def load_shard(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """A speech shard, all arrays in memory."""
+    """Read a speech shard, all arrays in memory."""
     with np.load(path) as shard:
         return {name: shard[name] for name in shard.files}
 
 
 def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, Any]]:
-    """Its utterances one by one: the speaker, samples in [-1, 1], and the 10 ms tracks."""
+    """Give a shard's utterances: the speaker, samples in [-1, 1], and the 10 ms tracks."""
     bounds = zip(shard["offset"][:-1], shard["offset"][1:], shard["speaker"], strict=True)
     for start, end, speaker in bounds:
         tracks = slice(start // HOP, end // HOP)
@@ -53,7 +53,7 @@ def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def phonetic(phone: torch.Tensor, speaker: int) -> torch.Tensor:
-    """Phonemes at 10 ms (time,) in 0..49 → codebooks 0 to 5 (frames, 6).
+    """Turn phonemes at 10 ms (time,) in 0..49 into codebooks 0 to 5 (frames, 6).
 
     0: the phoneme a frame ends in and since when; 1: the one it begins in, and the speaker;
     2: the longest between them, one more than its number, 0 where there is none; 3: how many
@@ -93,7 +93,7 @@ def phonetic(phone: torch.Tensor, speaker: int) -> torch.Tensor:
 
 
 def melodic(block: torch.Tensor) -> torch.Tensor:
-    """Blocks (frames, 656) → codebooks 6 to 13 (frames, 8): pitch, then loudness, by quarters."""
+    """Turn blocks (frames, 656) into codebooks 6 to 13: pitch, then loudness, by quarters."""
     voiced, height = block[:, BINS * PER_FRAME :].reshape(-1, QUARTERS, QUARTER, 2).unbind(-1)
     count = voiced.sum(-1)
     pitch = 200 * torch.exp((height * voiced).sum(-1) / count.clamp(min=1) / 3)
@@ -125,25 +125,25 @@ class Quantiser:
     residual: torch.Tensor
 
     def save(self, path: Path) -> None:
-        """Write it."""
+        """Write the codebooks."""
         np.savez(path, **{k: v.numpy() for k, v in dataclasses.asdict(self).items()})
 
     @classmethod
     def load(cls, path: Path) -> Quantiser:
-        """Read it."""
+        """Read the codebooks."""
         return cls(**{k: torch.from_numpy(v) for k, v in load_shard(path).items()})
 
     @property
     def acoustic(self) -> torch.Tensor:
-        """(16, 256, 64): the acoustic vector of a frame is about the sum of its codes' rows."""
+        """Rows (16, 256, 64); the sum over a frame's codes is about its acoustic vector."""
         return torch.cat([self.described, self.residual])
 
     def project(self, block: torch.Tensor) -> torch.Tensor:
-        """Blocks (frames, 656) → (frames, 64)."""
+        """Project blocks (frames, 656) to acoustic vectors (frames, 64)."""
         return ((block - self.mean) * self.weight) @ self.projection
 
     def encode(self, block: torch.Tensor, phone: torch.Tensor, speaker: int) -> torch.Tensor:
-        """One utterance → codes (frames, 16)."""
+        """Turn one utterance into codes (frames, 16)."""
         frames = len(block)
         named = torch.searchsorted(self.phones, phone[: frames * PER_FRAME])
         codes = torch.cat([phonetic(named, speaker), melodic(block)], 1)
@@ -162,12 +162,12 @@ def summed(tables: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
 
 
 def nearest(x: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """The index of the nearest centre for each row."""
+    """Find the index of the nearest centre of each row."""
     return ((centres**2).sum(1)[None] - 2 * x @ centres.T).argmin(1)
 
 
 def kmeans(x: torch.Tensor, rounds: int, random: torch.Generator) -> torch.Tensor:
-    """256 centres of the rows of `x`; centres that die are reseeded."""
+    """Find 256 centres of the rows of `x`; centres that die are reseeded."""
     centres = x[torch.randperm(len(x), generator=random)[:CODES]].clone()
     for done in range(rounds):
         chosen = nearest(x, centres)
@@ -211,7 +211,10 @@ def fit(spoken: list[dict[str, Any]], seed: int) -> Iterator[str | Quantiser]:
 
 
 def _regressed(codes: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Rows (14, 256, 64) whose sum over a frame's codes is nearest to x; of rare codes about 0."""
+    """Solve for rows (14, 256, 64) whose sum over a frame's codes is nearest to x.
+
+    Rows of rare codes are about 0.
+    """
     size = DESCRIBED * CODES
     flat = codes + torch.arange(DESCRIBED) * CODES
     square, right = torch.zeros(size, size), torch.zeros(size, x.shape[1])
@@ -228,13 +231,13 @@ def _decibel(rest: torch.Tensor, energy: torch.Tensor) -> str:
 
 
 def entropies(codes: torch.Tensor) -> str:
-    """Bits a code, for each codebook of codes (frames, books)."""
+    """Compute the bits a code of each codebook, from codes (frames, books)."""
     share = torch.stack([torch.bincount(book, minlength=CODES) for book in codes.T]) / len(codes)
     return " ".join(f"{bits:.1f}" for bits in -(share * share.clamp(min=1e-9).log2()).sum(1))
 
 
 def encode_shard(shard: dict[str, npt.NDArray[Any]], quantiser: Quantiser, path: Path) -> int:
-    """Codes of a whole shard, with the word each frame belongs to; returns how many frames."""
+    """Write the codes of a whole shard, with each frame's word; returns how many frames."""
     codes, words = [], []
     for spoken in utterances(shard):
         block = blocks(spoken["samples"], spoken["pitch"])

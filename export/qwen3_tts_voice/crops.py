@@ -1,4 +1,4 @@
-"""Random pieces of speech, as codes and as samples: what the codec's two halves learn from."""
+"""Draw random pieces of speech, as codes and as samples, to train the codec's two halves on."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Crops:
             self._shards.append((codes["codes"], guessed, codes["offset"], speech["samples"]))
 
     def draw(self, step: int) -> Batch:
-        """The crops of a step: the same however many were drawn before."""
+        """Draw the crops of a step; they do not depend on what was drawn before."""
         random, frames = np.random.default_rng([self.recipe.seed, step]), self.recipe.frames
         codes, samples, starts = [], [], []
         for _ in range(self.recipe.crops):

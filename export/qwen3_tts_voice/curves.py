@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def draw(table: Path, picture: Path, columns: list[str]) -> None:
-    """One panel a column, one line a kind (training, held out), against the step."""
+    """Draw one panel a column, one line a kind (training, held out), against the step."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -53,7 +53,7 @@ def _hann(size: int) -> torch.Tensor:
 
 
 def spectral_distance(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """Log-magnitude distance plus spectral convergence, over four resolutions."""
+    """Add log-magnitude distance and spectral convergence over four resolutions."""
     total = torch.zeros(())
     for size, hop in WINDOWS:
         a, b = (
@@ -83,13 +83,13 @@ class Training(training.Training):
         super().__init__(work, recipe, self.decoder, [optimiser])
 
     def batches(self) -> Iterator[Batch]:
-        """Crops."""
+        """Draw crops without end."""
         drawn = Crops(self.work, self.recipe)
         while True:
             yield drawn.draw(self.step)
 
     def judge(self, batch: Batch) -> training.Judged:
-        """The distances between what is made of the codes and the true samples."""
+        """Decode the codes and compare with the true samples."""
         codes, samples, starts = batch
         made = decode(self.decoder, codes)
         judged = starts[:, None] | (torch.arange(made.shape[1]) >= WARM_UP * FRAME)

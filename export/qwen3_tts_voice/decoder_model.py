@@ -40,7 +40,7 @@ CONFIG: dict[str, Any] = {
 
 @functools.cache
 def official() -> tuple[Any, Any]:
-    """The official decoder's class and its config's, without the package's 25 Hz tokenizer."""
+    """Import the official decoder's class and its config's, without the 25 Hz tokenizer."""
     stub = types.ModuleType("qwen_tts.core.tokenizer_25hz.modeling_qwen3_tts_tokenizer_v1")
     stub.Qwen3TTSTokenizerV1Model = type("Qwen3TTSTokenizerV1Model", (), {})  # type: ignore[attr-defined]
     sys.modules.setdefault(stub.__name__, stub)
@@ -62,7 +62,7 @@ def _snake(x: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor) -> torch.Te
 
 
 def sized(config: dict[str, Any]) -> Any:
-    """The official decoder in some size, its weights random."""
+    """Build the official decoder in some size, its weights random."""
     model, settings = official()
     made = settings(**config)
     made._attn_implementation = "eager"
@@ -70,7 +70,7 @@ def sized(config: dict[str, Any]) -> Any:
 
 
 def build(quantiser: Quantiser, seed: int) -> Any:
-    """A decoder with random weights that knows the codebooks."""
+    """Build a decoder with random weights and the codebooks' rows."""
     torch.manual_seed(seed)
     decoder = sized(CONFIG)
     for up in decoder.upsample:
@@ -93,14 +93,14 @@ def _set_codebooks(decoder: Any, quantiser: Quantiser) -> None:
 
 
 def first_half(decoder: Any, codes: torch.Tensor) -> torch.Tensor:
-    """Codes (n, 16, frames) → latents (n, latent_dim, frames)."""
+    """Run codes (n, 16, frames) to latents (n, latent_dim, frames)."""
     x = decoder.pre_conv(decoder.quantizer.decode(codes)).transpose(1, 2)
     latents: torch.Tensor = decoder.pre_transformer(inputs_embeds=x).last_hidden_state
     return latents.permute(0, 2, 1)
 
 
 def decode(decoder: Any, codes: torch.Tensor) -> torch.Tensor:
-    """Codes (n, 16, frames) → samples (n, time), in bfloat16 but for the last, finest layers."""
+    """Decode codes (n, 16, frames) to samples (n, time); all but the finest layers in bfloat16."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         x = first_half(decoder, codes)
         for up in decoder.upsample:

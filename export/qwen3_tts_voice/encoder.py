@@ -92,7 +92,7 @@ class Encoder(nn.Module):
         self.first_rows = nn.Parameter(0.1 * torch.randn(CODES, WIDTH))
 
     def forward(self, samples: torch.Tensor) -> list[torch.Tensor]:
-        """Samples (n, time) → for each codebook the logits (n, frames, 256) of its codes."""
+        """Turn samples (n, time) into logits (n, frames, 256) of each codebook."""
         encoder = self.encoder
         x = encoder.encoder(samples[:, None]).transpose(1, 2)
         x = encoder.encoder_transformer(x).last_hidden_state.transpose(1, 2)
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def official_state(self) -> dict[str, torch.Tensor]:
-        """The official encoder's state, the codebooks in it."""
+        """Return the official encoder's state, the codebooks in it."""
         state: dict[str, torch.Tensor] = self.encoder.state_dict()
         name = "quantizer.{}_residual_vector_quantizer.layers.{}.codebook.embed_sum"
         state[name.format("semantic", 0)] = self.first_rows
@@ -121,7 +121,7 @@ class Encoder(nn.Module):
 
 
 def _nearness(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Minus the squared distance to each row, but for what is the same for all of them."""
+    """Compute minus the squared distance to each row, up to a constant."""
     return 2 * x @ rows.T - (rows**2).sum(1)
 
 
@@ -139,13 +139,13 @@ class Training(training.Training):
         super().__init__(work, recipe, self.encoder, [optimiser])
 
     def batches(self) -> Iterator[Batch]:
-        """Crops."""
+        """Draw crops without end."""
         drawn = Crops(self.work, self.recipe)
         while True:
             yield drawn.draw(self.step)
 
     def judge(self, batch: Batch) -> training.Judged:
-        """How far the codes found are from the true ones; `right` is codebook 0's share."""
+        """Compare the codes found with the true ones; `right` is codebook 0's share."""
         codes, samples, starts = batch
         judged = starts[:, None] | (torch.arange(codes.shape[2]) >= UNJUDGED)
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -15,7 +15,7 @@ PER_FRAME = 8
 
 @functools.cache
 def mel_filters() -> torch.Tensor:
-    """The (80, 513) filter bank, 0 to 12 kHz."""
+    """Make the (80, 513) filter bank, 0 to 12 kHz."""
 
     def mel(hz: float) -> float:
         return float(2595 * np.log10(1 + hz / 700))
@@ -34,7 +34,7 @@ def _hann() -> torch.Tensor:
 
 
 def log_mel(samples: torch.Tensor) -> torch.Tensor:
-    """Samples (n, time) → natural-log mel (n, time / 240, 80), step t centred on 240 t + 120."""
+    """Turn samples (n, time) into log mel (n, time / 240, 80), step t centred on 240 t + 120."""
     steps = samples.shape[-1] // HOP
     padded = F.pad(samples, (WINDOW // 2 - HOP // 2, WINDOW // 2 + HOP // 2))
     spectrum = torch.stft(padded, WINDOW, HOP, window=_hann(), center=False, return_complex=True)
@@ -43,14 +43,14 @@ def log_mel(samples: torch.Tensor) -> torch.Tensor:
 
 
 def pitch_track(pitch: torch.Tensor) -> torch.Tensor:
-    """Pitch in Hz (time,) → voicing and scaled log pitch (time, 2)."""
+    """Turn pitch in Hz (time,) into voicing and scaled log pitch (time, 2)."""
     voiced = (pitch > 60).float()
     height = torch.where(pitch > 60, torch.log(pitch.clamp(min=60) / 200) * 3, torch.zeros(()))
     return torch.stack([voiced, height], 1)
 
 
 def blocks(samples: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
-    """One utterance → (frames, 8 * 80 + 8 * 2)."""
+    """Cut one utterance into blocks (frames, 8 * 80 + 8 * 2)."""
     mel = log_mel(samples[None])[0]
     frames = len(mel) // PER_FRAME
     used = frames * PER_FRAME

@@ -1,4 +1,4 @@
-"""What the talker takes the residual codebooks for, where all that came before is true.
+"""Let the trained talker predict the residual codebooks from true codes before them.
 
 The decoder then learns from the codes it will really be given: a guess is another sound than noise.
 In: `codes/`, `text.txt`, `talker.pt`, the tokenizer. Out: `guessed/0000.npy` …, (frames, 2) uint8.
@@ -47,7 +47,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
 def _residual(
     talker: Talker, spoken: list[data.Utterance], text_ids: data.TextIds
 ) -> list[torch.Tensor]:
-    """The likeliest codes (frames, 2) of each utterance."""
+    """Find the likeliest codes (frames, 2) of each utterance."""
     rows = data.batch(spoken, text_ids, streamed=True, draw=random.Random(0))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden, _ = talker.talker(talker.rows(rows, rows.codes, rows.is_frame))

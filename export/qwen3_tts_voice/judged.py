@@ -1,4 +1,4 @@
-"""How well the codec does alone: what is understood of its sound, and what its encoder hears.
+"""Judge the codec alone: what is understood of its sound, and what its encoder hears.
 
 The sentences are the judge's, read by the teacher, so nothing was trained on them.
 """
@@ -26,7 +26,7 @@ RESIDUAL = 2
 
 @dataclasses.dataclass
 class Judgement:
-    """Of one speaker.
+    """How the codec does on one speaker.
 
     Attributes:
         speaker: Its name.
@@ -58,7 +58,7 @@ class Judgement:
 
 @torch.no_grad()
 def judgements(work: Path, every: int) -> Iterator[Judgement]:
-    """Let each speaker read every so-manieth sentence; decode, encode and decode again."""
+    """Let each speaker read one sentence in `every`; decode, encode and decode again."""
     quantiser = Quantiser.load(work / "codebooks.npz")
     decoder, encoder = decoder_model.build(quantiser, 0), Encoder(0)
     for network, file in ((decoder, "decoder.pt"), (encoder, "encoder.pt")):

@@ -46,7 +46,7 @@ class Utterance:
 
 
 def speaker_of(index: int) -> int:
-    """Which speaker reads sentence `index`: every fourth is for `low`."""
+    """Return the number of the speaker of sentence `index`: `low` reads every fourth."""
     return int(index % 4 == 3)
 
 
@@ -72,7 +72,7 @@ class Teacher:
         )
 
     def read(self, text: str, index: int, speaker: int) -> Utterance | None:
-        """Read one sentence, or None where the teacher splits it or it is too long."""
+        """Read one sentence; None if the teacher splits it or it is too long."""
         phonemes = self._hibari.phonemize(text)
         if len(phonemes) != 1:
             return None
@@ -92,7 +92,7 @@ class Teacher:
 
 
 def _squeezed(x: Array) -> Array:
-    """A spectrum by bins with its frequency axis compressed: formants move down."""
+    """Compress the frequency axis of a spectrum by bins, which moves formants down."""
     position = np.minimum(np.arange(len(x)) / LOW_FORMANTS, len(x) - 1)
     low = position.astype(int)
     share = (position - low)[:, None].astype(np.float32)
@@ -103,7 +103,7 @@ def _squeezed(x: Array) -> Array:
 def _tracks(
     phonemes: list[str], durations: Array, frames: int, vocabulary: dict[str, int]
 ) -> tuple[Array, Array, int]:
-    """Phone and word at every teacher frame (12.5 ms), and how many words there are."""
+    """Find phone and word at every teacher frame (12.5 ms), and count the words."""
     steps = np.concatenate([[0], np.cumsum(durations)]) * (frames // max(1, int(durations.sum())))
     phone = np.zeros(frames, np.uint8)
     word = np.full(frames, NO_WORD, np.uint8)

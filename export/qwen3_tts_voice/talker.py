@@ -64,7 +64,10 @@ class Losses(torch.nn.Module):
         self.weight = torch.tensor([2, 2, 2, 4, 1.5, *[1.0] * 4, *[0.6] * 4, 0.3, 0.3])
 
     def forward(self, talker: Talker, rows: Batch) -> dict[str, torch.Tensor]:
-        """The losses, by name: `said` is of codebooks 1 to 5, `right` how often 0 was guessed."""
+        """Compute the losses by name.
+
+        `said` is that of codebooks 1 to 5, `right` the share of frames whose code 0 was guessed.
+        """
         recipe, training = self.recipe, talker.training
         codes, keep = rows.codes, rows.is_frame
         if training:
@@ -114,7 +117,7 @@ class Training(training.Training):
         super().__init__(work, recipe, self.talker, _optimisers(self.talker, recipe))
 
     def batches(self) -> Iterator[Batch]:
-        """All utterances but those held out, the last of the first shard.
+        """Draw batches of all utterances but those held out, the last of the first shard.
 
         In what order follows from the step it starts at.
         """
@@ -130,26 +133,26 @@ class Training(training.Training):
                 yield data.batch(some, self.text_ids, streamed=streamed, draw=draw)
 
     def judge(self, batch: Batch) -> training.Judged:
-        """All losses, weighed."""
+        """Weigh and add all losses."""
         losses = self.losses(self.talker, batch)
         total = losses["code0"] + 2.5 * losses["rest"] + losses["next"] + 0.2 * losses["look"]
         shown = {name: float(losses[name].detach()) for name in LOSSES}
         return training.Judged(total, shown, int(batch.is_frame.sum()))
 
     def review(self, report: Callable[[str], None]) -> None:
-        """Judge what is held out, in both layouts."""
+        """Judge the utterances held out, in both layouts."""
         for layout in ("streamed", "upfront"):
             means = self.held(streamed=layout == "streamed")
             report(f"{layout} held out: {self.line(means)}")
             self.log(means, kind=layout)
 
     def log(self, row: Mapping[str, str | float], kind: str = "train") -> None:
-        """Append a row to the log, of training or of what is held out in a layout."""
+        """Append a row to the log: of training, or of the utterances held out in a layout."""
         super().log({"kind": kind, **row})
 
     @torch.no_grad()
     def held(self, *, streamed: bool) -> dict[str, float]:
-        """Losses of the averaged weights on the utterances held out."""
+        """Compute the averaged weights' losses on the utterances held out."""
         live = {k: v.clone() for k, v in self.talker.state_dict().items()}
         self.talker.load_state_dict(self.average)
         self.talker.eval()

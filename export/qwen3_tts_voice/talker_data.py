@@ -19,7 +19,7 @@ NEWLINE = 198
 
 @dataclasses.dataclass
 class Utterance:
-    """What the talker learns from.
+    """An utterance as the talker learns from it.
 
     Attributes:
         text: Text ids.
@@ -49,7 +49,7 @@ class TextIds:
         self.role = [ids["<|im_start|>"], ids["assistant"], NEWLINE]
 
     def of(self, sentence: str) -> tuple[list[int], list[int]]:
-        """Ids, and the number of the word each lies in."""
+        """Tokenize; returns ids, and the number of the word that each lies in."""
         made = self._tokenizer(sentence, return_offsets_mapping=True)
         words = []
         for start, end in made["offset_mapping"]:
@@ -66,12 +66,12 @@ def load(work: Path, text_ids: TextIds, known: dict[str, list[Utterance]]) -> No
 
 
 def sentences(work: Path) -> list[str]:
-    """What the teacher has read."""
+    """Read the sentences that the teacher has read."""
     return (work / "text.txt").read_text("utf-8").splitlines()
 
 
 def read(path: Path, sentences: list[str], text_ids: TextIds) -> Iterator[Utterance]:
-    """The utterances of a code shard."""
+    """Read the utterances of a code shard."""
     shard = load_shard(path)
     for number, index in enumerate(shard["index"]):
         frames = slice(shard["offset"][number], shard["offset"][number + 1])
@@ -116,7 +116,7 @@ def batch(
 def _layout(
     utterance: Utterance, text_ids: TextIds, streamed: bool, named: bool
 ) -> tuple[list[int], list[int], int, int]:
-    """Text ids, control codes, the first frame's row, the first text token's row."""
+    """Make text ids, control codes, the first frame's row and the first text token's row."""
     c, frames = CONTROL, len(utterance.codes)
     if named:
         prefix = [c["think"], c["think_bos"], c["english"], c["think_eos"]]
@@ -159,7 +159,7 @@ def _look(look: torch.Tensor, utterance: Utterance, first: int, at: int) -> None
 
 
 def order(utterances: list[Utterance], size: int, draw: random.Random) -> list[list[Utterance]]:
-    """Batches of utterances of like length, in random order."""
+    """Batch utterances of like length, in random order."""
     shuffled = draw.sample(utterances, len(utterances))
     pool = size * 16
     batches = []
@@ -171,7 +171,7 @@ def order(utterances: list[Utterance], size: int, draw: random.Random) -> list[l
 
 
 def corrupted(codes: torch.Tensor, share: float) -> torch.Tensor:
-    """Frames with their deep codebooks made random, in `share` of them: what sampling may do."""
+    """Make the deep codebooks random in `share` of the frames, as sampling may."""
     depth = torch.randint(2, BOOKS, codes.shape[:-1])[..., None]
     hit = (torch.rand(codes.shape[:-1]) < share)[..., None] & (torch.arange(BOOKS) >= depth)
     return torch.where(hit, torch.randint(0, CODES, codes.shape), codes)

@@ -78,7 +78,7 @@ class Norm(nn.Module):
 
 
 def rotary(positions: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines, each (positions, size)."""
+    """Compute cosines and sines, each (positions, size)."""
     rate = 1 / THETA ** (torch.arange(0, size, 2).float() / size)
     angle = torch.arange(positions).float()[:, None] * rate
     both = torch.cat([angle, angle], 1)
@@ -134,7 +134,7 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(size.mlp, size.hidden, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Through it."""
+        """Run the feed-forward part."""
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
@@ -154,7 +154,7 @@ class Layer(nn.Module):
         mask: torch.Tensor,
         dropout: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Through it; the attention too."""
+        """Run the layer; also returns the attention."""
         mixed, attention = self.self_attn(self.input_layernorm(x), cos, sin, mask)
         x = x + F.dropout(mixed, dropout, self.training)
         x = x + F.dropout(self.mlp(self.post_attention_layernorm(x)), dropout, self.training)
@@ -181,7 +181,7 @@ class Transformer(nn.Module):
     def forward(
         self, x: torch.Tensor, dropout: float = 0.0, watch: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Hidden states, and the attention of layer `watch`."""
+        """Run all layers: hidden states, and the attention of layer `watch`."""
         time = x.shape[1]
         cos, sin = self.cos[:time].to(x.dtype), self.sin[:time].to(x.dtype)
         mask = self.causal[:time, :time].to(x.dtype)
@@ -202,7 +202,7 @@ class TextProjection(nn.Module):
         self.linear_fc2 = nn.Linear(TEXT_HIDDEN, TALKER.hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Through it."""
+        """Project embeddings to rows."""
         return self.linear_fc2(F.silu(self.linear_fc1(x)))
 
 
@@ -227,7 +227,7 @@ class Talker(nn.Module):
 
     @torch.no_grad()
     def _start(self, quantiser: Quantiser, random: torch.Generator) -> None:
-        """Random weights; codes that sound alike start with embeddings and heads that are alike."""
+        """Draw random weights; codes that sound alike get embeddings and heads that are alike."""
         for name, p in self.named_parameters():
             if name.endswith("norm.weight"):
                 continue
@@ -245,16 +245,16 @@ class Talker(nn.Module):
         self.heads.add_(0.05 * alike[1:] @ turn[:ACOUSTIC])
 
     def text(self, ids: torch.Tensor) -> torch.Tensor:
-        """Text ids to rows."""
+        """Turn text ids into rows."""
         return self.text_projection(self.text_embedding[ids])
 
     def frames(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes (n, 16) to summed embeddings (n, hidden)."""
+        """Sum the embeddings of codes (n, 16) to (n, hidden)."""
         flat = codes + torch.arange(BOOKS) * CODES
         return F.embedding_bag(flat, self.codes.view(-1, TALKER.hidden), mode="sum")
 
     def rows(self, batch: Batch, codes: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-        """What the talker reads (batch, time, hidden): codes (batch, time, 16) where `keep`."""
+        """Make the talker's input (batch, time, hidden), with `codes` where `keep` is true."""
         # One bag per frame row; other rows have none.
         embedded = torch.zeros(*keep.shape, TALKER.hidden)
         embedded[keep] = self.frames(codes[keep]).float()
@@ -263,18 +263,18 @@ class Talker(nn.Module):
         return self.text(batch.text) + embedded + controls * beside
 
     def _passes(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """The code predictor's hidden states (n, 16, inner) over a frame's first 15 codes."""
+        """Run the code predictor over a frame's first 15 codes: hidden states (n, 16, inner)."""
         flat = codes[:, :-1] + torch.arange(BOOKS - 1) * CODES
         rows = F.embedding(flat, self.codes.view(-1, TALKER.hidden))
         y, _ = self.predictor(self.narrow(torch.cat([hidden[:, None], rows], 1)))
         return y
 
     def likeliest(self, hidden: torch.Tensor, codes: torch.Tensor, book: int) -> torch.Tensor:
-        """The likeliest code (n,) of a codebook from 1 on, given those before it."""
+        """Find the likeliest code (n,) of a codebook from 1 on, given those before it."""
         return (self._passes(hidden, codes)[:, book] @ self.heads[book - 1].T).argmax(-1)
 
     def predict(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of codebooks 1 to 15 given what went before: (15, n)."""
+        """Compute the cross-entropy of codebooks 1 to 15 given the codes before: (15, n)."""
         y = self._passes(hidden, codes)
         logits = torch.bmm(y[:, 1:].transpose(0, 1), self.heads.to(y.dtype).transpose(1, 2))
         losses = F.cross_entropy(
@@ -283,7 +283,7 @@ class Talker(nn.Module):
         return losses.view(BOOKS - 1, -1)
 
     def official_state(self) -> dict[str, torch.Tensor]:
-        """The state by the official names, under `talker.`."""
+        """Return the state by the official names, under `talker.`."""
         state = self.state_dict()
         out = {
             "model.text_embedding.weight": state["text_embedding"],

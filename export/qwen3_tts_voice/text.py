@@ -19,12 +19,12 @@ WORD = re.compile(r"[a-z']+")
 
 
 def words(sentence: str) -> list[str]:
-    """The words of a sentence, lower case, without punctuation."""
+    """Split a sentence into words, lower case, without punctuation."""
     return WORD.findall(sentence.lower())
 
 
 def wordnet_examples(folder: Path) -> list[str]:
-    """The clean usage examples in WordNet's glosses, 3 to 16 words, in file order, no repeats."""
+    """Read the clean usage examples of WordNet's glosses: 3 to 16 words, file order, no repeats."""
     found: dict[str, str] = {}
     for part in ("noun", "verb", "adj", "adv"):
         for line in (folder / f"data.{part}").read_text("latin1").splitlines():
@@ -47,7 +47,7 @@ def _tidy(example: str) -> str | None:
 
 
 def within(sentences: Iterable[str], commonest: int, longest: int) -> list[str]:
-    """The sentences made only of the commonest words, at most `longest` words and 90 letters."""
+    """Keep sentences of only the commonest words, at most `longest` words and 90 letters."""
     sentences = list(sentences)
     counts = collections.Counter(word for sentence in sentences for word in words(sentence))
     known = {word for word, _ in counts.most_common(commonest)}
@@ -292,7 +292,7 @@ class Phrases:
         self._templates = self._all()
 
     def draw(self) -> str:
-        """One phrase, first letter upper case."""
+        """Draw one phrase, first letter upper case."""
         phrase = self._random.choice(self._templates)()
         return phrase[0].upper() + phrase[1:]
 
@@ -300,7 +300,7 @@ class Phrases:
         return self._random.choice(list(values))
 
     def _int(self, low: int, high: int) -> str:
-        """A number in words, one time in six in digits."""
+        """Write a number in words, one time in six in digits."""
         value = self._random.randint(low, high)
         return str(value) if self._random.random() < 1 / 6 else spelled(value)
 
@@ -426,7 +426,7 @@ class Phrases:
 
 
 def spelled(value: int) -> str:
-    """A number from 0 to 999 in English words."""
+    """Spell a number from 0 to 999 in English words."""
     if value < 20:
         return UNITS[value]
     if value < 100:
@@ -439,7 +439,7 @@ def spelled(value: int) -> str:
 def corpus(
     wordnet: Path, held_out: Iterable[str], *, commonest: int, phrases: int, seed: int
 ) -> list[str]:
-    """All training sentences, shuffled with `seed`."""
+    """Collect all training sentences, shuffled with `seed`."""
     banned = {" ".join(words(sentence)) for sentence in held_out}
     found = within(wordnet_examples(wordnet), commonest, 14)
     templates = Phrases(seed)

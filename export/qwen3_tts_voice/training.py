@@ -1,4 +1,4 @@
-"""What every training here does: descend, average, log, store itself and go on where it stopped."""
+"""A training loop that descends, averages, logs, stores itself and goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import nn
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How something is trained.
+    """The settings of a training.
 
     Attributes:
         steps: In all; the learning rates fall to `lowest` of theirs over the last `fall` of them.
@@ -44,7 +44,7 @@ class Recipe:
 
 
 class Judged(NamedTuple):
-    """What came of a batch.
+    """The result of a batch.
 
     Attributes:
         loss: What is descended.
@@ -58,9 +58,9 @@ class Judged(NamedTuple):
 
 
 class Training:
-    """A model in training, its optimisers and where they are: `<name>.pt`, and `<name>.csv`.
+    """A model in training and its optimisers, stored in `<name>.pt` and logged in `<name>.csv`.
 
-    A training of its own says what its batches are and judges one.
+    A subclass says what its batches are and judges one.
 
     Args:
         work: The folder of all files.
@@ -89,11 +89,11 @@ class Training:
 
     @property
     def path(self) -> Path:
-        """The file it is stored in."""
+        """The file that the training is stored in."""
         return self.work / f"{self.name}.pt"
 
     def batches(self) -> Iterator[Any]:
-        """What it learns from, from `step` on and without end."""
+        """Give batches from `step` on, without end."""
         raise NotImplementedError
 
     def judge(self, batch: Any) -> Judged:
@@ -101,7 +101,7 @@ class Training:
         raise NotImplementedError
 
     def review(self, report: Callable[[str], None]) -> None:
-        """Look at more than the batches' losses; called before it is stored."""
+        """Look at more than the batches' losses; called before the training is stored."""
 
     def run(self, report: Callable[[str], None]) -> None:
         """Train to the recipe's last step."""
@@ -126,7 +126,7 @@ class Training:
                 self.save()
 
     def line(self, means: Mapping[str, float]) -> str:
-        """How far it is and what it has come to, for a reader."""
+        """Say how far the training is and what it has come to."""
         shown = ", ".join(f"{column} {value:.3f}" for column, value in means.items())
         return f"step {self.step}, {self.seconds / 60:.1f} min: {shown}"
 
@@ -142,7 +142,7 @@ class Training:
             writer.writerow(row)
 
     def save(self) -> None:
-        """Store it; the file is replaced whole."""
+        """Store the training; the file is replaced whole."""
         aside = self.path.with_suffix(".part")
         stored = {
             self.name: self.model.state_dict(),
@@ -159,9 +159,7 @@ class Training:
         self.model.load_state_dict(stored[self.name])
         self.average = stored["average"]
         self.step, self.seconds = stored["step"], stored["seconds"]
-        # Where there is one, it used to be stored by itself.
-        states = stored["optimisers"] if "optimisers" in stored else [stored["optimiser"]]
-        for optimiser, state in zip(self.optimisers, states, strict=True):
+        for optimiser, state in zip(self.optimisers, stored["optimisers"], strict=True):
             optimiser.load_state_dict(state)
 
     def _groups(self) -> list[dict[str, Any]]:

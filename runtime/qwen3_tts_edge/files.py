@@ -47,7 +47,10 @@ class Kind:
 
     def damaged(self, path: Path, what: str) -> InputError:
         """The error for a file whose content is wrong."""
-        return InputError(f"{path} is a damaged {self.name}: {what}; {self.remedy}")
+        return InputError(
+            f"{path} is a damaged {self.name}: {what}",
+            self.remedy,
+        )
 
 
 def load(path: Path, kind: Kind, description: type[T]) -> tuple[T, Tensors]:
@@ -60,7 +63,7 @@ def load(path: Path, kind: Kind, description: type[T]) -> tuple[T, Tensors]:
     with path.open("rb") as opened:  # a folder or a missing file says so
         size = os.fstat(opened.fileno()).st_size
     if size > kind.largest:
-        raise InputError(f"{path} has {size} bytes, too many for a {kind.name}; is it one?")
+        raise InputError(f"{path} has {size} bytes, too many for a {kind.name}", "is it one?")
     try:
         with safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get(kind.key)
@@ -72,7 +75,8 @@ def load(path: Path, kind: Kind, description: type[T]) -> tuple[T, Tensors]:
             }
     except (SafetensorError, TypeError, KeyError) as error:  # types that numpy does not have
         raise InputError(
-            f"{path} is not a {kind.name} or is damaged ({error}); {kind.remedy}"
+            f"{path} is not a {kind.name} or is damaged ({error})",
+            kind.remedy,
         ) from error
 
 
@@ -97,8 +101,8 @@ def _described(text: str, path: Path, kind: Kind, description: type[T]) -> T:
         found = msgspec.json.decode(text, type=_Format).format
         if found != kind.format:
             raise InputError(
-                f"{path} is a {kind.name} of format {found}, this version reads {kind.format}; "
-                f"{kind.remedy}, or install the version that made it"
+                f"{path} is a {kind.name} of format {found}, this version reads {kind.format}",
+                f"{kind.remedy}, or install the version that made it",
             )
         return msgspec.json.decode(text, type=description)
     except msgspec.MsgspecError as error:

@@ -146,6 +146,7 @@ def placement(model: onnx.ModelProto) -> Placement:
         if drawn or node.op_type in MAKES_ON_THE_HOST:
             on_the_host.update(node.output)
     cpu = {name for node in on_the_cpu for name in node.output}
+    on_the_host |= _fed_on_the_host(model, types)
     copied = []
     for node in graph.node:
         runs_on_cpu = bool(cpu & set(node.output))
@@ -157,6 +158,16 @@ def placement(model: onnx.ModelProto) -> Placement:
             if wants_host != (name in on_the_host):
                 copied.append(f"{name} for {node.op_type}")
     return Placement(lacking, on_the_cpu, copied)
+
+
+def _fed_on_the_host(model: onnx.ModelProto, types: dict[str, int]) -> set[str]:
+    """The graph's inputs that are read in CPU memory and nowhere else: they may be given there."""
+    readers: dict[str, list[bool]] = {}
+    for node in model.graph.node:
+        kernel = _kernel(node, model, types)
+        for at, name in enumerate(node.input):
+            readers.setdefault(name, []).append(kernel is not None and at in kernel.host)
+    return {value.name for value in model.graph.input if all(readers.get(value.name, [False]))}
 
 
 _NARROW = {TensorProto.FLOAT16, TensorProto.BFLOAT16}

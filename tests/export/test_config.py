@@ -244,7 +244,11 @@ def test_a_missing_key_is_named_with_its_file(which: int) -> None:
             "expected full_attention everywhere",
         ),
         ("talker_config.code_predictor_config.attention_bias", True, "attention biases"),
-        ("talker_config.code_predictor_config.num_code_groups", 8, "num_code_groups is 8, but"),
+        (
+            "talker_config.code_predictor_config.num_code_groups",
+            8,
+            "num_code_groups is 8, expected 16: the talker",
+        ),
         ("talker_config.code_predictor_config.vocab_size", 1024, "vocab_size is 1024, but"),
         ("talker_config.num_key_value_heads", 3, "which does not divide 4 heads"),
         ("talker_config.head_dim", "32", 'head_dim is "32": Expected `int`, got `str`'),
@@ -266,7 +270,7 @@ def test_what_is_not_implemented_is_refused_by_name(path: str, value: Any, said:
     ("path", "value", "said"),
     [
         ("model_type", "qwen3_tts_tokenizer_25hz", "only the 12 Hz codec is supported"),
-        ("decode_upsample_rate", 960, "decode_upsample_rate is 960, but decoder_config says 1920"),
+        ("decode_upsample_rate", 960, "decode_upsample_rate is 960, expected 1920: decoder_config"),
         ("decoder_config.num_quantizers", 8, "the codec reads 8"),
         ("decoder_config.attention_bias", True, "attention biases are not implemented"),
         ("decoder_config.hidden_act", "relu", 'hidden_act is "relu"'),

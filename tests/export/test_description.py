@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qwen3_tts_edge.bundle.manifest import Manifest, Utterance
+from qwen3_tts_edge.bundle.manifest import Manifest, UtteranceLimits
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.bundle.description import describe
 from qwen3_tts_export.bundle.writing import write_bundle
@@ -88,10 +88,10 @@ def test_who_takes_an_instruction(changed: Changed, kind: str, size: str, takes:
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        ("tiny", Utterance(most_seconds=6.5, most_sentences=1)),
-        ("0b6", Utterance(most_seconds=20.0, most_sentences=None)),
-        ("1b7", Utterance(most_seconds=20.0, most_sentences=None)),
+        ("tiny", UtteranceLimits(most_seconds=8.0, most_sentences=1)),
+        ("0b6", UtteranceLimits(most_seconds=20.0, most_sentences=None)),
+        ("1b7", UtteranceLimits(most_seconds=20.0, most_sentences=None)),
     ],
 )
-def test_how_much_is_said_in_one_go(changed: Changed, size: str, expected: Utterance) -> None:
+def test_how_much_is_said_in_one_go(changed: Changed, size: str, expected: UtteranceLimits) -> None:
     assert described(changed(size=size)).utterance == expected

@@ -36,10 +36,8 @@ def built(made_once: Callable[..., Path], bundle_in: Callable[..., Path]) -> Bui
         exported = bundle_in("edge-voice", "trt", precision)
 
         def build(folder: Path) -> None:
-            part = folder.with_name(f"{folder.name}.part")
-            shutil.copytree(exported, part)
-            build_engines(part, "rtx")
-            part.rename(folder)
+            shutil.copytree(exported, folder)
+            build_engines(folder, "rtx")
 
         return made_once(f"edge-voice-{precision}-trt-engines", build)
 
@@ -69,7 +67,7 @@ def test_every_graph_that_speaks_is_built(built: Built, precision: str) -> None:
     check_sizes(bundle)
 
 
-def test_a_frame_in_bfloat16_is_built(tmp_path: Path) -> None:
+def test_a_frame_in_bfloat16_is_built(tmp_path: Path, traced_once: None) -> None:
     """Its codec is that of fp16."""
     checkpoint = Checkpoint.open(EDGE_VOICE)
     config, tensors = checkpoint.config, checkpoint.talker

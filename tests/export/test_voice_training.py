@@ -133,18 +133,6 @@ def test_the_average_follows_the_weights_and_they_find_the_line(tmp_path: Path) 
         assert not torch.equal(made.average[name], start[name])
 
 
-def test_a_single_optimiser_that_is_stored_by_itself_is_read(tmp_path: Path) -> None:
-    from qwen3_tts_voice import encoder as stage
-
-    made = encoder(tmp_path, silent)
-    stored = torch.load(made.path)
-    (stored["optimiser"],) = stored.pop("optimisers")
-    torch.save(stored, made.path)
-    again = stage.Training(tmp_path, stage.Recipe())
-    assert again.step == made.step
-    assert_equal_optimisers(again, made)
-
-
 def test_residual_codebooks_are_guessed_in_some_crops(tmp_path: Path) -> None:
     from qwen3_tts_voice import crops
     from qwen3_tts_voice import encoder as stage

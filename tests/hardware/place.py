@@ -11,7 +11,8 @@ from pathlib import Path
 
 from hardware.record import Record
 from qwen3_tts_edge.backends.cuda import Cuda
-from qwen3_tts_edge.backends.ort.install import Lack, onnxruntime
+from qwen3_tts_edge.backends.ort.install import onnxruntime
+from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.machine.hardware import cpu_name, find_gpu, processors
 from qwen3_tts_edge.version import VERSION
 
@@ -25,11 +26,11 @@ _UNKNOWN = "unknown"
 
 def here(*, on_the_gpu: bool) -> Record:
     """An empty record of this machine: of its GPU, or of its CPU where that is what runs."""
-    gpu = find_gpu()
-    if on_the_gpu and not isinstance(gpu, Lack):
-        device, driver = gpu.name, _nvidia_smi("driver_version") or gpu.driver
-    else:
-        device, driver = cpu_name(), None
+    device, driver = cpu_name(), None
+    with contextlib.suppress(BackendError):
+        if on_the_gpu:
+            gpu = find_gpu()
+            device, driver = gpu.name, _nvidia_smi("driver_version") or gpu.driver
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     machine = f"{cpu_name()}, {processors()} of {os.cpu_count()} processors, {system}"
     return Record(device, driver, machine, datetime.date.today().isoformat())

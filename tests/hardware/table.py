@@ -1,7 +1,7 @@
 """The README's tables, from the JSON files that lie here.
 
 PYTHONPATH=tests python -m hardware.table             # prints them
-PYTHONPATH=tests python -m hardware.table README.md   # puts them between its markers
+PYTHONPATH=tests python -m hardware.table tests/README.md   # puts them between its markers
 """
 
 import re

@@ -81,7 +81,7 @@ def test_every_row_of_the_bundled_voice_in_pieces(voice_bundle: Path, tmp_path: 
 
 
 def test_the_readme_shows_what_was_measured() -> None:
-    page = (ROOT / "README.md").read_text("utf-8")
+    page = (ROOT / "tests" / "README.md").read_text("utf-8")
     shown = page.partition(table.BEGIN)[2].partition(table.END)[0]
     assert shown.strip() == table.tables(Path(__file__).parent).strip()
 

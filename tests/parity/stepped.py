@@ -4,7 +4,9 @@ The runtime has no such backend: ONNX Runtime runs the fused frame faster. Here 
 two graphs compute.
 """
 
+import ctypes
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,43 @@ import numpy as np
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import Array, open_backend
 from qwen3_tts_edge.backends.ort.graph import OrtGraph
-from qwen3_tts_edge.bundle.manifest import PREDICTOR_STEP, TALKER_STEP, Manifest
-from qwen3_tts_edge.speech.slots import FrameStep
+from qwen3_tts_edge.backends.ort.state import OrtState
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, PREDICTOR_STEP, TALKER_STEP, Manifest
+from qwen3_tts_edge.bundle.memory import capacity
 
 SETTINGS = ("draws", "temperature", "top_k", "top_p")
+
+
+def read(state: OrtState, name: str) -> Array:
+    """What a state in CPU memory carries under the name of a past."""
+    (found,) = (spec for spec in state.shared.spec.states if spec.past.name == name)
+    nbytes = found.past.nbytes(state.sizes)
+    content = (ctypes.c_uint8 * nbytes).from_address(state.past(found))
+    return np.frombuffer(content, found.past.stored).reshape(found.past.sized(state.sizes)).copy()
+
+
+@dataclass
+class SteppedState:
+    """What the two graphs carry: a `backends.State`."""
+
+    talker: OrtState
+    predictor: OrtState
+
+    @property
+    def slots(self) -> int:
+        return self.talker.slots
+
+    def view(self, first: int, slots: int = 1) -> "SteppedState":
+        return SteppedState(self.talker.view(first, slots), self.predictor.view(first, slots))
+
+    def clear(self, *names: str) -> None:
+        self.talker.clear(*names)
+        self.predictor.clear(*names)
+
+    def copy(self, other: "SteppedState", positions: int | None = None) -> None:
+        self.talker.copy(other.talker, positions)
+        self.predictor.copy(other.predictor, positions)
 
 
 class SteppedFrame:
@@ -23,6 +58,7 @@ class SteppedFrame:
 
     ahead = 0
     seconds = 0.0
+    slots = None
 
     def __init__(self, talker: OrtGraph, predictor: OrtGraph, capacity: int) -> None:
         self.capacity = capacity
@@ -31,39 +67,26 @@ class SteppedFrame:
     @classmethod
     def open(cls, folder: Path, capacity: int) -> "SteppedFrame":
         manifest, backend = Manifest.load(folder), open_backend("ort-cpu", threads=1)
-        sizes = {"batch": 1, "capacity": capacity}
-        return cls(
-            *(
-                backend.open(folder, manifest.graphs[name], sizes)
-                for name in (TALKER_STEP, PREDICTOR_STEP)
-            ),
-            capacity,
-        )
+        names = (TALKER_STEP, PREDICTOR_STEP)
+        return cls(*(backend.open(folder, manifest.graphs[name]) for name in names), capacity)
 
-    def launch(self, inputs: Mapping[str, Array]) -> Callable[[], Array]:
-        settings = {name: inputs[name] for name in SETTINGS}
-        chosen = self._talker.run({**inputs, "feedback": self.state("feedback")})
+    def state(self, slots: int, positions: int | None = None) -> SteppedState:
+        talker = self._talker.state(slots, capacity=positions or self.capacity)
+        return SteppedState(talker, self._predictor.state(slots))
+
+    def launch(self, inputs: Mapping[str, Array], state: SteppedState) -> Callable[[], Array]:
+        settings = {name: inputs[name] for name in (*SETTINGS, "length")}
+        feedback = read(state.predictor, "past.feedback")
+        chosen = self._talker.run({**inputs, "feedback": feedback}, state.talker)
         for step in range(inputs["draws"].shape[1]):
-            self._predictor.run({**chosen, **settings, "step": np.array([step])})
-        codes = self.state("codes")
+            self._predictor.run({**chosen, **settings, "step": np.array([step])}, state.predictor)
+        codes = read(state.predictor, "past.codes")
         return lambda: codes
-
-    def state(self, name: str) -> Array:
-        return np.array(self._predictor._past[f"past.{name}"].numpy())
-
-    def begin(self) -> None:
-        self._talker.reset("past.seen")
-        self._predictor.reset("past.feedback")
-
-    def resized(self, slots: int) -> "SteppedFrame":
-        sizes = {"batch": slots}
-        return SteppedFrame(
-            self._talker.resized(sizes), self._predictor.resized(sizes), self.capacity
-        )
 
 
 def speaking_in_steps(fused: Path, stepped: Path) -> Synthesizer:
     """A synthesizer of the bundle `fused` whose frames are made by the graphs of `stepped`."""
-    tts = Synthesizer.open(fused, threads=1, verify=False)
-    tts.step = FrameStep(SteppedFrame.open(stepped, tts.step.capacity), tts.manifest)
-    return tts
+    bundle, backend = Bundle.open(fused), open_backend("ort-cpu", threads=1)
+    frame = SteppedFrame.open(stepped, capacity(bundle.manifest))
+    codec = backend.open(fused, bundle.manifest.graphs[CODEC_DECODER])
+    return Synthesizer(bundle, backend, frame, codec, slots=4)

@@ -23,7 +23,7 @@ def checkpoint(tiny_checkpoint: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, traced_once: None) -> Path:
     opened = open_checkpoint(checkpoint / "speech_tokenizer")
     assert isinstance(opened, CodecCheckpoint)
     return write_codec_bundle(opened, tmp_path_factory.mktemp("codec") / "bundle")

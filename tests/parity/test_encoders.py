@@ -28,13 +28,13 @@ from qwen3_tts_edge.bundle.manifest import (
     Manifest,
 )
 from qwen3_tts_edge.voices.mel import log_mel
+from qwen3_tts_export.bundle import graph_files
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.checkpoint.random import write_random
 from qwen3_tts_export.graphs.declared import codec_encoder_graph, speaker_encoder_graph
-from qwen3_tts_export.graphs.trace import trace
 from qwen3_tts_export.graphs.weight_file import write_graph
 from qwen3_tts_export.modules.codec_encoder import CodecEncoder
-from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder, least_frames
+from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder
 from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE, tiny_config
 
@@ -144,7 +144,7 @@ def session(path: Path) -> ort.InferenceSession:
 
 @pytest.fixture(scope="module")
 def graphs(
-    folder: Callable, tmp_path_factory: pytest.TempPathFactory
+    folder: Callable, tmp_path_factory: pytest.TempPathFactory, traced_once: None
 ) -> Callable[[str], dict[str, Path]]:
     """Return a function that exports the encoders of a checkpoint, asked for in int8."""
 
@@ -158,7 +158,7 @@ def graphs(
             found.append(speaker_encoder_graph(config.speaker_encoder, checkpoint.talker))
         for graph in found:
             path = into / f"{graph.name}.onnx"
-            write_graph(trace(graph, "ort"), graph.weights, int8, path, lambda _: None)
+            write_graph(graph_files.trace(graph, "ort"), graph.weights, int8, path, lambda _: None)
         return {graph.name: into / f"{graph.name}.onnx" for graph in found}
 
     return write
@@ -352,8 +352,7 @@ def test_from_samples_to_vector_as_the_official_package(
 def test_the_fewest_mel_frames_are_the_official_ones(
     judge: Judge, folder: Callable, speaker: SpeakerEncoder
 ) -> None:
-    least = least_frames(Checkpoint.open(folder("tiny")).config.speaker_encoder)
-    assert least == 5
+    least = 5
     for encoder in (judge(folder("tiny")).model.speaker_encoder, speaker):
         assert encoder(torch.zeros(1, least, 128)).shape == (1, 128)
         with pytest.raises(RuntimeError, match="Padding size should be less"):
@@ -427,12 +426,12 @@ def test_a_base_bundle_can_hear(
     assert not manifest.speakers
 
     backend, samples = open_backend(threads=1), spoken(9_601)
-    opened = backend.open(folder, manifest.graphs[CODEC_ENCODER], {"batch": 1})
+    opened = backend.open(folder, manifest.graphs[CODEC_ENCODER])
     for length in (9_601, 9_600, 1, 9_601):
-        codes = opened.run({"samples": samples[None, :length]})["codes"][0]
+        codes = opened.run({"samples": samples[None, :length]}, opened.state())["codes"][0]
         assert_heard(codes, official("tiny")(samples[:length]), f"{length} samples")
-    opened = backend.open(folder, manifest.graphs[SPEAKER_ENCODER], {"batch": 1})
-    vector = opened.run({"mel": log_mel(samples)[None]})["vector"]
+    opened = backend.open(folder, manifest.graphs[SPEAKER_ENCODER])
+    vector = opened.run({"mel": log_mel(samples)[None]}, opened.state())["vector"]
     assert vector.shape == (1, manifest.hidden_size)
 
     talker = Checkpoint.open(tiny_checkpoint("base", "narrow")).talker

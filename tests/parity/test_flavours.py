@@ -1,5 +1,6 @@
 """The flavours beside `ort`, on the CPU: rung 1 for each graph, rung 2 and draws for frames."""
 
+import ctypes
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,11 @@ import torch
 from on_the_cpu import on_the_cpu
 from oracle import Case, Official
 from parity.forced import Modules, empty_codec_state, filled
-from parity.stepped import SETTINGS, SteppedFrame, speaking_in_steps
+from parity.stepped import SETTINGS, SteppedFrame, SteppedState, read, speaking_in_steps
 from parity.test_loop import WHOLE, assert_equal_codes, codes_of
 from parity.tolerances import assert_close, count
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
+from qwen3_tts_edge.backends import FrameGraph, open_backend
 from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
     PREDICTOR_STEP,
@@ -28,11 +30,18 @@ from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_export.modules import predictor_step, sampling
 from qwen3_tts_export.modules.frame import TalkerStep, talker_step_weights
 from qwen3_tts_export.modules.predictor_step import PredictorStep, predictor_step_weights
+from slots_by_hand import (
+    Slots,
+    Speech,
+    assert_company_changes_nothing,
+    placed,
+    random_request,
+)
 from tiny import EDGE_VOICE
 
 NAMES = ("same", "edge-voice")  # without the input projection and with it
 STEPPED = ("trt", "compat")
-FRAMES, CAPACITY, SLOTS = 5, 24, 2
+FRAMES, RESTS, CAPACITY, SLOTS = 5, 3, 24, 2
 
 BundleIn = Callable[..., Path]
 
@@ -73,15 +82,16 @@ class Steps:
 
 RANKS = (torch.arange(50), torch.arange(20))
 """As many as the top_k below."""
+TOTAL = torch.tensor([CAPACITY], dtype=torch.int32)
 
 
 def launches(ours: Modules) -> list[dict[str, torch.Tensor]]:
-    """Inputs of some frames: two slots, one of which is greedy, and a prompt of two lengths."""
+    """Inputs of some frames: two slots, one of which is greedy and rests once; two prompts."""
     rng = torch.Generator().manual_seed(8)
     hidden, codebooks = ours.config.talker.hidden_size, ours.config.talker.num_codebooks
     found, position = [], torch.zeros(SLOTS, dtype=torch.int64)
     for frame in range(FRAMES):
-        length = torch.tensor([7, 4] if frame == 0 else [1, 1])
+        length = torch.tensor({0: [7, 4], RESTS: [1, 0]}.get(frame, [1, 1]))
         rows = torch.randn(SLOTS, int(length.max()), hidden, generator=rng)
         found.append(
             {
@@ -165,7 +175,9 @@ def test_each_step_computes_what_its_module_does(
         assert_close("graphs.hidden", found[1], hidden.numpy(), at)
         for spec, mine, theirs in zip(talker.spec.states, found[2:], after, strict=True):
             assert_close("graphs.states", mine, theirs.numpy(), f"{at}, {spec.present}")
-        spoken = after
+        if number == RESTS:
+            assert np.array_equal(found[2][1], spoken[0][1].numpy()), "it has spoken nothing"
+        spoken, before = after, frame[1]
         inputs |= {"code": code, "hidden": hidden}
         for step in range(ours.config.talker.num_codebooks):
             inputs["step"] = torch.tensor([step])
@@ -178,6 +190,8 @@ def test_each_step_computes_what_its_module_does(
             assert np.array_equal(found[0], after[0].numpy()), at
             for spec, mine, theirs in zip(predictor.spec.states, found, after, strict=True):
                 assert_close("graphs.states", mine, theirs.numpy(), f"{at}, {spec.present}")
+            if number == RESTS:
+                assert np.array_equal(found[1][1], before[1].numpy()), "it is fed back what it was"
             frame = after
 
 
@@ -200,10 +214,11 @@ def test_the_steps_are_the_frame(
         rows, *rest = inputs.values()
         settings = [inputs[name] for name in SETTINGS]
         with torch.inference_mode():
-            codes, fused = whole(rows, *rest, *RANKS, fused)
+            codes, fused = whole(rows, *rest, *RANKS, TOTAL, fused)
             code, hidden, spoken = steps.talker(rows, frame[1], *rest, spoken)
             for step in range(talker.num_codebooks):
-                frame = steps.predictor(hidden, code, torch.tensor([step]), *settings, frame)
+                number = torch.tensor([step])
+                frame = steps.predictor(hidden, code, inputs["length"], number, *settings, frame)
         assert torch.equal(frame[0], codes)
         assert_close("modules.hidden", frame[1].numpy(), fused[0].numpy(), "feedback")
         for mine, theirs in zip(spoken, fused[1:], strict=True):
@@ -325,23 +340,79 @@ def test_a_seed_says_the_same_in_every_flavour(
         assert np.array_equal(together.codes, codes)
 
 
+@pytest.fixture(scope="module")
+def framed(
+    bundle_in: BundleIn, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], FrameGraph]:
+    """Return a function that opens the frame of the tiny checkpoint in a flavour, on the CPU."""
+
+    @functools.cache
+    def opened(flavour: str) -> FrameGraph:
+        folder = bundle_in("same", flavour)
+        if flavour in STEPPED:
+            return SteppedFrame.open(folder, CAPACITY)
+        if flavour == "cuda":
+            folder = on_the_cpu(folder, tmp_path_factory.mktemp("same") / flavour)
+        graphs = Manifest.load(folder).graphs
+        return open_backend("ort-cpu", threads=1).open_frame(folder, graphs, CAPACITY)
+
+    return opened
+
+
+@pytest.mark.parametrize("flavour", ["ort", "cuda", *STEPPED])
+def test_company_changes_nothing(
+    bundle_in: BundleIn, framed: Callable[[str], FrameGraph], flavour: str
+) -> None:
+    """Joins, rests, leaves and snapshots."""
+    manifest = Manifest.load(bundle_in("same", flavour))
+    requests = [random_request(manifest, seed, rows) for seed, rows in enumerate((6, 1, 5, 3, 8))]
+    assert_company_changes_nothing(framed(flavour), requests)
+
+
+@pytest.mark.parametrize("flavour", ["ort", "cuda", *STEPPED])
+def test_a_slot_at_rest_keeps_its_state(
+    bundle_in: BundleIn, framed: Callable[[str], FrameGraph], flavour: str
+) -> None:
+    """All of it but the position behind its end, which its next row is written over."""
+    manifest = Manifest.load(bundle_in("same", flavour))
+    house = Slots(framed(flavour), 2)
+    speeches = [Speech(random_request(manifest, seed, 3)) for seed in range(2)]
+    for speech in speeches:
+        house.join(speech)
+    house.step()
+
+    def carried(slot: int) -> list[np.ndarray]:
+        view = house.state.view(slot)
+        talker, predictor = (
+            (view.talker, view.predictor) if isinstance(view, SteppedState) else (view, view)
+        )
+        caches = [s.past for s in talker.shared.spec.states if "capacity" in s.past.shape]
+        positions = speeches[1].position
+        return [
+            read(talker, "past.seen"),
+            read(predictor, "past.feedback"),
+            *(read(talker, past.name)[:, :, :positions] for past in caches),
+        ]
+
+    before = [carried(slot) for slot in range(2)]
+    house.step(speeches[1])
+    after = [carried(slot) for slot in range(2)]
+    assert all(map(np.array_equal, after[1], before[1]))
+    assert not any(map(np.array_equal, after[0][:2], before[0][:2]))
+
+
 def test_what_was_in_the_state_of_a_frame_before_is_not_read(bundle_in: BundleIn) -> None:
     """Step 0 begins a frame, whatever the last one left: only the sum that was fed back counts."""
     frame = SteppedFrame.open(bundle_in("same", "trt"), CAPACITY)
-    rng = np.random.default_rng(3)
     manifest = Manifest.load(bundle_in("same", "trt"))
-    inputs = {
-        "rows": rng.standard_normal((1, 3, manifest.hidden_size)).astype(np.float32),
-        "length": np.array([3]),
-        "position": np.array([0]),
-        "draws": rng.random((1, 16), np.float32),
-        "allow_end": np.array([True]),
-        **Sampling().over(manifest.sampling).inputs(manifest.vocab_size, manifest.codebook_size),
-    }
-    fresh, summed = frame.launch(inputs)(), frame.state("feedback")
-    for value in frame._predictor._past.values():
-        held = value.numpy()
-        value.update_inplace(rng.integers(0, 9, held.shape).astype(held.dtype))
-    frame.begin()
-    assert np.array_equal(frame.launch(inputs)(), fresh)
-    assert np.array_equal(frame.state("feedback"), summed)
+    inputs = {**random_request(manifest, 1, 3)(0), **placed(3, 0)}
+    state = frame.state(1)
+    fresh, summed = frame.launch(inputs, state)(), read(state.predictor, "past.feedback")
+    rng = np.random.default_rng(3)
+    for found in state.predictor.shared.spec.states:
+        held = rng.integers(0, 9, found.past.sized(state.predictor.sizes))
+        stored = held.astype(found.past.stored)
+        ctypes.memmove(state.predictor.past(found), stored.ctypes.data, stored.nbytes)
+    state.clear("past.seen", "past.feedback")
+    assert np.array_equal(frame.launch(inputs, state)(), fresh)
+    assert np.array_equal(read(state.predictor, "past.feedback"), summed)

@@ -19,10 +19,9 @@ from parity.tolerances import assert_close, note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle.graph_spec import StateSpec, TensorSpec
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, TOKENIZER, Manifest
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, TOKENIZER, TOTAL, Manifest
 from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.speech.prompt import PromptBuilder
-from qwen3_tts_edge.speech.sampling import ranks
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.graphs.declared import codec_decoder_graph, frame_graph
 from qwen3_tts_export.graphs.in_place import may_run_in_place
@@ -30,6 +29,7 @@ from qwen3_tts_export.graphs.weight_file import HALF
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.parity.forced_graph import ForcedGraph
 from qwen3_tts_export.precision import int8 as quantize
+from slots_by_hand import placed, random_request
 from tiny import EDGE_VOICE
 
 BUNDLES = ("same", "narrow", "edge-voice")
@@ -120,7 +120,12 @@ def test_the_codec_graph_makes_the_samples_of_our_module(
 
 
 def onnx_type(dtype: str) -> str:
-    return {"float32": "tensor(float)", "int64": "tensor(int64)", "bool": "tensor(bool)"}[dtype]
+    return {
+        "float32": "tensor(float)",
+        "int32": "tensor(int32)",
+        "int64": "tensor(int64)",
+        "bool": "tensor(bool)",
+    }[dtype]
 
 
 @pytest.mark.parametrize("graph", [FRAME, CODEC_DECODER])
@@ -206,14 +211,17 @@ def test_running_in_place_gives_what_two_buffers_give(bundle: Callable, name: st
     """The proof, tried: the codec and the frame graph on one buffer a state and on two."""
     folder = bundle(name)
     manifest = Manifest.load(folder)
-    backend, sizes = open_backend(threads=1), {"batch": 1, "capacity": 64}
-    rng = np.random.default_rng(6)
+    backend, rng = open_backend(threads=1), np.random.default_rng(6)
     for graph in (FRAME, CODEC_DECODER):
         spec = manifest.graphs[graph]
         assert spec.in_place
-        shared = backend.open(folder, spec, sizes)
-        apart = backend.open(folder, msgspec.structs.replace(spec, in_place=False), sizes)
-        at = 0
+        sizes = {"capacity": 64} if graph == FRAME else {}
+        opened = [
+            backend.open(folder, each)
+            for each in (spec, msgspec.structs.replace(spec, in_place=False))
+        ]
+        shared, apart = ((each, each.state(**sizes)) for each in opened)
+        request, at = random_request(manifest, 3, 9), 0
         for launch in range(12):
             rows = 9 if launch == 0 else 1
             if graph == CODEC_DECODER:
@@ -222,22 +230,10 @@ def test_running_in_place_gives_what_two_buffers_give(bundle: Callable, name: st
                     "position": np.array([at]),
                 }
             else:
-                settings = (
-                    Sampling()
-                    .over(manifest.sampling)
-                    .inputs(manifest.vocab_size, manifest.codebook_size)
-                )
-                inputs = {
-                    "rows": rng.standard_normal((1, rows, manifest.hidden_size)).astype("f4"),
-                    "length": np.array([rows]),
-                    "position": np.array([at]),
-                    "draws": rng.random((1, 16), np.float32),
-                    "allow_end": np.array([True]),
-                    **settings,
-                    **ranks(settings["top_k"], manifest.vocab_size, manifest.codebook_size),
-                }
+                total = {TOTAL: np.array([at + rows])}
+                inputs = request(launch) | placed(rows, at) | total
             at += rows
-            one, two = shared.run(inputs), apart.run(inputs)
+            one, two = (each.run(inputs, state) for each, state in (shared, apart))
             for output, value in one.items():
                 assert np.array_equal(value, two[output]), (graph, launch, output)
 

@@ -2,14 +2,15 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from oracle import CASES, Case, Official, official_scores
+from oracle import BASE_CASES, CASES, Case, Official, official_scores
+from oracle.cases import LONG as LONG_TEXT
 from parity.spoken import request
 from parity.tolerances import LADDER, count
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
@@ -22,15 +23,21 @@ Judge = Callable[[Path], Official]
 Speak = Callable[[Case, int], np.ndarray]
 Check = Callable[[Case, int], None]
 
-LONG, SHORT, WHOLE = 100, 8, 200
+LONG, SHORT, WHOLE, GROWN = 100, 8, 200, 70
 """Frames. 100 are eight seconds; a wrong cache, mask or position shows within a few."""
 
-# The first case of every mode, shape and layout always runs long, the others only when asked.
+# The first case of every mode, shape and layout always runs. The others run when asked: they differ
+# in their prompts, and those `test_prompt` holds.
 LEADING = {
     str(c) for c in {(c.kind, c.predictor, c.non_streaming): c for c in CASES[::-1]}.values()
 }
 LED = [case for case in CASES if str(case) in LEADING]
 REST = [case for case in CASES if str(case) not in LEADING]
+STREAMED = [case for case in (*CASES, *BASE_CASES) if not case.non_streaming]
+GROWING = [
+    next(case for case in STREAMED if case.text == text and case.kind == kind)
+    for kind, text in (("custom_voice", LONG_TEXT), ("voice_design", "Hello."), ("base", LONG_TEXT))
+]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +70,8 @@ def ours(bundle_of: Callable[[Case], Path], synthesizer: Callable) -> Speak:
 def codes_of(tts: Synthesizer, frames: int, *args: Any, **options: Any) -> np.ndarray:
     """Greedy codes of at most `frames` frames, int64 (n, 16)."""
     seconds = frames / tts.manifest.frames_per_second
-    audio = tts.speak(*args, sampling=Sampling.greedy(), seed=0, max_seconds=seconds, **options)
+    options |= {"sampling": Sampling.greedy(), "seed": 0, "verbatim": True}
+    audio = tts.speak(*args, max_seconds=seconds, **options)
     assert len(audio.samples) == len(audio.codes) * tts.manifest.samples_per_frame
     assert audio.metrics.ended == (len(audio.codes) < frames)
     return audio.codes
@@ -132,7 +140,8 @@ def compare_forced(
 ) -> list[tuple[int, int]]:
     """Choose every code in our graph, given the official ones before it; return the ties."""
     found = oracle.prompt(case)
-    forced = ForcedGraph(folder).force(Prompt(found.rows, found.text_rows, found.pad_row), codes)
+    prompt = Prompt(found.rows, found.text_rows, found.pad_row, opening=0)
+    forced = ForcedGraph(folder).force(prompt, codes)
     talker, predictor = oracle.teacher_forced(case, codes)
     ties = []
     for frame, book in np.ndindex(codes.shape):
@@ -173,9 +182,32 @@ def test_a_hundred_frames_are_the_official_codes(assert_official: Check, case: C
     assert_official(case, LONG)
 
 
-@pytest.mark.parametrize("case", REST, ids=str)
-def test_the_first_frames_are_the_official_codes(assert_official: Check, case: Case) -> None:
-    assert_official(case, SHORT)
+@pytest.mark.parametrize("pieces", [1, 7], ids="pieces of {}".format)
+@pytest.mark.parametrize("case", GROWING, ids=str)
+def test_a_text_that_comes_in_pieces_has_the_official_codes(
+    judge: Judge,
+    tiny_checkpoint: Callable[..., Path],
+    bundle_of: Callable[[Case], Path],
+    synthesizer: Callable,
+    case: Case,
+    pieces: int,
+) -> None:
+    """Spoken while it comes, and the codes are those of the text that was there from the start."""
+    asked, folder = request(case), bundle_of(case)
+    tts, come = synthesizer(folder), []
+
+    def text() -> Iterator[str]:
+        for at in range(0, len(asked.text), pieces):
+            yield asked.text[at : at + pieces]
+            come.append(at)
+
+    options = {**asked.options, "sampling": Sampling.greedy(), "seed": 0, "verbatim": True}
+    stream = tts.stream(text(), asked.voice, max_seconds=GROWN * 0.08, **options)
+    found = [next(stream).codes]
+    assert len(asked.text) < 100 or len(come) * pieces < len(asked.text) / 2
+    found += [chunk.codes for chunk in stream]
+    oracle = judge(tiny_checkpoint(case.kind, case.predictor))
+    assert_equal_codes(oracle, case, folder, np.concatenate(found), GROWN)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The oracle says what spec.md says, so a difference from it is ours.
+"""The oracle does what these tests say, so a difference from it is ours.
 
 Tiny random checkpoints, every case; no weights, no network.
 """
@@ -52,7 +52,7 @@ def official(tiny_checkpoint: Callable[..., Path]) -> Loader:
 
 @pytest.mark.parametrize("case", CASES + BASE_CASES, ids=str)
 def test_prompt_lengths_follow_the_formulas(official: Loader, case: Case) -> None:
-    """Spec.md §4.3: I + 3 + P + the tail of the layout, for every case."""
+    """I + 3 + P + the tail of the layout, for every case."""
     oracle = official(case)
     prompt = oracle.prompt(case)
     text = len(prompt.input_ids) - 8
@@ -88,7 +88,7 @@ def test_the_cases_cover_every_rule() -> None:
 
 
 class Tables:
-    """`te` and `ce` of spec.md, straight from the official modules."""
+    """Text and codec embeddings, straight from the official modules."""
 
     def __init__(self, oracle: Official) -> None:
         self.talker, self.config = oracle.talker, oracle.model.config
@@ -112,7 +112,7 @@ def assert_rows(rows: np.ndarray, expected: torch.Tensor) -> None:
 
 
 def test_the_worked_example_holds(official: Loader) -> None:
-    """Spec.md §4.4 row by row: CustomVoice, english, Ryan, layout A."""
+    """Row by row: CustomVoice, english, Ryan, layout A."""
     prompt, t = official(PLAIN).prompt(PLAIN), Tables(official(PLAIN))
     pad, bos, eos = t.pad_bos_eos
     words = prompt.input_ids[3:-5]
@@ -126,7 +126,7 @@ def test_the_worked_example_holds(official: Loader) -> None:
 
 
 def test_the_streamed_layout_holds(official: Loader) -> None:
-    """Spec.md §4.2 and §4.3 B row by row: auto, instruct, the text after its first id is left."""
+    """Row by row: auto, instruct, the text after its first id is left."""
     prompt, t = official(STREAMED).prompt(STREAMED), Tables(official(STREAMED))
     pad, bos, eos = t.pad_bos_eos
     words = prompt.input_ids[3:-5]
@@ -171,7 +171,7 @@ def test_only_the_small_custom_voice_drops_the_instruction(official: Loader) -> 
 
 
 def test_a_clone_speaks_with_the_given_vector_and_codes(official: Loader) -> None:
-    """Spec.md §4.3 D, codec stream longer than the text stream: rows are t + c, padded."""
+    """Codec stream longer than the text stream: rows are t + c, padded."""
     case = BASE_CASES[4]
     assert case.reference is not None
     oracle = official(case)
@@ -189,7 +189,7 @@ def test_a_clone_speaks_with_the_given_vector_and_codes(official: Loader) -> Non
 
 @pytest.mark.parametrize("frames", [1, 2, 7])
 def test_without_end_of_speech_the_frames_asked_for_are_made(official: Loader, frames: int) -> None:
-    """Spec.md §5.3: max_new_tokens - 1 frames."""
+    """It speaks `max_new_tokens` - 1 frames."""
     oracle = official(PLAIN)
     with biased(oracle, -1e4):
         codes = oracle.codes(PLAIN, frames)
@@ -200,7 +200,7 @@ def test_without_end_of_speech_the_frames_asked_for_are_made(official: Loader, f
 
 
 def test_a_forced_end_of_speech_gives_two_frames(official: Loader) -> None:
-    """Spec.md §5.3: it is banned while fewer than two codes exist."""
+    """It is banned while fewer than two codes exist."""
     oracle = official(PLAIN)
     with biased(oracle, 1e4):
         assert oracle.codes(PLAIN, 9).shape == (2, 16)
@@ -284,7 +284,7 @@ def test_our_processors_are_those_of_a_live_run(
     top_p: float,
     penalty: float,
 ) -> None:
-    """Spec.md §5.2: classes, order and numbers of both lists."""
+    """Classes, order and numbers of both lists."""
     shape = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     live = official(PLAIN).live_processors(
         PLAIN,
@@ -376,7 +376,7 @@ def test_seen_codes_cannot_outnumber_the_steps() -> None:
 
 
 def test_decoding_in_one_go_and_in_chunks_agree_until_a_chunk_ends(official: Loader) -> None:
-    """Spec.md §6.2: 300 frames are one chunk; the next one starts cold."""
+    """300 frames are one chunk; the next one starts cold."""
     oracle = official(PLAIN)
     codes = np.random.default_rng(1).integers(0, CODES, (301, 16))
     codes[::7, 0] = 0

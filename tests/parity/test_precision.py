@@ -18,8 +18,7 @@ from on_the_cpu import on_the_cpu
 from parity.forced import Modules, empty_codec_state
 from parity.tolerances import note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
-from qwen3_tts_edge.bundle.manifest import TOKENIZER, Manifest
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
 from qwen3_tts_export.modules.codec_decoder import CodecDecoder
 from qwen3_tts_export.parity.forced_graph import ForcedGraph, Logits
@@ -64,7 +63,7 @@ def spoken(exact_voice_bundle: Path) -> list[tuple[Prompt, Codes]]:
     """Two sentences and what the bundled voice says to them in float32, greedily."""
     folder = exact_voice_bundle
     tts = Synthesizer.open(folder, threads=1, verify=False)
-    build = PromptBuilder(folder, Manifest.load(folder), Tokenizer.load(folder / TOKENIZER)).build
+    build = PromptBuilder(Bundle.open(folder)).build
     voice, found = Voice.speaker("heart"), []
     for text in ("Set a timer for ten minutes.", "What is the weather like today?"):
         codes = tts.speak(text, voice, sampling=Sampling.greedy(), seed=0, max_seconds=4).codes
@@ -105,7 +104,7 @@ def test_random_weights_would_choose_the_same(modules: Callable, name: str, kind
     rng = np.random.default_rng(12)
     hidden = modules(name).config.talker.hidden_size
     rows = rng.standard_normal((9, hidden)).astype(np.float32)
-    prompt = Prompt(rows, rows[:2], rows[2])
+    prompt = Prompt(rows, rows[:2], rows[2], opening=0)
     codes = rng.integers(0, modules(name).config.predictor.vocab_size, (24, 16))
     found, expected = (modules(name, each).force(prompt, codes) for each in (kind, "fp32"))
     assert_agree(kind, [found], [expected], f"random, {name}")
@@ -202,7 +201,7 @@ def test_a_frame_in_float16_needs_its_islands(
     folder, (enlarge, island) = tiny_checkpoint("custom_voice", "same"), ISLANDS[what]
     rng = np.random.default_rng(14)
     rows = rng.standard_normal((4, 128)).astype(np.float32)
-    prompt, codes = Prompt(rows, rows[:2], rows[2]), rng.integers(0, 2048, (3, 16))
+    prompt, codes = Prompt(rows, rows[:2], rows[2], opening=0), rng.integers(0, 2048, (3, 16))
 
     def logits(kind: str) -> Logits:
         ours = Modules(folder, find_precision(kind, "trt"))

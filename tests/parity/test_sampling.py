@@ -123,7 +123,22 @@ def eager(*arrays: np.ndarray) -> np.ndarray:
     return sample(*(torch.from_numpy(x) for x in arrays)).numpy()
 
 
-@pytest.fixture(params=["eager", *FLAVOURS])
+_SAMPLE = torch.ops.qwen3_tts.sample.default
+LOWERED = {wanted.lowerings[_SAMPLE]: name for name, wanted in FLAVOURS.items()}
+SAMPLERS = ["eager", *LOWERED.values()]
+"""One flavour for each lowering of the operation: the others have the same graph."""
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_flavours_of_one_lowering_choose_by_the_same_graph(flavour: str) -> None:
+    one, other = (
+        ir.to_proto(trace(sampling_graph(64, ranked=flavour in ("ort", "cuda")), each)).graph
+        for each in (flavour, LOWERED[FLAVOURS[flavour].lowerings[_SAMPLE]])
+    )
+    assert one == other
+
+
+@pytest.fixture(params=SAMPLERS)
 def sampler(request: pytest.FixtureRequest) -> Sampler:
     return eager if request.param == "eager" else functools.partial(lowered, request.param)
 
@@ -213,7 +228,7 @@ def rows_of(rng: np.random.Generator, rows: int, vocab: int, spread: float, bann
     ]
 
 
-@pytest.mark.parametrize("flavour", ["eager", *FLAVOURS])
+@pytest.mark.parametrize("flavour", SAMPLERS)
 @given(
     seed=st.integers(0, 2**32 - 1),
     vocab=st.sampled_from(VOCABULARIES),

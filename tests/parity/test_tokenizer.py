@@ -221,7 +221,7 @@ def test_the_role_is_the_official_one(both: Pair) -> None:
 
 
 def test_published_ids_hold(full: Pair) -> None:
-    """Ids of Qwen's vocabulary that are printed in its documentation and in spec.md §1.3."""
+    """Ids of Qwen's vocabulary that are printed in its documentation."""
     assert full.ours.text("Hello, world!") == [9707, 11, 1879, 0]
     assert full.ours.role() == [151644, 77091, 198]
     assert full.ours.instruct("Hello") == [151644, 872, 198, 9707, 151645, 198]
@@ -244,7 +244,7 @@ def test_merges_that_begin_with_a_hash_are_kept(full: Pair) -> None:
 def test_the_official_shortcut_would_have_split_words(
     full: Pair, tmp_path: Path, config: dict[str, str]
 ) -> None:
-    """Spec.md §0.3: what `Qwen3TTSModel.from_pretrained` does to a local folder, and we do not."""
+    """What `Qwen3TTSModel.from_pretrained` does to a local folder, and we do not."""
     from transformers import Qwen2TokenizerFast
 
     for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):

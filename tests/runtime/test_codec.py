@@ -94,13 +94,12 @@ def test_a_chunk_is_handed_on_as_soon_as_it_is_full(tts: Synthesizer) -> None:
     assert taken == [2, 5]
 
 
-@pytest.mark.parametrize("sizes", [(1,), RAMP, (1, 7, 2)])
-def test_any_chunking_gives_the_same_samples(codec: CodecDecoder, sizes: tuple[int, ...]) -> None:
+def test_any_chunking_gives_the_same_samples(codec: CodecDecoder) -> None:
     """Longer than the codec's window of 72 frames."""
     codes = some_codes(76)
     whole = decoded(codec, codes, (76,))
     assert whole.shape == (76 * 1920,)
-    assert np.abs(decoded(codec, codes, sizes) - whole).max() <= 1e-5
+    assert np.abs(decoded(codec, codes, (1, 7, 2)) - whole).max() <= 1e-5
     assert np.abs(codec.decode(codes) - whole).max() <= 1e-5
 
 

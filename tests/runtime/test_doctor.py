@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from fake_cuda import FakeCuda, fake_cuda
 from qwen3_tts_edge.backends import FLAVOURS
 from qwen3_tts_edge.backends.ort import install as ort_install
+from qwen3_tts_edge.bundle.engines import EngineKey, Engines
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.errors import BackendError
@@ -22,7 +23,7 @@ from qwen3_tts_edge.machine import hardware as machine
 from qwen3_tts_edge.machine.doctor import Check, Examination, examine
 from qwen3_tts_edge.machine.hardware import Gpu, find_gpu
 
-NO_DRIVER = BackendError("cudaGetDevice failed: CUDA driver version is insufficient; update")
+NO_DRIVER = BackendError("cudaGetDevice failed: CUDA driver version is insufficient", "update")
 H100 = Gpu("NVIDIA H100", "sm_90", "driver for CUDA 13.2", 80 * 10**9)
 
 
@@ -131,7 +132,7 @@ def test_memory_that_cannot_be_measured(
     voice_bundle: Path, tmp_path: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> float:
-        raise BackendError("cudaMalloc failed: out of memory; close what else uses it")
+        raise BackendError("cudaMalloc failed: out of memory", "close what else uses it")
 
     monkeypatch.setattr(doctor, "gpu_bandwidth", full)
     found = examine(of_flavour(voice_bundle, tmp_path / "bundle", "cuda"))
@@ -177,6 +178,29 @@ def test_engines_for_another_gpu(
     assert f"run: qwen3-tts-export engines {bundle}" in (verdict.fix or "")
 
 
+def test_engines_of_another_version(
+    voice_bundle: Path, tmp_path: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they are for is found; the command is the remedy, and nothing else is."""
+    monkeypatch.setattr(doctor, "open_backend", lambda *_, **__: None)
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="10.16.1"))
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", SimpleNamespace(__version__="1.7.1"))
+    bundle = of_flavour(voice_bundle, tmp_path / "bundle", "trt")
+    key = EngineKey(
+        library="tensorrt",
+        version="10.3.0",
+        capabilities=("sm_90",),
+        gpu="NVIDIA H100",
+        graphs="ab" * 32,
+    )
+    folder = bundle / "engines" / "old"
+    folder.mkdir(parents=True)
+    Engines(key=key, axes={}, plans={}).save(folder)
+    verdict = named(examine(bundle), "speaks")
+    assert "it has those for [tensorrt 10.3.0 on sm_90" in verdict.found
+    assert verdict.fix == f"run: qwen3-tts-export engines {bundle} --target this-gpu"
+
+
 def test_a_jetson(voice_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic"
     (tmp_path / "nv_tegra_release").write_text(f"{release}\n")
@@ -207,8 +231,12 @@ def test_by_nvidia_smi(monkeypatch: pytest.MonkeyPatch, printed: str, expected: 
     monkeypatch.setattr(machine.shutil, "which", lambda name: f"/bin/{name}")
     done = subprocess.CompletedProcess([], 0, stdout=printed, stderr="")
     monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: done)
-    found = find_gpu()
-    assert (found if isinstance(found, Gpu) else found.found) == expected
+    if isinstance(expected, Gpu):
+        assert find_gpu() == expected
+        return
+    with pytest.raises(BackendError) as failure:
+        find_gpu()
+    assert failure.value.found == expected
 
 
 def test_nvidia_smi_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +245,8 @@ def test_nvidia_smi_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(machine.shutil, "which", lambda name: name)
     monkeypatch.setattr(machine.subprocess, "run", hangs)
-    assert "nvidia-smi did not answer" in str(find_gpu())
+    with pytest.raises(BackendError, match="nvidia-smi did not answer"):
+        find_gpu()
 
 
 def test_the_table(voice_bundle: Path) -> None:

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from fake_cuda import FakeCuda, disguised, fake_cuda
-from qwen3_tts_edge.backends import Graph, open_backend
+from qwen3_tts_edge.backends import Graph, State, open_backend
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, Manifest
-from qwen3_tts_edge.codec.decoder import RAMP, CodecDecoder, chunks
+from qwen3_tts_edge.codec.decoder import CodecDecoder, DecoderStream
 
 LONGEST = 16
 """Frames of a chunk that is captured."""
 UTTERANCES = (31, 1, 12, 31)
 """Frames each. None ends where a chunk does, whatever the sizes below."""
+RAMP = (1, 2, 4, 8)
 CHUNKS = [RAMP, (1,), (3,), (5, 1, 2), (LONGEST,), (LONGEST + 1,), (1, 25, 7)]
 
 
@@ -30,12 +31,16 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
 def opened(bundle: Path, backend: str) -> Graph:
     manifest = Manifest.load(bundle)
     opener = open_backend(backend, flavour=manifest.flavour, threads=1)
-    return opener.open(bundle, manifest.graphs[CODEC_DECODER], {"batch": 1})
+    return opener.open(bundle, manifest.graphs[CODEC_DECODER])
+
+
+def decoder(bundle: Path, backend: str) -> CodecDecoder:
+    return CodecDecoder(opened(bundle, backend), Manifest.load(bundle))
 
 
 @pytest.fixture(scope="module")
-def on_the_cpu(voice_bundle: Path) -> Graph:
-    return opened(voice_bundle, "ort-cpu")
+def on_the_cpu(voice_bundle: Path) -> CodecDecoder:
+    return decoder(voice_bundle, "ort-cpu")
 
 
 @pytest.fixture
@@ -44,21 +49,33 @@ def cuda_bundle(voice_bundle: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def graph(cuda_bundle: Path, gpu: FakeCuda) -> Graph:
-    return opened(cuda_bundle, "ort-cuda")
+def codec(cuda_bundle: Path, gpu: FakeCuda) -> CodecDecoder:
+    return decoder(cuda_bundle, "ort-cuda")
+
+
+def pushed(stream: DecoderStream, codes: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
+    """The samples of codes, in chunks of these sizes, the last over and over."""
+    samples, start = [], 0
+    while start < len(codes):
+        size = sizes[min(len(samples), len(sizes) - 1)]
+        samples.append(stream.push(codes[start : start + size]))
+        start += size
+    return samples
+
+
+def some_codes(seed: int, length: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (length, 16))
 
 
 def decoded(
-    graph: Graph, bundle: Path, sizes: Sequence[int], utterances: Sequence[int] = UTTERANCES
+    codec: CodecDecoder, sizes: Sequence[int], utterances: Sequence[int] = UTTERANCES
 ) -> list[np.ndarray]:
-    """The samples of some utterances, chunk by chunk."""
-    codec = CodecDecoder(graph, Manifest.load(bundle))
-    samples = []
-    for seed, length in enumerate(utterances):
-        codes = np.random.default_rng(seed).integers(0, 256, (length, 16))
-        codec.begin()
-        samples += [codec.push(piece) for piece in chunks(codes, sizes)]
-    return samples
+    """The samples of some utterances, one after the other, chunk by chunk."""
+    return [
+        samples
+        for seed, length in enumerate(utterances)
+        for samples in pushed(codec.begin(), some_codes(seed, length), sizes)
+    ]
 
 
 def same(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
@@ -77,21 +94,19 @@ def taken(gpu: FakeCuda) -> list[tuple[int | None, str]]:
 def test_the_samples_are_those_of_the_cpu(
     voice_bundle: Path,
     tmp_path: Path,
-    on_the_cpu: Graph,
+    on_the_cpu: CodecDecoder,
     gpu: FakeCuda,
     sizes: tuple[int, ...],
     *,
     in_place: bool,
 ) -> None:
     bundle = disguised(voice_bundle, tmp_path / "bundle", flavour="cuda", in_place=in_place)
-    found = decoded(opened(bundle, "ort-cuda"), bundle, sizes)
-    assert same(found, decoded(on_the_cpu, bundle, sizes))
+    found = decoded(decoder(bundle, "ort-cuda"), sizes)
+    assert same(found, decoded(on_the_cpu, sizes))
 
 
-def test_a_size_is_captured_when_it_is_first_met(
-    graph: Graph, cuda_bundle: Path, gpu: FakeCuda
-) -> None:
-    decoded(graph, cuda_bundle, RAMP, [27])
+def test_a_size_is_captured_when_it_is_first_met(codec: CodecDecoder, gpu: FakeCuda) -> None:
+    decoded(codec, RAMP, [27])
     first = taken(gpu)
     numbers = list(dict.fromkeys(number for number, _ in first))
     # 1, 2, 4 and 8 frames, each followed by one replay, from the state that was put back; then
@@ -101,7 +116,7 @@ def test_a_size_is_captured_when_it_is_first_met(
     ] + [(numbers[3], "replayed"), (numbers[2], "replayed")]
 
     allocated = len(gpu.allocations)
-    decoded(graph, cuda_bundle, RAMP, [27])
+    decoded(codec, RAMP, [27])
     assert taken(gpu) == [(numbers[at], "replayed") for at in (0, 1, 2, 3, 3, 2)]
     assert len(gpu.allocations) == allocated
 
@@ -110,52 +125,44 @@ def test_two_buffers_that_take_turns_have_two_graphs_a_size(
     voice_bundle: Path, tmp_path: Path, gpu: FakeCuda
 ) -> None:
     bundle = disguised(voice_bundle, tmp_path / "bundle", flavour="cuda", in_place=False)
-    decoded(opened(bundle, "ort-cuda"), bundle, (4,), [16])
+    decoded(decoder(bundle, "ort-cuda"), (4,), [16])
     (one, first), (other, second), *replayed = taken(gpu)
     assert first == second == "captured"
     assert one != other
     assert replayed == [(one, "replayed"), (other, "replayed")]
 
 
-def test_a_long_chunk_is_launched_node_by_node(
-    graph: Graph, cuda_bundle: Path, gpu: FakeCuda
-) -> None:
-    decoded(graph, cuda_bundle, (LONGEST, LONGEST + 1), [2 * LONGEST + 1] * 2)
+def test_a_long_chunk_is_launched_node_by_node(codec: CodecDecoder, gpu: FakeCuda) -> None:
+    decoded(codec, (LONGEST, LONGEST + 1), [2 * LONGEST + 1] * 2)
     (number, captured), _, plain, again, plain_again = taken(gpu)
     assert captured == "captured"
     assert plain == plain_again == (-1, "launched")
     assert again == (number, "replayed")  # what came between left it what it needs
 
 
-def test_only_what_is_captured_keeps_its_buffers(
-    graph: Graph, cuda_bundle: Path, gpu: FakeCuda
-) -> None:
-    decoded(graph, cuda_bundle, (1, 17), [18])
+def test_only_what_is_captured_keeps_its_buffers(codec: CodecDecoder, gpu: FakeCuda) -> None:
+    decoded(codec, (1, 17), [18])
     held = len(gpu.buffers)
-    decoded(graph, cuda_bundle, (1, 18, 19, 20), [58])
+    decoded(codec, (1, 18, 19, 20), [58])
     assert len(gpu.buffers) == held
 
 
-def test_there_are_no_more_graphs_than_sizes(
-    graph: Graph, cuda_bundle: Path, gpu: FakeCuda
-) -> None:
+def test_there_are_no_more_graphs_than_sizes(codec: CodecDecoder, gpu: FakeCuda) -> None:
     every = list(range(1, LONGEST + 10))
     for _ in range(2):
-        decoded(graph, cuda_bundle, every, [sum(every)])
+        decoded(codec, every, [sum(every)])
     captured = [number for number, what in taken(gpu) if what == "captured"]
     assert len(set(captured)) == len(captured) == LONGEST
     assert gpu.released == []
 
 
 def test_another_thread_captures_for_itself(
-    graph: Graph, cuda_bundle: Path, on_the_cpu: Graph, gpu: FakeCuda
+    codec: CodecDecoder, on_the_cpu: CodecDecoder, gpu: FakeCuda
 ) -> None:
-    expected = decoded(on_the_cpu, cuda_bundle, RAMP)
+    expected = decoded(on_the_cpu, RAMP)
     for _ in range(2):
         found: list[np.ndarray] = []
-        thread = threading.Thread(
-            target=lambda found=found: found.extend(decoded(graph, cuda_bundle, RAMP))
-        )
+        thread = threading.Thread(target=lambda found=found: found.extend(decoded(codec, RAMP)))
         thread.start()
         thread.join()
         assert same(found, expected)
@@ -163,32 +170,56 @@ def test_another_thread_captures_for_itself(
         assert len(set(captured)) == len(captured) == len({1, 2, 4, 8} | {5})
 
 
-def test_another_batch_size_has_graphs_of_its_own(
-    graph: Graph, cuda_bundle: Path, on_the_cpu: Graph, gpu: FakeCuda
-) -> None:
+def test_each_state_has_graphs_of_its_own(cuda_bundle: Path, gpu: FakeCuda) -> None:
     """And gives them back; the first one goes on with its own."""
-    codes = np.random.default_rng(0).integers(0, 256, (2, 3, 16))
-    first = decoded(graph, cuda_bundle, RAMP)
-    taken(gpu)
-    pair, pair_on_the_cpu = graph.resized({"batch": 2}), on_the_cpu.resized({"batch": 2})
-    for position in ([0, 0], [3, 3]):
-        inputs = {"codes": codes, "position": np.array(position)}
-        expected = pair_on_the_cpu.run(inputs)["samples"]
-        assert np.array_equal(pair.run(inputs)["samples"], expected)
-    (number, captured), *replayed = taken(gpu)
-    assert captured == "captured"
-    assert replayed == [(number, "replayed")] * 2
+    graph = opened(cuda_bundle, "ort-cuda")
+    first, pair = graph.state(), graph.state(2)
+
+    def run(state: State) -> list[tuple[int | None, str]]:
+        codes = np.zeros((state.slots, 3, 16), np.int64)
+        graph.run({"codes": codes, "position": np.zeros(state.slots, np.int64)}, state)
+        return taken(gpu)
+
+    ((number, captured), put_back), ((other, also), _) = run(first), run(pair)
+    assert captured == also == "captured"
+    assert put_back == (number, "replayed")
+    assert number != other
+    assert run(pair) == [(other, "replayed")]
     del pair
     gc.collect()
-    assert gpu.released == [number]
-    assert same(decoded(graph, cuda_bundle, RAMP), first)
-    assert {what for _, what in taken(gpu)} == {"replayed"}
+    assert gpu.released == [other]
+    assert run(first) == [(number, "replayed")]
+
+
+def test_streams_in_turns(codec: CodecDecoder, on_the_cpu: CodecDecoder) -> None:
+    """Each has a state; one that is over leaves it to the next, with what was captured for it."""
+    utterances = [some_codes(seed, 12) for seed in range(3)]
+    expected = [pushed(on_the_cpu.begin(), codes, (4,)) for codes in utterances]
+    for _ in range(2):
+        streams = [codec.begin() for _ in utterances]
+        for turn, start in enumerate((0, 4, 8)):
+            for at, (stream, codes) in enumerate(zip(streams, utterances, strict=True)):
+                found = stream.push(codes[start : start + 4])
+                assert np.array_equal(found, expected[at][turn])
+
+
+def test_a_stream_that_goes_on_from_another(
+    codec: CodecDecoder, on_the_cpu: CodecDecoder, gpu: FakeCuda
+) -> None:
+    """The first time the reference is decoded, then copied."""
+    reference, codes = some_codes(7, 20), some_codes(8, 9)
+    expected = pushed(on_the_cpu.begin(reference), codes, RAMP)
+    assert same(pushed(codec.begin(reference), codes, RAMP), expected)
+    taken(gpu)
+    stream = codec.begin(reference)
+    assert taken(gpu) == []
+    assert same(pushed(stream, codes, RAMP), expected)
 
 
 def test_a_graph_without_a_state_is_not_captured(cuda_bundle: Path, gpu: FakeCuda) -> None:
     """An encoder runs once for a voice, on as many samples as there are."""
     spec = Manifest.load(cuda_bundle).graphs[CODEC_DECODER]
     backend = open_backend("ort-cuda", flavour="cuda")
-    backend.open(cuda_bundle, msgspec.structs.replace(spec, states=()), {"batch": 1})
+    backend.open(cuda_bundle, msgspec.structs.replace(spec, states=()))
     ((_, settings),) = gpu.sessions
     assert "enable_cuda_graph" not in settings

@@ -74,11 +74,18 @@ def test_it_speaks_and_ends_by_itself(tts: Synthesizer) -> None:
 
 def test_chunks_put_together_are_the_whole(tts: Synthesizer) -> None:
     whole = tts.speak(TEXT, seed=4)
+    assert np.abs(whole.samples).max() > 0.05
     for sizes in ((1,), (1, 2, 4, 8), (5,), (400,)):
         pieces = list(tts.stream(TEXT, seed=4, chunk_frames=sizes))
         assert np.array_equal(codes_of(pieces), whole.codes)
+        for piece in pieces:
+            assert piece.samples.shape == (len(piece.codes) * 1920,)
+            assert piece.samples.dtype == np.float32
         assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
-        assert len(pieces[0].codes) == min(sizes[0], len(whole.codes))
+        frames = [len(piece.codes) for piece in pieces]
+        asked = [*sizes, *[sizes[-1]] * len(frames)][: len(frames)]
+        assert frames[:-1] == asked[:-1]
+        assert 0 < frames[-1] <= asked[-1]
 
 
 def test_a_chunk_may_be_longer_than_a_reader_may_be_behind(tts: Synthesizer) -> None:

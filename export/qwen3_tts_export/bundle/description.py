@@ -1,4 +1,4 @@
-"""What a bundle says about itself: a checkpoint and the files made from it → the manifest."""
+"""Make the manifest from a checkpoint and the files that were made of it."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -10,6 +10,9 @@ from qwen3_tts_edge.bundle.manifest import CodecManifest, Manifest
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+
+# What tests/parity/test_company.py measures; the others wait for a GPU.
+_EQUAL_IN_COMPANY = {("ort", "fp32"), ("ort", "int8")}
 
 # The released checkpoints speak short texts safely, and public reports call long ones degrading:
 # words are left out, the pace drifts, end of speech does not come.
@@ -68,6 +71,7 @@ def describe(
             **{name: getattr(generation, name) for name in door.SamplingDefaults.__struct_fields__}
         ),
         utterance=_UTTERANCES.get(config.tts_model_size, _UTTERANCE),
+        in_company="equal" if (flavour, precision) in _EQUAL_IN_COMPANY else "not measured",
         graphs=graphs,
         files=_files(folder),
     )

@@ -1,4 +1,4 @@
-"""The graphs of a bundle, traced and written one by one, and what its manifest says of each."""
+"""Trace and write the graphs of a bundle one by one, and describe each for the manifest."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ def _counts(rounding: Rounding, dtype: str) -> RoundingSpec | None:
 
 
 def _size(tensors: Mapping[str, TensorEntry], graph: Graph) -> int:
-    """About how many float32 bytes a graph's weights are: a measure of the work."""
+    """Estimate the float32 bytes of a graph's weights, a measure of the work."""
     return 4 * sum(
         int(np.prod(entry.shape))
         for name, entry in tensors.items()

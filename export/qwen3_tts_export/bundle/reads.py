@@ -1,4 +1,4 @@
-"""What a launch of a graph reads of its weights."""
+"""Count what a launch of a graph reads of its weights."""
 
 import math
 from collections import Counter

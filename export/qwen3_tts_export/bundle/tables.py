@@ -1,4 +1,4 @@
-"""The embedding tables of a bundle: rows that the host looks up by id or code."""
+"""Write the embedding tables of a bundle, whose rows the host looks up by id or code."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def write_tables(checkpoint: Checkpoint, part: Path, text_ids: int, dtype: str) 
 
 
 def _write_text_rows(checkpoint: Checkpoint, path: Path, count: int, dtype: str) -> None:
-    """One row for every id the tokenizer can make; the checkpoint's table goes on with padding."""
+    """Write one row for every id that the tokenizer makes; the checkpoint's table is padded."""
     shape = (count, checkpoint.config.talker.hidden_size)
     table = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     for start in range(0, count, _ROWS_AT_ONCE):
@@ -45,7 +45,7 @@ def _write_text_rows(checkpoint: Checkpoint, path: Path, count: int, dtype: str)
 
 
 def _write_predictor_rows(checkpoint: Checkpoint, path: Path, dtype: str) -> None:
-    """The tables of all codebooks but the first, as wide as the talker's rows they are added to."""
+    """Write the tables of codebooks 1 and up, as wide as the talker's rows they are added to."""
     config = checkpoint.config
     shape = (
         config.talker.num_codebooks - 1,

@@ -1,4 +1,4 @@
-"""Checkpoint → bundle: the folder that the runtime opens."""
+"""Turn a checkpoint into a bundle, the folder that the runtime opens."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ def write_bundle(
     Args:
         checkpoint: What to export.
         folder: Where the bundle goes; must not exist.
-        precision: One of `precision.PRECISIONS`.
+        precision: One of `policy.PRECISIONS`.
         flavour: One of `flavours.FLAVOURS`: which runtimes it is for.
         report: Called as the work proceeds.
 
@@ -99,7 +99,7 @@ def write_codec_bundle(
 
 @contextmanager
 def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: Precision) -> Iterator[Path]:
-    """A folder to write in that becomes `folder` when all went well, and nothing when not."""
+    """Give a folder to write in; it becomes `folder` when all went well, else it is removed."""
     if folder.exists():
         raise CheckpointError(f"{folder} already exists; remove it or choose another place")
     part = folder.with_name(folder.name + ".part")
@@ -131,7 +131,7 @@ def _fill(
 
 
 def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
-    """The graphs of a checkpoint; only a base one hears, although each codec has an encoder."""
+    """List a checkpoint's graphs; encoders only for base, although each codec has an encoder."""
     config = checkpoint.config
     if config.tts_model_type == "base":
         assert config.speaker_encoder is not None

@@ -33,8 +33,8 @@ class _RopeScaling(msgspec.Struct, frozen=True):
     type: str = "default"
 
     def __post_init__(self) -> None:
-        _must_be(self, "scaled rotary positions are not implemented", rope_type="default")
-        _must_be(self, "scaled rotary positions are not implemented", type="default")
+        must_be(self, "scaled rotary positions are not implemented", rope_type="default")
+        must_be(self, "scaled rotary positions are not implemented", type="default")
 
 
 class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
@@ -52,8 +52,8 @@ class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     hidden_act: str = "silu"
 
     def __post_init__(self) -> None:
-        _must_be(self, "attention biases are not implemented", attention_bias=False)
-        _must_be(self, "other activations are not implemented", hidden_act="silu")
+        must_be(self, "attention biases are not implemented", attention_bias=False)
+        must_be(self, "other activations are not implemented", hidden_act="silu")
 
 
 class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
@@ -68,7 +68,7 @@ class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _must_be(self, "a windowed talker is not implemented", use_sliding_window=False)
+        must_be(self, "a windowed talker is not implemented", use_sliding_window=False)
         if set(self.layer_types or ()) - {"full_attention"}:
             raise ValueError(
                 f"layer_types is {json.dumps(self.layer_types)}, expected full_attention"
@@ -122,7 +122,8 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
         }
         ids |= {f"codec_language_id.{name}": code for name, code in self.languages.items()}
         ids |= {f"spk_id.{name}": code for name, code in self.speakers.items()}
-        _are_within(self.vocab_size, ids)
+        are_within(self.vocab_size, ids)
+        must_be(self.predictor, "the talker writes as many", num_codebooks=self.num_codebooks)
         for speaker, dialect in self.dialects.items():
             if speaker not in self.speakers or dialect not in self.languages:
                 raise ValueError(
@@ -197,14 +198,14 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
         return math.prod(self.upsampling_ratios) * LAST_STRIDE
 
     def __post_init__(self) -> None:
-        _must_be(self, "only one channel is implemented", audio_channels=1)
-        _must_be(self, "only causal convolutions are implemented", use_causal_conv=True)
-        _must_be(self, "only zeros before the first sample are implemented", pad_mode="constant")
-        _must_be(self, "convolved shortcuts are not implemented", use_conv_shortcut=False)
-        _must_be(self, "other activations are not implemented", hidden_act="gelu")
-        _must_be(self, "attention biases are not implemented", attention_bias=False)
-        _must_be(self, "shared keys are not implemented", num_kv_heads=self.num_heads)
-        _must_be(
+        must_be(self, "only one channel is implemented", audio_channels=1)
+        must_be(self, "only causal convolutions are implemented", use_causal_conv=True)
+        must_be(self, "only zeros before the first sample are implemented", pad_mode="constant")
+        must_be(self, "convolved shortcuts are not implemented", use_conv_shortcut=False)
+        must_be(self, "other activations are not implemented", hidden_act="gelu")
+        must_be(self, "attention biases are not implemented", attention_bias=False)
+        must_be(self, "shared keys are not implemented", num_kv_heads=self.num_heads)
+        must_be(
             self,
             "vector_quantization_hidden_dimension is no other",
             codebook_dim=self.quantizer_dim,
@@ -255,8 +256,8 @@ class SpeakerEncoderConfig(
 
     def __post_init__(self) -> None:
         why = "the official mel spectrogram has no other"
-        _must_be(self, why, mel_dim=128)
-        _must_be(self, why, sample_rate=24_000)
+        must_be(self, why, mel_dim=128)
+        must_be(self, why, sample_rate=24_000)
         first, *blocks, joined = self.channels
         sizes = {len(self.channels), len(self.kernel_sizes), len(self.dilations)}
         if len(sizes) > 1 or set(blocks) != {first} or sum(blocks) != joined:
@@ -325,7 +326,7 @@ class CheckpointConfig:
         return self.talker.predictor
 
 
-def _must_be(section: msgspec.Struct, why: str, **only: Any) -> None:
+def must_be(section: msgspec.Struct, why: str, **only: Any) -> None:
     """Refuse what the modules do not implement, rather than compute something else."""
     names = dict(zip(section.__struct_fields__, section.__struct_encode_fields__, strict=True))
     for name, expected in only.items():
@@ -336,7 +337,8 @@ def _must_be(section: msgspec.Struct, why: str, **only: Any) -> None:
             )
 
 
-def _are_within(size: int, ids: Mapping[str, int]) -> None:
+def are_within(size: int, ids: Mapping[str, int]) -> None:
+    """Refuse an id that a vocabulary of `size` does not have."""
     for name, found in ids.items():
         if not 0 <= found < size:
             raise ValueError(f"{name} is {found}, outside the vocabulary of {size}")

@@ -1,4 +1,4 @@
-"""From a checkpoint's JSON files to its `CheckpointConfig`, refusing what is not implemented here.
+"""Turn a checkpoint's JSON files into its `CheckpointConfig`; refuse what is not implemented here.
 
 A missing key is an error that names the file and the key; no value is guessed.
 """
@@ -20,6 +20,8 @@ from qwen3_tts_export.checkpoint.config import (
     SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
+    are_within,
+    must_be,
 )
 from qwen3_tts_export.checkpoint.json_file import convert
 
@@ -47,6 +49,11 @@ class _Model(msgspec.Struct):
     tts_eos_token_id: int
     speaker_encoder_config: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        names = ("tts_pad_token_id", "tts_bos_token_id", "tts_eos_token_id")
+        size = self.talker_config.text_vocab_size
+        are_within(size, {name: getattr(self, name) for name in names})
+
 
 class _Codec(msgspec.Struct):
     """speech_tokenizer/config.json."""
@@ -56,9 +63,13 @@ class _Codec(msgspec.Struct):
     decoder_config: CodecDecoderConfig
     encoder_config: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        samples = self.decoder_config.samples_per_frame
+        must_be(self, "decoder_config makes as many samples", decode_upsample_rate=samples)
+
 
 class _Encoder(msgspec.Struct):
-    """What the codec's config.json says where it describes an encoder."""
+    """Keys of speech_tokenizer/config.json that must be there if it describes an encoder."""
 
     encoder_valid_num_quantizers: Count
     input_sample_rate: Count
@@ -117,35 +128,35 @@ def parse_checkpoint(
     refuse_foreign(config, file=file)
     model = convert(config, _Model, file)
     talker = model.talker_config
-    heard = parse_codec(codec, file=codec_file)
+    codec_config = parse_codec(codec, file=codec_file)
     section = f"{file}: talker_config.code_predictor_config"
-    predictor, codebook = talker.predictor, heard.decoder.codebook_size
+    predictor, codebook = talker.predictor, codec_config.decoder.codebook_size
     _agree(
         f"{section}.num_code_groups", predictor.num_codebooks, "the talker", talker.num_codebooks
     )
     _agree(f"{section}.vocab_size", predictor.vocab_size, "the codec", codebook)
-    if heard.decoder.num_codebooks != talker.num_codebooks:
+    if codec_config.decoder.num_codebooks != talker.num_codebooks:
         raise CheckpointError(
             f"{file}: the talker writes {talker.num_codebooks} codebooks, the codec reads"
-            f" {heard.decoder.num_codebooks}; the two are not from one checkpoint"
+            f" {codec_config.decoder.num_codebooks}; the two are not from one checkpoint"
         )
     speaker_encoder = None
     if model.tts_model_type == "base":
         speaker_encoder = _speaker_encoder(model, file)
-        _refuse_deaf(heard, file=codec_file)
+        _refuse_deaf(codec_config, file=codec_file)
     return CheckpointConfig(
         talker=talker,
-        codec=heard.decoder,
+        codec=codec_config.decoder,
         generation=parse_generation(
             generation,
             file=f"{folder}generation_config.json",
             non_streaming_mode=model.tts_model_type != "base",
         ),
-        text_ids=_text_ids(model, file),
+        text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,
         tts_model_size=model.tts_model_size,
-        sample_rate=heard.sample_rate,
-        codec_encoder=heard.encoder,
+        sample_rate=codec_config.sample_rate,
+        codec_encoder=codec_config.encoder,
         speaker_encoder=speaker_encoder,
     )
 
@@ -164,8 +175,6 @@ def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> Code
         )
     codec = convert(values, _Codec, file)
     decoder, rate = codec.decoder_config, codec.output_sample_rate
-    samples = decoder.samples_per_frame
-    _agree(f"{file}: decode_upsample_rate", codec.decode_upsample_rate, "decoder_config", samples)
     encoder = None
     if codec.encoder_config is not None:
         beside = convert(values, _Encoder, file)
@@ -192,18 +201,6 @@ def parse_generation(
     """
     settings = {"non_streaming_mode": non_streaming_mode, **values}
     return convert(settings, GenerationConfig, file)
-
-
-def _text_ids(model: _Model, file: str) -> TextIds:
-    ids = TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id)
-    size = model.talker_config.text_vocab_size
-    for name, found in msgspec.structs.asdict(ids).items():
-        if not 0 <= found < size:
-            raise CheckpointError(
-                f"{file}: {name}_token_id is {found}, outside the vocabulary of {size};"
-                " download the checkpoint again, or correct the file"
-            )
-    return ids
 
 
 def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:

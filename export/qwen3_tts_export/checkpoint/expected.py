@@ -1,4 +1,4 @@
-"""Names and shapes of every tensor an official checkpoint holds, from its config alone.
+"""Derive the names and shapes of a checkpoint's tensors from its config alone.
 
 One list serves both doors: `checkpoint` refuses a file that lacks one of them, `random_checkpoint`
 writes them all. Order is the order of the network.
@@ -22,7 +22,7 @@ Named = Iterator[tuple[str, Shape]]
 
 
 def expected_tensors(config: CheckpointConfig) -> dict[str, Shape]:
-    """Every tensor of model.safetensors: the talker and, for base, the speaker encoder."""
+    """List the tensors of model.safetensors: the talker's and, for base, the speaker encoder's."""
     named = dict(_talker(config.talker, config.predictor))
     if config.speaker_encoder is not None:
         named.update(_speaker_encoder(config.speaker_encoder))
@@ -30,7 +30,7 @@ def expected_tensors(config: CheckpointConfig) -> dict[str, Shape]:
 
 
 def expected_codec_tensors(config: CodecConfig) -> dict[str, Shape]:
-    """Every tensor of the codec: its decoder and, where described, its encoder."""
+    """List the codec's tensors: its decoder's and, where described, its encoder's."""
     named = dict(_codec_decoder(config.decoder))
     if config.encoder is not None:
         named.update(_codec_encoder(config.encoder))

@@ -1,4 +1,4 @@
-"""From a Hugging Face id to a local folder: the one place of export that may use the network.
+"""Download a checkpoint by its Hugging Face id: the one place of export that uses the network.
 
 `huggingface_hub` decides where and whether: HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean
 here what they mean everywhere.
@@ -24,7 +24,7 @@ NEEDED_FILES = (
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether `source` looks like `owner/name`."""
+    """Tell whether `source` looks like `owner/name`."""
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", source) is not None
 
 

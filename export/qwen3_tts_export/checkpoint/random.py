@@ -137,7 +137,7 @@ def write_random(
 
 
 def _official_defaults() -> dict[str, Any]:
-    """What the official files say; `non_streaming_mode` is ours."""
+    """Return the settings of the official files; `non_streaming_mode` is ours."""
     values = msgspec.structs.asdict(GenerationConfig())
     del values["non_streaming_mode"]
     return values
@@ -266,7 +266,7 @@ def _draw(name: str, shape: Shape, seed: int) -> Iterator[torch.Tensor]:
 
 
 def _fan_in(name: str, shape: Shape) -> int:
-    """How many products add up to one output value."""
+    """Count the products that add up to one output value."""
     if re.search(r"^decoder\.upsample\.\d+\.0\.conv", name):
         return shape[0]  # transposed, stride = kernel: one tap each
     if re.search(r"^decoder\.decoder\.\d+\.block\.1\.conv", name):

@@ -1,4 +1,4 @@
-"""What each released checkpoint is expected to be: `models/*.toml`, read and compared.
+"""Hold a checkpoint to its spec, the file of `models/*.toml` that bears its name.
 
 A checkpoint whose name is that of a spec is held to it when it opens, so an official name never
 stands for other shapes. A checkpoint of another name (a fine-tune, a voice of one's own) is held to

@@ -1,1 +1,1 @@
-"""Graphs → TensorRT plans."""
+"""Build TensorRT plans from a bundle's graphs."""

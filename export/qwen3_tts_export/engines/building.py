@@ -1,4 +1,4 @@
-"""Bundle → engines: TensorRT's plans of its graphs, for one library, version and kind of GPU.
+"""Build the engines of a bundle for one TensorRT library, version and kind of GPU.
 
 It needs no PyTorch: engines for the GPU of a small device are built on that device.
 """
@@ -42,7 +42,7 @@ def build_engines(
 
     Args:
         bundle: Its folder.
-        target: One of `tensorrt_library.TARGETS`.
+        target: One of `target.TARGETS`.
         max_seconds: The longest utterance, as for `Synthesizer.open`; here it is the number of
             positions that every frame attends to, so a smaller one is faster.
         report: Called as the work proceeds.
@@ -98,12 +98,12 @@ def _axes(positions: int) -> dict[str, AxisRange]:
 
 
 def _part_of(report: Report, graph: str, start: float, share: float) -> Report:
-    """Progress of one graph as progress of the whole."""
+    """Report the progress of one graph as progress of the whole."""
     return lambda phase, done: report(f"{graph}: {phase}", start + share * done)
 
 
 def _size(manifest: Manifest, spec: GraphSpec) -> int:
-    """Bytes of a graph and its weights: a measure of the work."""
+    """Add up the bytes of a graph and its weights, a measure of the work."""
     name = Path(spec.file).stem
     return sum(file.size for path, file in manifest.files.items() if Path(path).stem == name)
 
@@ -118,7 +118,7 @@ def _is_there(folder: Path, key: EngineKey, axes: Mapping[str, AxisRange]) -> bo
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder to write in that takes the place of `folder` when all went well."""
+    """Give a folder to write in; it replaces `folder` when all went well."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""One graph → one plan.
+"""Build one plan from one graph.
 
 Networks are strongly typed: what a graph says is what is computed, int8 where its DequantizeLinear
 nodes stand. So there is one path for both libraries and every version of them.
@@ -120,7 +120,7 @@ def read_graph(
 
 
 def check_tensors(network: Any, spec: GraphSpec) -> None:
-    """See that a network's inputs and outputs are those of the manifest.
+    """Compare a network's inputs and outputs with the manifest.
 
     Raises:
         BundleError: One is missing, too many, or of another type.
@@ -158,9 +158,9 @@ def _profile(builder: Any, spec: GraphSpec, axes: Mapping[str, AxisRange]) -> An
 
 @contextmanager
 def _timing_cache(bundle: Path, key: EngineKey, config: Any) -> Iterator[None]:
-    """What was timed on this GPU is not timed again: by the next graph, or after a stop.
+    """Keep the timings of this GPU in a file, for the next graph or after a stop.
 
-    Timings are refused where the properties of the GPU have changed since; then all is timed anew.
+    The library refuses timings if the properties of the GPU have changed; then all is timed anew.
     TensorRT-RTX times nothing when it builds.
     """
     path = bundle / FOLDER / f"{key.folder_name}.timings"

@@ -1,4 +1,4 @@
-"""What TensorRT and TensorRT-RTX build for, from which version on, and how a build is watched."""
+"""Choose what TensorRT and TensorRT-RTX build for, check their versions, and watch a build."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ LEAST_VERSIONS = {
 
 @dataclass(frozen=True)
 class Target:
-    """What to build for: as in `engine_key.EngineKey`."""
+    """What to build for; the fields mean what they mean in `EngineKey`."""
 
     library: str
     capabilities: tuple[str, ...]
@@ -31,7 +31,7 @@ class Target:
 
 
 def find_target(name: str) -> Target:
-    """What one of `TARGETS` means on this machine.
+    """Find out what one of `TARGETS` means on this machine.
 
     Raises:
         InputError: It is none of them.
@@ -85,13 +85,13 @@ def open_library(name: str, flavour: str) -> Any:
 
 
 def reasons(messages: Iterable[str]) -> str:
-    """What went wrong, on one line: without the complaints that there is no GPU to build on."""
+    """Join error messages to one line, without the complaints that there is no GPU to build on."""
     lines = [line.strip() for message in messages for line in message.splitlines()]
     return "; ".join(line for line in lines if line and "catchCudaError" not in line)
 
 
 def make_progress(library: Any, report: Callable[[str, float], None]) -> Any:
-    """A progress monitor of that library.
+    """Make a progress monitor of a library.
 
     Args:
         library: The module.

@@ -11,13 +11,17 @@ from typing import Any
 import torch
 from onnx_ir.passes import common
 from onnxscript import ir
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from qwen3_tts_edge.bundle.graph_spec import TensorSpec
+from qwen3_tts_export.graphs import calls
 from qwen3_tts_export.graphs.axes import write_down_shapes
 from qwen3_tts_export.graphs.declared import Graph
-from qwen3_tts_export.graphs.flavours import FLAVOURS
+from qwen3_tts_export.graphs.flavours import FLAVOURS, Flavour
 from qwen3_tts_export.graphs.flavours.contrib import SKIP_NORM
+
+CALL = torch.ops.qwen3_tts.call.default
 
 # Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another; nor
 # may what is computed from them, as the 14 positions and 7 frames of 13001 samples.
@@ -56,6 +60,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     axes: dict[str, Any] = {axis: torch.export.Dim(axis) for axis in _EXAMPLE}
     axes |= dict.fromkeys(_LENGTHS, torch.export.Dim.DYNAMIC)
     shapes: tuple[Any, ...] = tuple(_dynamic(spec, axes) for spec in graph.inputs)
+    opset = wanted.opset_of(graph.name)
     with FakeTensorMode(), warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         network = graph.network().eval().requires_grad_(requires_grad=False)
@@ -63,24 +68,14 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
         if states:
             examples += ([_example(spec) for spec in states],)
             shapes += ([_dynamic(spec, axes) for spec in states],)
-        program = torch.export.export(network, examples, dynamic_shapes=shapes, strict=False)
-        if wanted.definitions:
-            program = program.run_decompositions(dict(wanted.definitions))
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            opset_version=wanted.opset_of(graph.name),
-            custom_translation_table=dict(wanted.lowerings),
-            optimize=False,
-            verbose=False,
-        )
-        assert exported is not None
-        for name, _ in network.named_parameters():
-            if name in exported.model.graph.initializers:
-                # nothing may read a fake tensor's numbers
-                exported.model.graph.initializers[name].const_value = None
-        exported.optimize()
-    model = exported.model
+        with calls.functions_of(network) as functions:
+            model = _converted(network, (examples, shapes), wanted, opset)
+            bodies = {
+                name: _converted(function, _again(function.examples, axes), wanted, opset)
+                for name, function in functions.items()
+            }
+            if bodies:
+                calls.write_out(model, bodies)
     write_down_shapes(model)
     common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
@@ -89,6 +84,49 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     # Bundles are compared by hash, and a graph is the same whichever build of PyTorch traced it.
     model.producer_version = (model.producer_version or "").partition("+")[0]
     return model
+
+
+def _converted(
+    network: nn.Module,
+    given: tuple[tuple[Any, ...], tuple[Any, ...]],
+    wanted: Flavour,
+    opset: int,
+) -> ir.Model:
+    """The model of a network that is given these examples, whose axes are dynamic or not."""
+    examples, shapes = given
+    program = torch.export.export(network, examples, dynamic_shapes=shapes, strict=False)
+    if wanted.definitions:
+        program = program.run_decompositions(dict(wanted.definitions))
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=opset,
+        custom_translation_table={CALL: calls.lowered, **wanted.lowerings},
+        optimize=False,
+        verbose=False,
+    )
+    assert exported is not None
+    for name, _ in network.named_parameters():
+        if name in exported.model.graph.initializers:
+            # nothing may read a fake tensor's numbers
+            exported.model.graph.initializers[name].const_value = None
+    exported.optimize()
+    return exported.model
+
+
+def _again(
+    tensors: list[torch.Tensor], axes: dict[str, Any]
+) -> tuple[tuple[torch.Tensor, ...], tuple[Any, ...]]:
+    """Examples of the shapes of these fake tensors, and which of their axes are dynamic."""
+    names = {size: axis for axis, size in _EXAMPLE.items()}
+    examples, shapes = [], []
+    for tensor in tensors:
+        symbols: list[Any] = list(tensor.shape)
+        sizes = [size if isinstance(size, int) else size.node.hint for size in symbols]
+        examples.append(torch.zeros(sizes, dtype=tensor.dtype))
+        dynamic = [i for i, size in enumerate(symbols) if not isinstance(size, int)]
+        shapes.append({i: axes[names[sizes[i]]] for i in dynamic})
+    return tuple(examples), (tuple(shapes),)
 
 
 def _example(spec: TensorSpec) -> torch.Tensor:
@@ -132,6 +170,7 @@ def _name(model: ir.Model, graph: Graph) -> None:
     assert not missing, f"{graph.name} was traced without {sorted(missing)}"
     model.graph.name = graph.name
     model.metadata_props.clear()
+    model.graph.metadata_props.clear()
     for node in model.graph:
         node.metadata_props.clear()
         node.doc_string = None

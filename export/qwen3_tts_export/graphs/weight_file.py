@@ -106,9 +106,10 @@ def _widen(model: ir.Model, value: ir.Value, stored: ir.Value) -> None:
 
 
 def _cast(value: ir.Value) -> ir.Node:
-    node = ir.node("Cast", [value], attributes={"to": ir.DataType.FLOAT})
+    name = f"{value.name}.float32"
+    node = ir.node("Cast", [value], attributes={"to": ir.DataType.FLOAT}, name=name)
     wide = node.outputs[0]
-    wide.name, wide.shape, wide.dtype = f"{value.name}.float32", value.shape, ir.DataType.FLOAT
+    wide.name, wide.shape, wide.dtype = name, value.shape, ir.DataType.FLOAT
     return node
 
 

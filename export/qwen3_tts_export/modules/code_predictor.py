@@ -38,6 +38,7 @@ class CodePredictor(nn.Module):
         self.codebooks = talker.num_codebooks
         self.cache_shape = (config.num_kv_heads, self.codebooks, config.head_dim)
         self.trunk = Trunk(config, self.codebooks)
+        self.trunk.called_often = True
         self.heads = nn.ModuleList(
             Linear(config.hidden_size, config.vocab_size) for _ in range(self.codebooks - 1)
         )

@@ -148,7 +148,13 @@ class Layer(nn.Module):
 
 
 class Trunk(nn.Module):
-    """A stack of layers and the final norm: embeddings in, hidden states out."""
+    """A stack of layers and the final norm: embeddings in, hidden states out.
+
+    Attributes:
+        called_often: It is traced once and not in every call, see `graphs.calls`.
+    """
+
+    called_often: bool = False
 
     def __init__(self, config: TransformerConfig, max_positions: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The speaker encoder, an ECAPA-TDNN: mel frames of any number in, one vector of the voice out.
 
 The vector goes into the prompt as it is; it has no unit length. Every convolution mirrors its input
-at both ends, so it needs a few frames: `least_frames` says how many.
+at both ends, so it needs a few frames: 5 in the released encoders.
 """
 
 from collections.abc import Mapping
@@ -132,12 +132,6 @@ class SpeakerEncoder(nn.Module):
             heard.append(x)
         x = self.join(torch.cat(heard, dim=1))
         return self.last(self.pooling(x)).squeeze(2)
-
-
-def least_frames(config: SpeakerEncoderConfig) -> int:
-    """The fewest mel frames that can be mirrored at both ends: 5 in the released encoders."""
-    sizes = zip(config.kernel_sizes, config.dilations, strict=True)
-    return 1 + max((kernel - 1) * dilation // 2 for kernel, dilation in sizes)
 
 
 def speaker_encoder_weights(tensors: Mapping[str, Tensor], config: SpeakerEncoderConfig) -> Weights:

@@ -1,1 +1,1 @@
-"""How far a bundle is from fp32: codes, samples, and what a recogniser hears."""
+"""Measure how far a bundle is from fp32: in codes, logits and words understood."""

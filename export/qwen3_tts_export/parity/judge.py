@@ -106,7 +106,7 @@ class Errors:
 
     @property
     def rate(self) -> float:
-        """The word error rate."""
+        """Word errors per word."""
         return self.wrong / self.words if self.words else 0.0
 
     def __add__(self, other: Errors) -> Errors:

@@ -1,1 +1,1 @@
-"""Which type each weight and each step has, and how numbers get there."""
+"""Decide the type of each weight and each step, and round the numbers."""

@@ -1,4 +1,4 @@
-"""Int8 matrices: how weights are rounded, and what computes with them in a graph."""
+"""Round matrices to int8, and put the nodes into a graph that compute with them."""
 
 import math
 from collections.abc import Callable
@@ -18,12 +18,12 @@ _TYPED_SCALES = 21  # the first opset whose DequantizeLinear gives any type, tha
 
 
 def has_blocks(shape: tuple[int, ...]) -> bool:
-    """Whether the inputs of a matrix (in, out) can be cut into blocks, as MatMulNBits needs it."""
+    """Tell whether a matrix's inputs (in, out) can be cut into blocks, as MatMulNBits needs."""
     return math.gcd(shape[0], _BLOCK) >= _SMALLEST_BLOCK
 
 
 def scale_type(value: ir.Value, *, contrib: bool) -> ir.DataType:
-    """The type that the scales of a weight have: its own, if the graph's operation can have it."""
+    """Choose the type of a weight's scales: the weight's own, if the graph's operation takes it."""
     assert value.dtype is not None
     if contrib or _graph(value).opset_imports[""] >= _TYPED_SCALES:
         return value.dtype
@@ -31,15 +31,15 @@ def scale_type(value: ir.Value, *, contrib: bool) -> ir.DataType:
 
 
 def scales_of(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """One symmetric scale for each output column of a matrix (in, out), float32 (out,)."""
+    """Compute one symmetric scale for each output column of a matrix (in, out): float32 (out,)."""
     scales: npt.NDArray[np.float32] = np.abs(weight).max(axis=0) / np.float32(127)
     return scales
 
 
 def never_zero(scales: Array) -> Array:
-    """Scales as they are stored, 1 where nothing is left of one: TensorRT refuses 0.
+    """Replace scales of 0, which TensorRT refuses, by 1.
 
-    The column's numbers are nothing then too, see `to_int8`.
+    The int8 numbers of such a column are 0, see `to_int8`.
     """
     return np.where(scales == 0, np.ones_like(scales), scales)
 
@@ -47,7 +47,7 @@ def never_zero(scales: Array) -> Array:
 def to_int8(weight: npt.NDArray[np.float32], scales: Array) -> npt.NDArray[np.int8]:
     """Round a matrix (in, out) to int8 in -127..127: weight ≈ int8 * scales (out,).
 
-    The scales are those that are stored: what was lost of them is then made up for.
+    Give the scales as they are stored: the numbers then make up for what rounding the scales lost.
     """
     numbers = np.rint(weight / scales.astype(np.float32)).clip(-127, 127)
     rounded: npt.NDArray[np.int8] = numbers.astype(np.int8)
@@ -57,7 +57,7 @@ def to_int8(weight: npt.NDArray[np.float32], scales: Array) -> npt.NDArray[np.in
 def dequantize_linear(
     value: ir.Value, numbers: npt.NDArray[np.int8], scales: Array, add: Add
 ) -> None:
-    """Let DequantizeLinear stand for a weight: what TensorRT keeps in int8 before a MatMul.
+    """Replace a weight by DequantizeLinear, which TensorRT keeps in int8 before a MatMul.
 
     Args:
         value: The weight in the graph, of shape (in, out).
@@ -67,10 +67,12 @@ def dequantize_linear(
     """
     stored = [add(f"{value.name}.int8", numbers), add(f"{value.name}.scales", scales)]
     whole = ir.Value(name=f"{value.name}.whole", shape=value.shape, type=stored[1].type)
-    nodes = [ir.node("DequantizeLinear", stored, {"axis": 1}, outputs=[whole])]
+    dequantize = {"axis": 1}
+    nodes = [ir.node("DequantizeLinear", stored, dequantize, outputs=[whole], name=whole.name)]
     if whole.dtype != value.dtype:
         cast = ir.Value(name=f"{value.name}.cast", shape=value.shape, type=value.type)
-        nodes.append(ir.node("Cast", [whole], {"to": value.dtype}, outputs=[cast]))
+        to = {"to": value.dtype}
+        nodes.append(ir.node("Cast", [whole], to, outputs=[cast], name=cast.name))
     graph = _graph(value)
     value.replace_all_uses_with(nodes[-1].outputs[0])
     graph.insert_before(graph[0], nodes)

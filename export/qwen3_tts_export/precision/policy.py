@@ -1,4 +1,4 @@
-"""What is computed in which type: decided here and nowhere else. The runtime is told.
+"""Decide what is computed in which type: here and nowhere else. The manifest tells the runtime.
 
 An operation computes in the type of its weights, see `modules.layers`. So a precision is a type
 for each weight, and a float32 island is where a weight keeps its float32.
@@ -56,7 +56,7 @@ class Precision:
     tables: str = "float16"
 
     def activations(self, graph: str) -> str:
-        """What a graph computes in outside its islands.
+        """Return the type that a graph computes in outside its islands.
 
         The encoders compute in float32 whatever the precision. They run once a voice, and the
         codec's picks the nearest of its codebook entries.
@@ -66,7 +66,7 @@ class Precision:
         return self.codec if graph == CODEC_DECODER else self.language
 
     def of_weight(self, graph: str, name: str) -> str:
-        """The type that a weight is stored in and its operation computes in."""
+        """Return the type that a weight is stored in and its operation computes in."""
         activations = self.activations(graph)
         is_island = (
             _ISLANDS.search(name)
@@ -76,15 +76,15 @@ class Precision:
         return "float32" if is_island else activations
 
     def of_state(self, graph: str, name: str) -> str:
-        """The type of a carried tensor: what it is computed in, but `feedback` is a row.
+        """Return the type of a carried tensor: the graph's, except that `feedback` is float32.
 
-        It is the sum of a frame's embeddings, in one of the flavours over sixteen launches, and
-        one row is few bytes.
+        `feedback` is the sum of a frame's embeddings, in one of the flavours over sixteen
+        launches, and one row is few bytes.
         """
         return "float32" if name == "past.feedback" else self.activations(graph)
 
     def is_int8(self, name: str) -> bool:
-        """Whether a weight becomes int8: the matrices of talker and predictor layers, and no other.
+        """Tell whether a weight becomes int8: matrices of talker and predictor layers, no others.
 
         Heads, embeddings, norms and the codec stay as they are: together they are few bytes and
         most of the damage.
@@ -96,7 +96,7 @@ FP32 = Precision("fp32", tables="float32")
 
 
 def find_precision(name: str, flavour: str) -> Precision:
-    """What a precision is in bundles of a flavour.
+    """Find out what a precision means in bundles of a flavour.
 
     The codec decoder is float16 where talker and predictor are bfloat16: its sound needs the
     digits and has no use for the range. The residual stream is bfloat16, as in the official

@@ -1,4 +1,4 @@
-"""Weights in a narrower type: converted, and what that cost counted."""
+"""Convert weights to a narrower type, and count what that costs."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[np.generic]
 
 
 def numpy_type(name: str) -> np.dtype[np.generic]:
-    """The numpy type of a name, bfloat16 too, which `ml_dtypes` brings."""
+    """Find a numpy type by its name; bfloat16 too, which `ml_dtypes` brings."""
     return np.dtype(getattr(ml_dtypes, name, name))
 
 
@@ -35,7 +35,7 @@ class Rounding:
     zero: int = 0
 
     def convert(self, name: str, array: npt.NDArray[np.float32], dtype: str) -> Array:
-        """Round to a type, and count.
+        """Round an array to a type, and count.
 
         Raises:
             CheckpointError: A number would become infinite, or is not one; names the tensor.

@@ -19,6 +19,7 @@ def bundled_voice() -> Path:
         if folder.is_dir():
             return folder
     raise BundleError(
-        f"the bundled voice is neither in {package} nor in {checkpoint}; install the package "
-        f"again, or in a checkout run: qwen3-tts-export bundle models/{NAME} -o models/{NAME}/int8"
+        f"the bundled voice is neither in {package} nor in {checkpoint}",
+        f"install the package again, or in a checkout run: qwen3-tts-export bundle models/{NAME} "
+        f"-o models/{NAME}/int8",
     )

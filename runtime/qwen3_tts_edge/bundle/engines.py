@@ -102,7 +102,9 @@ class Engines(Strict, frozen=True):
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except (OSError, msgspec.DecodeError) as error:
-            raise BundleError(f"{path} cannot be read: {error}; build the engines again") from error
+            raise BundleError(
+                f"{path} cannot be read: {error}", "build the engines again"
+            ) from error
 
     def check(self, folder: Path) -> None:
         """See that every plan is there, as large as it was written.
@@ -115,7 +117,7 @@ class Engines(Strict, frozen=True):
             size = plan.stat().st_size if plan.is_file() else 0
             if size != spec.size:
                 raise BundleError(
-                    f"{plan} has {size} bytes, {FILE} says {spec.size}; build the engines again"
+                    f"{plan} has {size} bytes, {FILE} says {spec.size}", "build the engines again"
                 )
 
 
@@ -149,8 +151,8 @@ def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
     target = "rtx" if here.library == TENSORRT_RTX else "this-gpu"
     others = "those for " + ", ".join(keys) if keys else "none"
     raise BackendError(
-        f"{bundle} has no engines for [{here}]; it has {others}; run: "
-        f"qwen3-tts-export engines {bundle} --target {target}"
+        f"{bundle} has no engines for [{here}]; it has {others}",
+        f"run: qwen3-tts-export engines {bundle} --target {target}",
     )
 
 

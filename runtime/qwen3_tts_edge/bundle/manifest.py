@@ -9,7 +9,7 @@ two graphs and a table more than the others.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from typing_extensions import Self
@@ -154,6 +154,9 @@ class CodecManifest(Strict, frozen=True):
 class Manifest(CodecManifest, frozen=True):
     """Everything the runtime knows about a model.
 
+    `in_company` says whether a stream's codes are the same whoever else speaks: `equal` where that
+    was measured, by the tests of this project, else `not measured`.
+
     The names of languages, speakers and dialects are in lower case.
     """
 
@@ -169,6 +172,7 @@ class Manifest(CodecManifest, frozen=True):
     text_layout: str
     sampling: SamplingDefaults
     utterance: UtteranceLimits
+    in_company: Literal["equal", "not measured"]
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -135,8 +135,8 @@ def frame_limit(
     if room < 1:
         raise CapacityError(
             f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "
-            f"{manifest.max_positions}; open the bundle with a larger max_seconds or say less at a "
-            "time"
+            f"{manifest.max_positions}",
+            "open the bundle with a larger max_seconds or say less at a time",
         )
     if max_seconds is None:
         return min(room, manifest.sampling.max_new_tokens - 1)
@@ -144,8 +144,9 @@ def frame_limit(
     if limit > room:
         raise CapacityError(
             f"{max_seconds} s are {limit} frames, the KV cache of {capacity} positions has room "
-            f"for {room} beside the prompt; ask for less, or open the bundle with a larger "
-            f"max_seconds (the checkpoint has {manifest.max_positions} positions)"
+            f"for {room} beside the prompt",
+            "ask for less, or open the bundle with a larger max_seconds (the checkpoint has "
+            f"{manifest.max_positions} positions)",
         )
     return limit
 

@@ -43,5 +43,5 @@ def _table(path: Path) -> npt.NDArray[np.floating]:
     try:
         table: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
+        raise BundleError(f"{path} cannot be read ({error})", "export the bundle again") from error
     return table

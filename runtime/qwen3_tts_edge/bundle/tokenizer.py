@@ -43,15 +43,15 @@ class Tokenizer:
         for name in (_START, _END):
             if tokenizer.token_to_id(name) not in self._control:
                 raise BundleError(
-                    f"tokenizer.json has no control token {name}; export the bundle again"
+                    f"tokenizer.json has no control token {name}", "export the bundle again"
                 )
         self._role = self._ids(f"{_START}assistant\n")
         self._user = self._ids(f"{_START}user\n")
         self._close = self._ids(f"{_END}\n")
         if len(self._role) != 3:
             raise BundleError(
-                f"tokenizer.json makes {len(self._role)} ids of '{_START}assistant\\n', not 3; it "
-                "is not of a Qwen3-TTS checkpoint, export the bundle again"
+                f"tokenizer.json makes {len(self._role)} ids of '{_START}assistant\\n', not 3",
+                "it is not of a Qwen3-TTS checkpoint, export the bundle again",
             )
 
     @classmethod
@@ -72,13 +72,13 @@ class Tokenizer:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BundleError(
-                f"{path} cannot be read ({error}); export the bundle again"
+                f"{path} cannot be read ({error})", "export the bundle again"
             ) from error
         try:
             tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as error:  # `tokenizers` raises bare Exception
             raise BundleError(
-                f"{path} is not a tokenizer ({error}); export the bundle again"
+                f"{path} is not a tokenizer ({error})", "export the bundle again"
             ) from error
         return cls(tokenizer)
 
@@ -100,7 +100,8 @@ class Tokenizer:
             if index in self._control:
                 raise InputError(
                     f"the text contains {self._control[index]}, a control token that cannot be "
-                    "spoken; remove it or write it out in words"
+                    "spoken",
+                    "remove it or write it out in words",
                 )
         return ids
 

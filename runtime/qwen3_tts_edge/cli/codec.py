@@ -81,7 +81,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     per_frame = manifest.samples_per_frame / manifest.sample_rate
     pieces = list(progressed(encoder.windows(mono()), lambda codes: len(codes) * per_frame, length))
     if not pieces:
-        raise InputError(f"{sound} has no samples; nothing to encode")
+        raise InputError(f"{sound} has no samples", "nothing to encode")
     codes = np.concatenate(pieces)
     CodeFile.of(codes, heard, manifest).save(Path(output).expanduser())
     click.echo(f"{output}: {len(codes)} frames, {heard / manifest.sample_rate:.2f} s", err=True)
@@ -126,6 +126,6 @@ def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Samples]:
 def _check_target(output: str) -> None:
     parent = Path(output).expanduser().absolute().parent
     if not parent.is_dir():
-        raise InputError(f"{parent} is not a folder; make it first")
+        raise InputError(f"{parent} is not a folder", "make it first")
     if Path(output).expanduser().is_dir():
-        raise InputError(f"{output} is a folder; choose another name")
+        raise InputError(f"{output} is a folder", "choose another name")

@@ -83,6 +83,8 @@ def _abilities(manifest: Manifest) -> dict[str, str]:
         "languages": ", ".join(languages),
         "instruct": "as part of --design" if designs else _yes(manifest.takes_instruct),
         "text layout": manifest.text_layout,
+        "one utterance": _utterance(manifest),
+        "in company": f"codes {manifest.in_company}",
         "sampling": _settings(manifest, ""),
         "subtalker": _settings(manifest, "subtalker_"),
         "sound": f"{manifest.sample_rate} Hz, {manifest.frames_per_second:g} frames a second, "
@@ -91,6 +93,12 @@ def _abilities(manifest: Manifest) -> dict[str, str]:
     if manifest.dialects:
         rows["dialects"] = ", ".join(f"{of} ({who})" for who, of in manifest.dialects.items())
     return rows
+
+
+def _utterance(manifest: Manifest) -> str:
+    holds = manifest.utterance
+    sentences = "" if holds.most_sentences is None else f", {holds.most_sentences} sentence"
+    return f"up to {holds.most_seconds:g} s of text{sentences}; what is longer is cut"
 
 
 def _yes(value: object) -> str:

@@ -149,8 +149,8 @@ def design(
     )
     if spoken[-1].metrics.ended is False:
         raise InputError(
-            f"the designed voice did not come to an end within {max_seconds:g} s; try another "
-            "--seed or a larger --max-seconds"
+            f"the designed voice did not come to an end within {max_seconds:g} s",
+            "try another --seed or a larger --max-seconds",
         )
     reference = read_reference(
         (np.concatenate([chunk.samples for chunk in spoken]), designer.manifest.sample_rate)

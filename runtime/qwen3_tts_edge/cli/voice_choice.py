@@ -72,5 +72,5 @@ def profile_path(name: str) -> Path:
     if not name.endswith(ENDING) and len(path.parts) == 1:
         return library.find(name)
     if not path.is_file():
-        raise InputError(f"{path} is not a file; give a voice's name or the path of its profile")
+        raise InputError(f"{path} is not a file", "give a voice's name or the path of its profile")
     return path

@@ -120,7 +120,8 @@ class CodeFile:
             if theirs != ours:
                 raise InputError(
                     f"the codes were made by another codec: {name} {theirs}, this bundle's is "
-                    f"{ours}; decode them with the bundle that encoded them"
+                    f"{ours}",
+                    "decode them with the bundle that encoded them",
                 )
         here = manifest.checkpoint.codec
         if here and self.content.codec and self.content.codec != here:

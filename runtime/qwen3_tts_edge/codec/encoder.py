@@ -48,7 +48,8 @@ class CodecEncoder:
         if CODEC_ENCODER not in manifest.graphs:
             raise InputError(
                 f"{folder} has no codec encoder: it is of a {manifest.checkpoint.model_type} "
-                "checkpoint; use the bundle of a Base one"
+                "checkpoint",
+                "use the bundle of a Base one",
             )
         return cls(backend.open(folder, manifest.graphs[CODEC_ENCODER]), manifest)
 

@@ -41,8 +41,8 @@ def clone(item: VoiceClonePromptItem) -> Clone:
         return Clone(vector)
     if item.ref_code is None or not item.ref_text:
         raise InputError(
-            "an item with icl_mode needs ref_code and ref_text; give both, or make it with "
-            "x_vector_only_mode=True"
+            "an item with icl_mode needs ref_code and ref_text",
+            "give both, or make it with x_vector_only_mode=True",
         )
     codes = _numbers("ref_code", item.ref_code)
     if not np.issubdtype(codes.dtype, np.integer):
@@ -65,16 +65,16 @@ def items(prompt: Any) -> list[VoiceClonePromptItem]:
             return [VoiceClonePromptItem(*row) for row in zip(*columns, strict=True)]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"voice_clone_prompt lacks {error}, or its lists differ in length; give what "
-                "create_voice_clone_prompt returned"
+                f"voice_clone_prompt lacks {error}, or its lists differ in length",
+                "give what create_voice_clone_prompt returned",
             ) from error
     listed = prompt if isinstance(prompt, list) else [prompt]
     for one in listed:
         # Not isinstance: an item that the official package has pickled is as good.
         if not all(hasattr(one, name) for name in VoiceClonePromptItem.__annotations__):
             raise InputError(
-                f"voice_clone_prompt holds a {type(one).__name__}; give what "
-                "create_voice_clone_prompt returned"
+                f"voice_clone_prompt holds a {type(one).__name__}",
+                "give what create_voice_clone_prompt returned",
             )
     return listed
 

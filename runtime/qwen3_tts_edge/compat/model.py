@@ -301,6 +301,6 @@ class Qwen3TTSModel:
         found = self.synthesizer.manifest.checkpoint
         if found.model_type != kind:
             raise InputError(
-                f"{found.name} is of the type {found.model_type} and does not support {method}; "
-                f"open a checkpoint of the type {kind}"
+                f"{found.name} is of the type {found.model_type} and does not support {method}",
+                f"open a checkpoint of the type {kind}",
             )

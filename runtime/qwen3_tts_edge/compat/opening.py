@@ -56,7 +56,7 @@ def backend(device_map: Any) -> str:
     name = "auto" if where is None else str(where)
     if name not in _DEVICES:
         raise BackendError(
-            f"device_map is {name!r}, and here is no backend for it; use {' or '.join(_DEVICES)}"
+            f"device_map is {name!r}, and here is no backend for it", f"use {' or '.join(_DEVICES)}"
         )
     return _DEVICES[name]
 
@@ -69,7 +69,8 @@ def check_attention(name: str | None) -> None:
     """
     if name is not None and name not in _ATTENTION:
         raise InputError(
-            f"attn_implementation is {name!r}; use one of {', '.join(_ATTENTION)}, or leave it out"
+            f"attn_implementation is {name!r}",
+            f"use one of {', '.join(_ATTENTION)}, or leave it out",
         )
 
 
@@ -92,13 +93,13 @@ def bundle(source: str | Path, *, dtype: Any = None, revision: str | None = None
     precision = _precision(dtype)
     folder = Path(source).expanduser()
     if revision is not None and folder.is_dir():
-        raise InputError(f"{folder} is a folder; a revision belongs to a hub id")
+        raise InputError(f"{folder} is a folder", "a revision belongs to a hub id")
     if (folder / FILE).is_file():
         found = load_codec(folder).precision
         if precision == "fp32" != found:
             raise InputError(
-                f"dtype is float32, the bundle {folder} is in {found}; leave dtype out, or give a "
-                "bundle in fp32 or the checkpoint itself"
+                f"dtype is float32, the bundle {folder} is in {found}",
+                "leave dtype out, or give a bundle in fp32 or the checkpoint itself",
             )
         return folder
     name = folder.resolve().name
@@ -117,7 +118,7 @@ def _precision(dtype: Any) -> str | None:
         return None
     name = getattr(dtype, "__name__", str(dtype)).removeprefix("torch.")
     if name not in _PRECISIONS:
-        raise InputError(f"dtype is {name!r}; use one of {', '.join(_PRECISIONS)}")
+        raise InputError(f"dtype is {name!r}", f"use one of {', '.join(_PRECISIONS)}")
     return _PRECISIONS[name]
 
 
@@ -134,8 +135,8 @@ def _download(source: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise InputError(
-            f"{source} is not a folder, and downloading it needs huggingface_hub; run: "
-            "pip install 'qwen3-tts-edge[hub]', or give a folder"
+            f"{source} is not a folder, and downloading it needs huggingface_hub",
+            "run: pip install 'qwen3-tts-edge[hub]', or give a folder",
         ) from error
     try:
         return Path(snapshot_download(source, revision=revision, allow_patterns=_WANTED_FILES))
@@ -166,8 +167,8 @@ def _export(checkpoint: Path, made: Path, precision: str) -> None:
     command = shutil.which("qwen3-tts-export", path=here) or shutil.which("qwen3-tts-export")
     if command is None:
         raise BundleError(
-            f"{checkpoint} must be exported once, and the command qwen3-tts-export is not there; "
-            "run: pip install 'qwen3-tts-edge[export]', or export it elsewhere and give the bundle"
+            f"{checkpoint} must be exported once, and the command qwen3-tts-export is not there",
+            "run: pip install 'qwen3-tts-edge[export]', or export it elsewhere and give the bundle",
         )
     _log.warning("exporting %s into %s, once; this takes minutes", checkpoint, made)
     made.parent.mkdir(parents=True, exist_ok=True)

@@ -41,8 +41,8 @@ def check(options: Options) -> None:
     unknown = sorted(options.keys() - Options.__annotations__.keys())
     if unknown:
         raise ArgumentError(
-            f"unexpected keyword argument {', '.join(unknown)}; generation takes "
-            f"{', '.join(Options.__annotations__)}"
+            f"unexpected keyword argument {', '.join(unknown)}",
+            f"generation takes {', '.join(Options.__annotations__)}",
         )
 
 

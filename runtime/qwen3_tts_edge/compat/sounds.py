@@ -35,7 +35,7 @@ def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Waveform, int
     if isinstance(given, bytes | Path):
         return given
     if isinstance(given, np.ndarray):
-        raise InputError("an array does not say its sample rate; give (array, sample rate)")
+        raise InputError("an array does not say its sample rate", "give (array, sample rate)")
     if not isinstance(given, str):
         raise ArgumentError(
             f"audio is a {type(given).__name__}; expected a path, a URL, base64 or (array, rate)"
@@ -51,7 +51,9 @@ def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Waveform, int
     try:
         return Path(given).expanduser()
     except RuntimeError as error:
-        raise InputError(f"{given!r} begins with the home of nobody here; write it out") from error
+        raise InputError(
+            f"{given!r} begins with the home of nobody here", "write it out"
+        ) from error
 
 
 def _is_url(given: str) -> bool:
@@ -65,8 +67,9 @@ def _is_url(given: str) -> bool:
 def _fetched(url: str, *, asked: bool) -> bytes:
     if not asked:
         raise InputError(
-            f"{url} is not fetched unless asked for: open with "
-            "from_pretrained(..., fetch_urls=True), or download the file and give its path"
+            f"{url} is not fetched unless asked for",
+            "open with from_pretrained(..., fetch_urls=True), or download the file and give its "
+            "path",
         )
     try:
         with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:
@@ -74,7 +77,9 @@ def _fetched(url: str, *, asked: bool) -> bytes:
     except (OSError, ValueError) as error:
         raise InputError(f"{url} could not be fetched: {error}") from error
     if len(data) > _LARGEST_DOWNLOAD:
-        raise InputError(f"{url} is larger than {_LARGEST_DOWNLOAD >> 20} MiB; give a shorter one")
+        raise InputError(
+            f"{url} is larger than {_LARGEST_DOWNLOAD >> 20} MiB", "give a shorter one"
+        )
     return data
 
 
@@ -86,6 +91,6 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(
-            f"audio was read as base64, which it is not ({error}); a path of over "
-            f"{LONGEST_PATH} characters needs a slash"
+            f"audio was read as base64, which it is not ({error})",
+            f"a path of over {LONGEST_PATH} characters needs a slash",
         ) from error

@@ -127,8 +127,8 @@ class Qwen3TTSTokenizer:
         """
         if self._encoder is None:
             raise InputError(
-                f"the bundle of {self._manifest.checkpoint.name} has no codec encoder; open one of "
-                "a Base checkpoint or of the codec alone"
+                f"the bundle of {self._manifest.checkpoint.name} has no codec encoder",
+                "open one of a Base checkpoint or of the codec alone",
             )
         sounds = [audios] if isinstance(audios, str | Path | bytes | np.ndarray) else list(audios)
         if len({isinstance(sound, np.ndarray) for sound in sounds}) > 1:
@@ -192,7 +192,7 @@ class Qwen3TTSTokenizer:
         """Mono at the codec's rate, mixed and converted as upstream."""
         if isinstance(sound, np.ndarray):
             if rate is None:
-                raise InputError("an array does not say its sample rate; give it as sr")
+                raise InputError("an array does not say its sample rate", "give it as sr")
             check_rate(int(rate), "the audio")
             found = _mono(sound)
         else:
@@ -230,5 +230,5 @@ def _mono(samples: Waveform) -> Samples:
     if kind in _PCM:
         floats /= 2.0 ** (8 * kind.itemsize - 1)
     if not np.isfinite(floats).all():
-        raise InputError("the samples are not all numbers; record them again")
+        raise InputError("the samples are not all numbers", "record them again")
     return floats.mean(axis=-1, dtype=np.float32) if floats.ndim == 2 else floats

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qwen3_tts_edge.backends import FLAVOURS, automatic, open_backend
 from qwen3_tts_edge.backends.cuda import Cuda
-from qwen3_tts_edge.backends.ort.install import TEGRA, Lack, is_jetson, onnxruntime
+from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson, onnxruntime
 from qwen3_tts_edge.bundle.bundled import bundled_voice
 from qwen3_tts_edge.bundle.engines import (
     TENSORRT,
@@ -20,7 +20,7 @@ from qwen3_tts_edge.bundle.engines import (
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError, Qwen3TTSError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
-from qwen3_tts_edge.machine.hardware import PACKAGES, Gpu, cpu_name, find_gpu, installed, processors
+from qwen3_tts_edge.machine.hardware import PACKAGES, cpu_name, find_gpu, installed, processors
 from qwen3_tts_edge.machine.roofline import Roofline, roofline
 from qwen3_tts_edge.version import VERSION
 
@@ -68,9 +68,9 @@ def examine(
         bundle: Its folder; None is the voice that comes with the package.
         report: Called with what is being measured.
     """
-    gpu = find_gpu()
-    checks = [*_machine(gpu), *_installed()]
-    backends = [_backend(name, gpu) for name in FLAVOURS]
+    gpu = _gpu()
+    checks = [*_machine(), gpu, *_installed()]
+    backends = [_backend(name, gpu=bool(gpu.ok)) for name in FLAVOURS]
     checks += backends
     try:
         folder = bundle or bundled_voice()
@@ -101,7 +101,7 @@ def examine(
     return Examination(tuple(checks), rooflines)
 
 
-def _machine(gpu: Gpu | Lack) -> Iterator[Check]:
+def _machine() -> Iterator[Check]:
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     if is_jetson():
         system += f", Jetson {TEGRA.read_text().strip()}"
@@ -109,12 +109,16 @@ def _machine(gpu: Gpu | Lack) -> Iterator[Check]:
         "system", None, f"{system}, Python {platform.python_version()}, qwen3-tts-edge {VERSION}"
     )
     yield Check("CPU", None, f"{cpu_name()}, {processors()} processors to use")
-    if isinstance(gpu, Lack):
-        yield Check("GPU", False, gpu.found, gpu.fix)
-        return
+
+
+def _gpu() -> Check:
+    try:
+        gpu = find_gpu()
+    except BackendError as error:
+        return _failed("GPU", error)
     capability = gpu.capability or "compute capability not known"
     free = "" if gpu.free is None else f", {gpu.free / 1e9:.1f} GB of memory free"
-    yield Check("GPU", True, f"{gpu.name}, {capability}, {gpu.driver}{free}")
+    return Check("GPU", True, f"{gpu.name}, {capability}, {gpu.driver}{free}")
 
 
 def _installed() -> Iterator[Check]:
@@ -127,8 +131,8 @@ def _installed() -> Iterator[Check]:
         yield Check("ORT providers", None, ", ".join(module.get_available_providers()))
 
 
-def _backend(name: str, gpu: Gpu | Lack) -> Check:
-    if name != _ON_THE_CPU and isinstance(gpu, Lack):
+def _backend(name: str, *, gpu: bool) -> Check:
+    if name != _ON_THE_CPU and not gpu:
         return Check(name, False, "needs an NVIDIA GPU")
     try:
         open_backend(name, flavour=FLAVOURS[name][0])
@@ -175,7 +179,5 @@ def _speaks(flavour: str, fitting: list[Check]) -> Check:
     return Check(_SPEAKS, True, f"only with --backend {working[0]}")
 
 
-def _failed(name: str, error: Exception) -> Check:
-    """The project's errors say what was found, and after a semicolon what to do."""
-    found, _, fix = str(error).partition("; ")
-    return Check(name, False, found, fix or None)
+def _failed(name: str, error: Qwen3TTSError) -> Check:
+    return Check(name, False, error.found, error.remedy)

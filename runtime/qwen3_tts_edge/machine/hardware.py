@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qwen3_tts_edge.backends.cuda import Cuda
-from qwen3_tts_edge.backends.ort.install import TEGRA, Lack, is_jetson
+from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson
 from qwen3_tts_edge.errors import BackendError
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-python")
@@ -62,10 +62,13 @@ def installed() -> dict[str, str]:
     return found
 
 
-def find_gpu() -> Gpu | Lack:
-    """The GPU that CUDA counts first, or why none is found.
+def find_gpu() -> Gpu:
+    """Find the GPU that CUDA counts first.
 
     cuda-python is asked before `nvidia-smi`: it knows what this program would use.
+
+    Raises:
+        BackendError: No GPU is found; says why.
     """
     with contextlib.suppress(BackendError):  # not installed, or no driver: others may know
         cuda = Cuda()
@@ -78,24 +81,26 @@ def find_gpu() -> Gpu | Lack:
     if is_jetson():
         release = TEGRA.read_text().split(",")[0].strip("# \n")
         return Gpu(_board(), None, f"L4T {release}", None)
-    return Lack(
+    raise BackendError(
         "no NVIDIA driver was found",
         "if there is a GPU, install its driver from https://www.nvidia.com/drivers",
     )
 
 
-def _by_nvidia_smi(program: str) -> Gpu | Lack:
+def _by_nvidia_smi(program: str) -> Gpu:
     command = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Lack(f"nvidia-smi did not answer: {error}", "see why `nvidia-smi` fails")
+        raise BackendError(
+            f"nvidia-smi did not answer: {error}", "see why `nvidia-smi` fails"
+        ) from error
     facts = done.stdout.partition("\n")[0].split(", ")
     if len(facts) != _QUERY.count(",") + 1:
         said = " ".join((done.stdout + done.stderr).split())
-        return Lack(f"nvidia-smi found no GPU: {said}", "see why `nvidia-smi` fails")
+        raise BackendError(f"nvidia-smi found no GPU: {said}", "see why `nvidia-smi` fails")
     name, capability, driver, free = facts
     return Gpu(name, f"sm_{capability.replace('.', '')}", f"driver {driver}", _mib(free))
 

@@ -38,7 +38,7 @@ def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         reason = getattr(error, "error_string", str(error)).rstrip(". \n")
         raise InputError(
-            f"{name} is not a sound file that can be read ({reason}); use WAV, FLAC, OGG or MP3"
+            f"{name} is not a sound file that can be read ({reason})", "use WAV, FLAC, OGG or MP3"
         ) from error
     try:
         check_rate(sound.samplerate, name)
@@ -61,13 +61,13 @@ def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[n
                 block = sound.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise InputError(
-                    f"{name} is damaged ({error.error_string.rstrip('. ')}); convert or copy it "
-                    "again"
+                    f"{name} is damaged ({error.error_string.rstrip('. ')})",
+                    "convert or copy it again",
                 ) from error
             if not len(block):
                 return
             if not np.isfinite(block).all():
-                raise InputError(f"{name} has samples that are no numbers; convert it again")
+                raise InputError(f"{name} has samples that are no numbers", "convert it again")
             yield block
 
 

@@ -54,13 +54,13 @@ def check_path(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"{path}: cannot write {path.suffix or 'a file without ending'}; "
-            f"use {', '.join(FORMATS)}"
+            f"{path}: cannot write {path.suffix or 'a file without ending'}",
+            f"use {', '.join(FORMATS)}",
         )
     if path.is_dir():
-        raise InputError(f"{path} is a folder; choose another name")
+        raise InputError(f"{path} is a folder", "choose another name")
     if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder; make it first")
+        raise InputError(f"{path.parent} is not a folder", "make it first")
 
 
 class AudioFile:

@@ -31,8 +31,8 @@ def path_of(name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot name a voice; use up to 64 letters, digits, -, _ and ., a letter or "
-            "digit first"
+            f"{name!r} cannot name a voice",
+            "use up to 64 letters, digits, -, _ and ., a letter or digit first",
         )
     return folder() / f"{name}{ENDING}"
 
@@ -46,7 +46,7 @@ def find(name: str) -> Path:
     path = path_of(name)
     if not path.is_file():
         there = ", ".join(names()) or "none yet"
-        raise InputError(f"there is no voice {name!r} in {folder()}; there are: {there}")
+        raise InputError(f"there is no voice {name!r} in {folder()}", f"there are: {there}")
     return path
 
 
@@ -68,7 +68,7 @@ def place_for(name: str, *, replace: bool) -> Path:
     """
     path = path_of(name)
     if path.exists() and not replace:
-        raise InputError(f"there is a voice {name!r} already; choose another name or replace it")
+        raise InputError(f"there is a voice {name!r} already", "choose another name or replace it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

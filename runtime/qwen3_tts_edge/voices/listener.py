@@ -125,14 +125,15 @@ class Listener:
         """
         if SPEAKER_ENCODER not in self._manifest.graphs:
             raise InputError(
-                f"a {self._manifest.checkpoint.model_type} checkpoint does not clone voices; use "
-                "the bundle of a Base checkpoint, such as Qwen/Qwen3-TTS-12Hz-0.6B-Base"
+                f"a {self._manifest.checkpoint.model_type} checkpoint does not clone voices",
+                "use the bundle of a Base checkpoint, such as Qwen/Qwen3-TTS-12Hz-0.6B-Base",
             )
 
     def _check_text(self, text: str | None) -> None:
         self.check()
         if text is not None and not self._bundle.tokenizer.text(text):
             raise InputError(
-                "the reference's text is empty; write what the recording says, or leave it out to "
-                "clone from the speaker vector alone"
+                "the reference's text is empty",
+                "write what the recording says, or leave it out to clone from the speaker vector "
+                "alone",
             )

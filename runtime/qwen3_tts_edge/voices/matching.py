@@ -37,13 +37,14 @@ def _custom_voice(manifest: Manifest, voice: Voice, instruct: str | None) -> Mat
     if voice.description is not None or voice.clone is not None:
         work = "designs" if voice.clone is None else "clones"
         raise InputError(
-            f"this checkpoint has named voices and {work} none; choose one of {', '.join(speakers)}"
+            f"this checkpoint has named voices and {work} none",
+            f"choose one of {', '.join(speakers)}",
         )
     if instruct and not manifest.takes_instruct:
-        raise InputError("this checkpoint takes no instruction; the 1.7B CustomVoice does")
+        raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
     name = speakers[0] if voice.name is None else voice.name
     if name not in manifest.speakers:
-        raise InputError(f"speaker {name!r} is unknown; choose one of {', '.join(speakers)}")
+        raise InputError(f"speaker {name!r} is unknown", f"choose one of {', '.join(speakers)}")
     return Match(speaker=name, instruct=instruct)
 
 
@@ -54,8 +55,8 @@ def _voice_design(_: Manifest, voice: Voice, instruct: str | None) -> Match:
         )
     if instruct:
         raise InputError(
-            "this checkpoint takes its instruction as the voice's description; "
-            "put both in Voice.design(...)"
+            "this checkpoint takes its instruction as the voice's description",
+            "put both in Voice.design(...)",
         )
     return Match(instruct=voice.description)
 
@@ -65,19 +66,21 @@ def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Match:
     if clone is None:
         raise InputError("this checkpoint clones voices: give it a reference recording")
     if instruct:
-        raise InputError("this checkpoint takes no instruction; the 1.7B CustomVoice does")
+        raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
     if clone.family is not None:
         clone.family.check(manifest)
     if clone.speaker_vector.shape != (manifest.hidden_size,):
         raise InputError(
             f"the cloned voice has a speaker vector of {len(clone.speaker_vector)} numbers, this "
-            f"checkpoint reads {manifest.hidden_size}; clone it again with this checkpoint"
+            f"checkpoint reads {manifest.hidden_size}",
+            "clone it again with this checkpoint",
         )
     if clone.codes is not None:
         if clone.codes.shape[1] != manifest.codebooks:
             raise InputError(
                 f"the cloned voice has {clone.codes.shape[1]} codebooks, this checkpoint "
-                f"{manifest.codebooks}; clone it again with this checkpoint"
+                f"{manifest.codebooks}",
+                "clone it again with this checkpoint",
             )
         if clone.codes.min() < 0 or clone.codes.max() >= manifest.codebook_size:
             raise InputError(

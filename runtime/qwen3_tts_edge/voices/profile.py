@@ -80,13 +80,15 @@ class Family(Strict, frozen=True):
         if found.model_type != self.model_type:
             raise InputError(
                 f"the voice was cloned for a {self.model_type} checkpoint, this one is "
-                f"{found.model_type}; speak with a {self.model_type} bundle"
+                f"{found.model_type}",
+                f"speak with a {self.model_type} bundle",
             )
         for name in ("model_size", "hidden_size", "codebooks", "codebook_size"):
             if (ours := getattr(self, name)) != (theirs := getattr(found, name)):
                 raise InputError(
                     f"the voice was cloned for a checkpoint of {name.replace('_', ' ')} {ours}, "
-                    f"this one has {theirs}; clone it again with this checkpoint"
+                    f"this one has {theirs}",
+                    "clone it again with this checkpoint",
                 )
         if self.codec and found.codec and self.codec != found.codec:
             _log.warning(

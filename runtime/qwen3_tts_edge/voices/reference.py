@@ -123,9 +123,9 @@ def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
 def _limited(file: BinaryIO, name: str) -> bytes:
     data = file.read(_LARGEST + 1)
     if not isinstance(data, bytes):
-        raise InputError(f"{name} is open as text; open it in binary mode")
+        raise InputError(f"{name} is open as text", "open it in binary mode")
     if len(data) > _LARGEST:
-        raise InputError(f"{name} has over {_LARGEST >> 20} MB; cut it to {MAX_SECONDS:g} s")
+        raise InputError(f"{name} has over {_LARGEST >> 20} MB", f"cut it to {MAX_SECONDS:g} s")
     return data
 
 
@@ -167,7 +167,7 @@ def _scaled(samples: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     with np.errstate(over="ignore"):
         floats = samples.astype(np.float32)
     if not np.isfinite(floats).all():
-        raise InputError("the reference has samples that are no numbers; record it again")
+        raise InputError("the reference has samples that are no numbers", "record it again")
     return floats
 
 
@@ -182,8 +182,9 @@ def _mixed(
             break
         if (peak := float(np.abs(block).max())) > _LOUDEST:
             raise InputError(
-                f"{name} has samples up to {peak:g}; floating point must lie in [-1, 1], so divide "
-                "integer PCM by its full range or give it as integers"
+                f"{name} has samples up to {peak:g}",
+                "floating point must lie in [-1, 1], so divide integer PCM by its full range or "
+                "give it as integers",
             )
         mono.append(block.mean(axis=1, dtype=np.float32))
         clipped += _clipped(block)
@@ -205,8 +206,9 @@ def _check_length(length: int, rate: int, name: str) -> None:
     if not MIN_SECONDS * rate <= length <= MAX_SECONDS * rate:
         found = f"is {length / rate:.2f} s" if length <= MAX_SECONDS * rate else "is longer"
         raise InputError(
-            f"{name} {found}; a voice is cloned from {MIN_SECONDS:g} to {MAX_SECONDS:g} s of "
-            "speech, 5 to 15 s are best"
+            f"{name} {found}",
+            f"a voice is cloned from {MIN_SECONDS:g} to {MAX_SECONDS:g} s of speech, 5 to 15 s "
+            "are best",
         )
 
 
@@ -217,5 +219,6 @@ def _check_sound(samples: npt.NDArray[np.float32], name: str) -> None:
     if sounding < _LEAST_SOUND:
         raise InputError(
             f"{name} is silent: {sounding:.2f} s of {len(samples) / SAMPLE_RATE:.2f} s are louder "
-            "than -60 dB; check the microphone and the channel"
+            "than -60 dB",
+            "check the microphone and the channel",
         )

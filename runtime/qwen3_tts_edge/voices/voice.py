@@ -43,8 +43,8 @@ class Clone:
             )
         if (self.codes is None) != (self.text is None):
             raise InputError(
-                "an in-context clone needs both the reference's codes and its text; "
-                "give both, or neither for the speaker vector alone"
+                "an in-context clone needs both the reference's codes and its text",
+                "give both, or neither for the speaker vector alone",
             )
         if self.codes is not None and (self.codes.ndim != 2 or not len(self.codes)):
             raise InputError(
@@ -99,11 +99,13 @@ class Voice:
         """
         clone = self.clone
         if clone is None:
-            raise InputError("only a cloned voice has a profile; a speaker or a design has a name")
+            raise InputError(
+                "only a cloned voice has a profile", "a speaker or a design has a name"
+            )
         if clone.family is None:
             raise InputError(
-                "the clone does not say for which checkpoint it was made; clone the voice with "
-                "Synthesizer.clone, or give it a family"
+                "the clone does not say for which checkpoint it was made",
+                "clone the voice with Synthesizer.clone, or give it a family",
             )
         Profile(clone.speaker_vector, clone.codes, clone.text, clone.family, clone.provenance).save(
             path

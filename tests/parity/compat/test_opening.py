@@ -30,7 +30,7 @@ def test_a_checkpoint_is_exported_once(
     model = Qwen3TTSModel.from_pretrained(str(folder), device_map="cpu", dtype=torch.float32)
     assert "once; this takes minutes" in caplog.text
     (made,) = (tmp_path / "bundles").iterdir()
-    assert made == model.synthesizer.folder
+    assert made == model.synthesizer.bundle.folder
     assert made.name.startswith(f"{folder.name}-")
     assert made.name.endswith("-fp32")
     assert Manifest.load(made).precision == "fp32"

@@ -3,6 +3,7 @@
 import runpy
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,26 @@ def test_a_seed_speaks_the_same_again_and_counts_up_in_a_batch(both: Both) -> No
     assert np.array_equal(first, again)
     assert not np.array_equal(first[0], first[1])
     assert_close("streaming.samples", alone, first[1], "row 1")
+
+
+def test_threads_get_what_one_gets(both: Both) -> None:
+    """Four at once on one model, sampled, texts of several lengths."""
+    ours, _ = both("custom_voice")
+    calls = [
+        {"text": text, "speaker": speaker, "seed": seed, "non_streaming_mode": seed % 2 == 0}
+        for seed, text in enumerate((HELLO, BYE, [HELLO, "a"], "No. I mean yes!"))
+        for speaker in ("ryan", "vivian")
+    ]
+
+    def speak(call: dict[str, Any]) -> list[np.ndarray]:
+        return ours.generate_custom_voice(**call, max_new_tokens=FRAMES + 1)[0]
+
+    expected = [speak(call) for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        for found, wavs, call in zip(pool.map(speak, calls), expected, calls, strict=True):
+            assert len(found) == len(wavs)
+            for mine, theirs in zip(found, wavs, strict=True):
+                assert np.array_equal(mine, theirs), call
 
 
 EXAMPLE = {

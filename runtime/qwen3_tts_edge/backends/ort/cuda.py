@@ -55,7 +55,7 @@ class OrtCudaBackend:
         """
         lack = cuda_lack()
         if lack is not None:
-            raise BackendError(str(lack))
+            raise lack
         self._threads = threads
 
     def open(self, folder: Path, spec: GraphSpec) -> OrtGraph:

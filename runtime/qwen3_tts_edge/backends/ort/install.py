@@ -5,32 +5,17 @@ import ctypes
 import importlib
 import io
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from qwen3_tts_edge.errors import BackendError
 
 CUDA = "CUDAExecutionProvider"
 INSTALL = "pip install 'qwen3-tts-edge[gpu]'"
 DRIVER = "libcuda.so.1"
 TEGRA = Path("/etc/nv_tegra_release")
 """Where a Jetson says which system it has."""
-
-
-@dataclass(frozen=True)
-class Lack:
-    """Why something does not work.
-
-    Attributes:
-        found: What is there instead.
-        fix: What to run, or to do.
-    """
-
-    found: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.found}; {self.fix}"
 
 
 def onnxruntime() -> Any | None:
@@ -50,7 +35,7 @@ def packages() -> dict[str, str]:
     return found
 
 
-def cuda_lack() -> Lack | None:
+def cuda_lack() -> BackendError | None:
     """Why ONNX Runtime cannot use CUDA here; None when nothing is missing that can be seen.
 
     It loads the CUDA libraries from NVIDIA's Python packages on the way, which ONNX Runtime does
@@ -58,7 +43,7 @@ def cuda_lack() -> Lack | None:
     """
     module = onnxruntime()
     if module is None:
-        return Lack("ONNX Runtime is not installed", f"run: {INSTALL}")
+        return BackendError("ONNX Runtime is not installed", f"run: {INSTALL}")
     offered = CUDA in module.get_available_providers()
     if not offered and "onnxruntime-gpu" not in packages():
         return _for_the_cpu()
@@ -74,31 +59,31 @@ def is_jetson() -> bool:
     return TEGRA.exists()
 
 
-def _for_the_cpu() -> Lack:
+def _for_the_cpu() -> BackendError:
     if is_jetson():
-        return Lack(
+        return BackendError(
             "this is a Jetson, for whose GPU onnxruntime-gpu has no code",
             "use the backend tensorrt",
         )
     found = "".join(f" {number}" for number in packages().values())
-    return Lack(
+    return BackendError(
         f"onnxruntime{found} is for the CPU alone",
         f"run: pip uninstall -y onnxruntime && {INSTALL}",
     )
 
 
-def _hidden() -> Lack:
+def _hidden() -> BackendError:
     """The package is there, its provider is not: another package of the same module won."""
     named = " and ".join(f"{name} {number}" for name, number in packages().items())
-    return Lack(
+    return BackendError(
         f"{named} offers no CUDA: the module onnxruntime can be of one package only",
         f"run: pip uninstall -y onnxruntime onnxruntime-gpu && {INSTALL}",
     )
 
 
-def _libraries_lack(module: Any) -> Lack | None:
+def _libraries_lack(module: Any) -> BackendError | None:
     if not _loads(DRIVER):
-        return Lack(
+        return BackendError(
             f"no NVIDIA driver: {DRIVER} cannot be loaded",
             "install the driver from https://www.nvidia.com/drivers; start a container with "
             "--gpus all",
@@ -111,7 +96,7 @@ def _libraries_lack(module: Any) -> Lack | None:
     missing = [f"{name} (of {package})" for name, package in needed.items() if not _loads(name)]
     if not missing:
         return None
-    return Lack(
+    return BackendError(
         f"ONNX Runtime's CUDA provider needs {', '.join(missing)}, which cannot be loaded",
         f"run: {INSTALL}",
     )
