@@ -45,18 +45,19 @@ def uncaptured_frame(case: Case) -> FrameGraph:
 
 
 def _at_contexts(case: Case, graph: FrameGraph) -> Figures:
+    slots = Slots(graph, case.tts.manifest, 1)
+
     def measure(positions: int) -> Figures:
         if positions + case.counts.frames >= graph.capacity:
             raise NotRun(f"the KV cache has {graph.capacity} positions")
-        figures = _launches(case, graph, [prompt_of(case.tts, positions)])
+        figures = _launches(case, graph, slots, [prompt_of(case.tts, positions)])
         return figures | _floor(case, positions, figures["p50_ms"])
 
     return for_each(CONTEXTS, measure)
 
 
-def _launches(case: Case, graph: FrameGraph, prompts: list[Prompt]) -> Figures:
+def _launches(case: Case, graph: FrameGraph, slots: Slots, prompts: list[Prompt]) -> Figures:
     """Milliseconds a frame, and the part of them inside the backend."""
-    slots = Slots(graph, case.tts.manifest, len(prompts))
     for _ in frames_of(slots, prompts, WARM_UP):
         pass
     inside: list[float] = []  # after each frame, of which the first reads prompts
@@ -116,7 +117,9 @@ def batch(case: Case) -> Figures:
     """A launch that makes a frame for each of so many slots, and what that is in sound."""
 
     def measure(slots: int) -> Figures:
-        figures = _launches(case, case.tts.frame_graph, [prompt_of(case.tts)] * slots)
+        graph = case.tts.frame_graph
+        prompts = [prompt_of(case.tts)] * slots
+        figures = _launches(case, graph, Slots(graph, case.tts.manifest, slots), prompts)
         sound = slots / case.manifest.frames_per_second / figures["p50_ms"] * 1e3
         return figures | {"sound_seconds_a_second": round(sound, 2)}
 

@@ -182,10 +182,15 @@ def _the_profiler_looks_at_frames(case: Case, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _only_the_uncaptured_are_launched_one_by_one(case: Case, gpu: FakeCuda) -> None:
-    for row, expected in ((rows.uncaptured, {"launched"}), (rows.frame, {"launched", "replayed"})):
+    for row, expected in (
+        (rows.uncaptured, {"launched"}),
+        (rows.frame, {"launched", "captured", "replayed"}),
+    ):
         gpu.launches.clear()
         row(case)
-        assert {what for _, _, what in gpu.launches} == expected
+        launched = [what for _, _, what in gpu.launches]
+        assert set(launched) == expected
+        assert launched.count("captured") <= 1
 
 
 def test_agreement_with_fp32(voice_bundle: Path, exact_voice_bundle: Path) -> None:
