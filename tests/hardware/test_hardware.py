@@ -198,7 +198,7 @@ def test_agreement_with_fp32(voice_bundle: Path, exact_voice_bundle: Path) -> No
     found = agreement(case)
     assert len(found["same_choice"]) == case.manifest.codebooks
     assert min(found["same_choice"]) > 0.9
-    assert found["codec_snr_db"] > 60  # both decode in float32
+    assert found["codec_snr_db"] is None  # equal: both decode in float32, in the same chunks
 
 
 def test_a_machine_with_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
