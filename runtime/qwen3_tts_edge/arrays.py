@@ -9,6 +9,9 @@ Array = npt.NDArray[np.generic]
 Samples = npt.NDArray[np.float32]
 """float32 (n,) in [-1, 1], mono, at the bundle's sample rate, 24 kHz."""
 
+Block = npt.NDArray[np.float32]
+"""float32 (n, channels), a stretch of a recording before its channels are mixed."""
+
 Codes = npt.NDArray[np.int64]
 """int64 (frames, codebooks), codebook 0 first."""
 

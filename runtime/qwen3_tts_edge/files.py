@@ -1,11 +1,16 @@
-"""Small safetensors files of our own: a few arrays, and a description in the metadata.
+"""Files of our own: written whole or not at all, and read strictly.
 
-The description is JSON under one key, and its `format` rises whenever an old file would be read
+`load` and `save` are for small safetensors files: a few arrays, and a description in the metadata.
+The description is JSON under one key. Its `format` rises whenever an old file would be read
 wrongly. Reading runs nothing and trusts nothing: a file that is too large, damaged, of another
 kind or of another format is refused with the reason.
 """
 
+import errno
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +30,38 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 Tensors = dict[str, npt.NDArray[Any]]
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+@contextmanager
+def whole_or_nothing(path: str | Path) -> Iterator[Path]:
+    """Give a name to write a file under, beside its place; move it there at the end.
+
+    After an error, a signal that ends the program or Ctrl-C nothing is left, and what was there
+    before is as it was. A symbolic link stays and the file it leads to is replaced; a replaced
+    file's mode is kept. A pipe or a device cannot be replaced: its own name is given.
+
+    Args:
+        path: The file's place; a `~` at its beginning is the home folder.
+
+    Raises:
+        OSError: The place is a folder, or the file cannot be moved there.
+    """
+    asked = Path(path).expanduser()
+    mode = asked.stat().st_mode if asked.exists() else None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if mode is not None and not stat.S_ISREG(mode):
+        yield asked
+        return
+    place = Path(os.path.realpath(asked))
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    try:
+        yield part
+        if mode is not None:
+            part.chmod(stat.S_IMODE(mode))
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -53,13 +90,14 @@ class Kind:
         )
 
 
-def load(path: Path, kind: Kind, description: type[T]) -> tuple[T, Tensors]:
-    """Read the description and all arrays.
+def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors]:
+    """Read the description and all arrays. A `~` at the path's beginning is the home folder.
 
     Raises:
         InputError: Not a file of that kind, damaged, or of another format.
         OSError: It cannot be read.
     """
+    path = Path(path).expanduser()
     with path.open("rb") as opened:  # a folder or a missing file says so
         size = os.fstat(opened.fileno()).st_size
     if size > kind.largest:
@@ -80,20 +118,16 @@ def load(path: Path, kind: Kind, description: type[T]) -> tuple[T, Tensors]:
         ) from error
 
 
-def save(path: Path, kind: Kind, description: msgspec.Struct, tensors: Tensors) -> None:
-    """Write the file beside its place and move it there; what was there is replaced.
+def save(path: str | Path, kind: Kind, description: msgspec.Struct, tensors: Tensors) -> None:
+    """Write a file, as `whole_or_nothing` says; what was there is replaced.
 
     Raises:
         OSError: It cannot be written.
     """
     text = msgspec.json.encode(description, order="sorted").decode()
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with whole_or_nothing(path) as part:
         part.write_bytes(to_bytes(arrays, {kind.key: text}))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _described(text: str, path: Path, kind: Kind, description: type[T]) -> T:

@@ -5,10 +5,13 @@
 
 import errno
 import logging
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import click
@@ -19,7 +22,32 @@ _DEBUG = "qwen3_tts_edge.debug"
 
 
 class Program(click.Group):
-    """A group of commands that fail alike. Each command takes `--debug`."""
+    """A group of commands that fail alike. Each command takes `--debug`.
+
+    Commands may be named by their modules and imported when they are asked for: Ctrl-C while a
+    large library is imported then ends the program as it does later, without a traceback.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, str] | None = None, **extra: Any) -> None:
+        """Take what `click.Group` takes, and where the commands are that have modules.
+
+        Args:
+            *args: As for `click.Group`.
+            modules: A module for each command, which has the command's name in it.
+            **extra: As for `click.Group`.
+        """
+        super().__init__(*args, **extra)
+        self._modules = dict(modules or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *self._modules})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command; import it, if need be."""
+        if cmd_name in self._modules and cmd_name not in self.commands:
+            self.add_command(getattr(import_module(self._modules[cmd_name]), cmd_name))
+        return super().get_command(ctx, cmd_name)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Register a command, with `--debug`."""
@@ -46,7 +74,7 @@ class Program(click.Group):
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of the pipe has enough: click ends quietly
             if ctx.meta.get(_DEBUG):
-                traceback.print_exc()
+                click.echo(traceback.format_exc(), err=True)
             failure = _WrongRequest if isinstance(error, InputError) else click.ClickException
             raise failure(_message(error)) from error
 
@@ -65,10 +93,34 @@ class Program(click.Group):
         sys.exit(result if isinstance(result, int) else 0)
 
     def run(self) -> None:
-        """Be the process: as `main`, and clean up when told to terminate as for Ctrl-C."""
+        """Be the process: as `main`, and clean up when told to end as for Ctrl-C."""
+        _open_standard_streams()
         logging.basicConfig(format="%(levelname)s: %(message)s")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, _end)
         self.main()
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a service or a shell's `>&-` left no stdin, stdout or stderr.
+
+    The numbers 0, 1 and 2 are taken too: else the next file that is opened would get one of them,
+    and what a library writes to stderr would end in it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # noqa: PERF203
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 class _WrongRequest(click.ClickException):
@@ -76,8 +128,8 @@ class _WrongRequest(click.ClickException):
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 

@@ -184,7 +184,7 @@ def test_from_a_recording_to_speech(
     asked: dict[str, Any] = {"ref_text": text, "x_vector_only_mode": text is None}
     (item,) = wrapper.create_voice_clone_prompt((heard, rate), **asked)
     tts = synthesizer(predictor)
-    clone = tts.clone((heard, rate), text).clone
+    clone = tts.clone((heard, rate), text)
     assert clone is not None
     vector = item.ref_spk_embedding.float().numpy()
     assert_close("clone.vector", clone.speaker_vector, vector, f"{seconds} s at {rate} Hz")

@@ -1,6 +1,7 @@
 """Samples into files and pipes: the same numbers everywhere, and no half-written file."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,46 @@ def test_a_name_that_cannot_be_written_is_refused_first(
     with pytest.raises(InputError, match=message):
         AudioFile(tmp_path / name, RATE)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
+
+
+def test_a_link_stays_and_the_mode_is_kept(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.wav", tmp_path / "link.wav"
+    target.touch()
+    target.chmod(0o600)
+    link.symlink_to("target.wav")
+    save(link, noise(10), RATE)
+    assert link.is_symlink()
+    assert len(read(target)) == 10
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.wav", "target.wav"]
+
+
+def test_a_link_to_nothing_makes_the_file_it_names(tmp_path: Path) -> None:
+    (tmp_path / "link.wav").symlink_to("target.wav")
+    save(tmp_path / "link.wav", noise(10), RATE)
+    assert (tmp_path / "link.wav").is_symlink()
+    assert len(read(tmp_path / "target.wav")) == 10
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_written_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "a.pcm"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    save(pipe, noise(5000), RATE)
+    assert os.read(reader, 1 << 16) == to_pcm(noise(5000))
+    os.close(reader)
+    assert pipe.is_fifo()
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(InputError, match=r"is a pipe, .* use \.pcm or \.flac"):
+        check_path(tmp_path / "a.wav")
+
+
+def test_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save("~/a.wav", noise(10), RATE)
+    assert len(read(tmp_path / "a.wav")) == 10
 
 
 def test_a_stream_sends_each_chunk_at_once() -> None:

@@ -19,7 +19,6 @@ from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.sound.writing import to_pcm
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
-from qwen3_tts_edge.voices.profile import Profile
 
 TEXT, REFERENCE_TEXT = "Set a timer.", "Who is it?"
 
@@ -76,7 +75,7 @@ def test_a_voice_is_created_shown_listed_and_deleted(base: Path) -> None:
     path = create("anna", "--ref-text", REFERENCE_TEXT, "--consent", "Anna, for us alone")
     assert path == Path.cwd() / "voices" / "anna.safetensors"
     assert [file.name for file in path.parent.iterdir()] == ["anna.safetensors"]
-    profile = Profile.load(path)
+    profile = Voice.load(path)
     assert profile.codes is not None
     assert (profile.codes.shape, profile.text) == ((28, 16), REFERENCE_TEXT)
     listed = good("voice", "list").stdout
@@ -98,7 +97,7 @@ def test_a_voice_is_created_shown_listed_and_deleted(base: Path) -> None:
 
 
 def test_without_its_text_only_the_vector_is_kept() -> None:
-    profile = Profile.load(create())
+    profile = Voice.load(create())
     assert (profile.codes, profile.text) == (None, None)
     assert re.match(r"anna +speaker vector, base 0b6", good("voice", "list").stdout)
 
@@ -107,7 +106,7 @@ def test_a_name_that_is_taken() -> None:
     create()
     refused("there is a voice 'anna' already", "voice", "create", "anna", "--ref-audio", "anna.wav")
     create("anna", "--replace", "--ref-text", REFERENCE_TEXT)
-    assert Profile.load(library.path_of("anna")).text == REFERENCE_TEXT
+    assert Voice.load(library.path_of("anna")).text == REFERENCE_TEXT
 
 
 def test_a_damaged_voice_does_not_hide_the_others() -> None:
@@ -159,7 +158,7 @@ def test_what_speak_refuses(tiny_bundle: Callable[..., Path]) -> None:
     refused(both, *speak, "--voice", "anna", "--ref-audio", "anna.wav")
     refused("--ref-text says what --ref-audio says", *speak, "--ref-text", "Hi")
     refused("there is no voice 'bob' in .*; there are: anna", *speak, "--voice", "bob")
-    refused("clones voices: give it a reference recording", *speak)
+    refused("clones voices; give it a reference recording", *speak)
     named = ("--model", tiny_bundle("custom_voice"))
     refused("named voices and clones none", *speak, "--voice", "anna", *named)
     refused("does not clone voices; use the bundle", *speak, "--ref-audio", "anna.wav", *named)
@@ -196,7 +195,7 @@ def test_a_designed_voice_is_kept(base: Path, tiny_bundle: Callable[..., Path]) 
         assert "did not come to an end within 2 s; try another --seed" in done.stderr
         assert library.names() == []
         return
-    profile = Profile.load(library.path_of("captain"))
+    profile = Voice.load(library.path_of("captain"))
     assert profile.provenance is not None
     assert profile.provenance.design == "an old sailor"
 
@@ -216,7 +215,7 @@ def test_a_designed_voice_that_ends(
     design = tiny_bundle("voice_design")
     ask = ("voice", "design", "captain", "--instruct", "an old sailor", "--base", base)
     good(*ask, "--model", design, "--seed", 4, "--max-seconds", 2, "--text", "Aye.")
-    profile = Profile.load(library.path_of("captain"))
+    profile = Voice.load(library.path_of("captain"))
     assert profile.codes is not None
     assert (len(profile.codes), profile.text) == (25, "Aye.")
     assert profile.provenance is not None
@@ -244,7 +243,7 @@ def test_sound_to_codes_and_back(base: Path) -> None:
     # One more than 2.2 s: the official resampling rounds up what is 52800.00000000001.
     assert found.content.samples == 52801
     listener = Listener.open(Bundle.open(base))
-    clone = listener.voice("anna.wav", REFERENCE_TEXT).clone
+    clone = listener.voice("anna.wav", REFERENCE_TEXT)
     assert clone is not None
     assert np.array_equal(clone.codes, found.codes)
     good("codec", "decode", "anna.codes", "-o", "again.wav")

@@ -1,6 +1,7 @@
 """Voice profiles and code files: what is written is read, and nothing else is."""
 
 import json
+import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.code_file import Content as CodeContent
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.matching import match
-from qwen3_tts_edge.voices.profile import Family, Profile, Provenance
+from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.voice import Clone
 
 FAMILY = Family(
@@ -43,7 +44,7 @@ VECTOR = np.arange(8, dtype=np.float32) / 7
 CODES = np.arange(48, dtype=np.int64).reshape(3, 16)
 
 
-def profile(**changes: Any) -> Profile:
+def profile(**changes: Any) -> Clone:
     fields = {
         "speaker_vector": VECTOR,
         "codes": CODES,
@@ -51,7 +52,7 @@ def profile(**changes: Any) -> Profile:
         "family": FAMILY,
         "provenance": PROVENANCE,
     }
-    return Profile(**{**fields, **changes})
+    return Clone(**{**fields, **changes})
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_saved_is_loaded(path: Path) -> None:
     for made in (profile(), profile(codes=None, text=None, provenance=None)):
         made.save(path)
-        found = Profile.load(path)
+        found = Voice.load(path)
         assert np.array_equal(found.speaker_vector, VECTOR)
         assert found.speaker_vector.dtype == np.float32
         assert (found.codes is None) == (made.codes is None)
@@ -94,10 +95,18 @@ def test_the_file_is_plain_safetensors_and_small(path: Path) -> None:
 def test_a_voice_is_its_profile(path: Path) -> None:
     voice = Voice.cloned(Clone(VECTOR, CODES, "Hello.", FAMILY, PROVENANCE))
     voice.save(path)
-    clone = Voice.load(path).clone
-    assert clone is not None
+    clone = Voice.load(path)
     assert np.array_equal(clone.codes, CODES)
     assert (clone.text, clone.family, clone.provenance) == ("Hello.", FAMILY, PROVENANCE)
+
+
+def test_a_voice_is_one_of_three_kinds() -> None:
+    for voice in (Voice.speaker("Ryan"), Voice.design("deep"), profile()):
+        assert isinstance(voice, Voice)
+        assert type(pickle.loads(pickle.dumps(voice))) is type(voice)
+    assert Voice.speaker(" Ryan ") == Voice.speaker("ryan") != Voice.design("ryan")
+    with pytest.raises(TypeError, match=r"make a voice with Voice\.speaker"):
+        Voice()
 
 
 def test_a_voice_without_a_profile(path: Path) -> None:
@@ -156,7 +165,7 @@ def test_another_checkpoint_is_refused_with_the_reason(
 
 def test_the_cast_asks_the_family() -> None:
     voice = Voice.cloned(Clone(VECTOR, None, None, FAMILY))
-    assert match(_Stub(), voice, None).clone is voice.clone  # type: ignore[arg-type]
+    assert match(_Stub(), voice, None).clone is voice  # type: ignore[arg-type]
     with pytest.raises(InputError, match="model size 0b6, this one has 1b7"):
         match(_Stub(model_size="1b7"), voice, None)  # type: ignore[arg-type]
 
@@ -221,7 +230,7 @@ def test_a_profile_with_something_wrong_in_it(
     change(tensors, content)
     _write(path, tensors, content)
     with pytest.raises(InputError, match=message) as failure:
-        Profile.load(path)
+        Voice.load(path)
     assert str(path) in str(failure.value)
     assert "\n" not in str(failure.value)
 
@@ -229,19 +238,19 @@ def test_a_profile_with_something_wrong_in_it(
 def test_other_files(path: Path, tmp_path: Path) -> None:
     _write(path, {"weight": np.zeros(3)}, None)
     with pytest.raises(InputError, match="a safetensors file, but no voice profile"):
-        Profile.load(path)
+        Voice.load(path)
     for data in (b"", b"RIFF....WAVE", b"\x80\x04\x95pickle", b"\xff" * 64):
         path.write_bytes(data)
         with pytest.raises(InputError, match="is not a voice profile or is damaged"):
-            Profile.load(path)
+            Voice.load(path)
     with path.open("wb") as file:
         file.truncate((4 << 20) + 1)
     with pytest.raises(InputError, match="too many for a voice profile"):
-        Profile.load(path)
+        Voice.load(path)
     with pytest.raises(FileNotFoundError):
-        Profile.load(tmp_path / "none.safetensors")
+        Voice.load(tmp_path / "none.safetensors")
     with pytest.raises(IsADirectoryError):
-        Profile.load(tmp_path)
+        Voice.load(tmp_path)
 
 
 def test_a_type_that_numpy_lacks(path: Path) -> None:
@@ -253,7 +262,7 @@ def test_a_type_that_numpy_lacks(path: Path) -> None:
     ).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
     with pytest.raises(InputError, match="damaged"):
-        Profile.load(path)
+        Voice.load(path)
 
 
 QUIET = settings(
@@ -271,7 +280,7 @@ def test_any_bytes_in_a_profile_are_an_error_or_a_profile(path: Path, data: st.D
         broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(broken[: data.draw(st.integers(0, len(broken)))])
     try:
-        found = Profile.load(path)
+        found = Voice.load(path)
     except InputError:
         return
     assert np.isfinite(found.speaker_vector).all()
@@ -290,10 +299,10 @@ def test_any_array_as_codes(path: Path, codes: np.ndarray) -> None:
     _write(path, tensors | {"codes": codes}, content)
     good = codes.dtype == np.int16 and codes.shape[1:] == (16,) and codes.size
     if good and codes.min() >= 0 and codes.max() < 2048:
-        assert np.array_equal(Profile.load(path).codes, codes)
+        assert np.array_equal(Voice.load(path).codes, codes)
         return
     with pytest.raises(InputError, match="codes"):
-        Profile.load(path)
+        Voice.load(path)
 
 
 # The library
@@ -326,15 +335,12 @@ def test_a_name_that_could_be_no_file(name: str) -> None:
 
 def test_where_voices_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(library.VARIABLE, raising=False)
-    monkeypatch.setattr(library.sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert library.folder() == tmp_path / "data" / "qwen3-tts-edge" / "voices"
     for invalid in ("", "relative/place"):
         monkeypatch.setenv("XDG_DATA_HOME", invalid)
         assert library.folder() == tmp_path / ".local" / "share" / "qwen3-tts-edge" / "voices"
-    monkeypatch.setattr(library.sys, "platform", "darwin")
-    assert library.folder().relative_to(tmp_path / "Library" / "Application Support")
     monkeypatch.setenv(library.VARIABLE, "~/mine")
     assert library.folder() == tmp_path / "mine"
 
@@ -390,4 +396,4 @@ def test_a_voice_is_no_code_file_and_codes_are_no_voice(path: Path) -> None:
         CodeFile.load(path)
     _code_file().save(path)
     with pytest.raises(InputError, match="a safetensors file, but no voice profile"):
-        Profile.load(path)
+        Voice.load(path)

@@ -100,7 +100,7 @@ def test_a_description_where_voices_have_names(custom: PromptBuilder) -> None:
 
 @pytest.mark.parametrize("voice", [None, Voice.speaker("ryan")])
 def test_a_name_where_voices_are_described(design: PromptBuilder, voice: Voice | None) -> None:
-    with pytest.raises(InputError, match="designs its voices: describe one"):
+    with pytest.raises(InputError, match="designs its voices; describe one"):
         design.build("Hello.", voice)
 
 

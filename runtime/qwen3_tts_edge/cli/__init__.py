@@ -2,12 +2,6 @@
 
 import click
 
-from qwen3_tts_edge.cli.bench import bench
-from qwen3_tts_edge.cli.codec import codec
-from qwen3_tts_edge.cli.doctor import doctor
-from qwen3_tts_edge.cli.info import info
-from qwen3_tts_edge.cli.speak import speak
-from qwen3_tts_edge.cli.voice import voice
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
 
@@ -17,22 +11,18 @@ Examples:
   qwen3-tts-edge info
   qwen3-tts-edge doctor
 """
+_COMMANDS = ("speak", "voice", "codec", "info", "bench", "doctor")
 
 
 @click.group(
-    cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+    cls=Program,
+    modules={name: f"{__name__}.{name}" for name in _COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXAMPLES,
 )
 @click.version_option(VERSION, message="%(prog)s %(version)s")
 def commands() -> None:
     """Speak with Qwen3-TTS from ONNX graphs, without PyTorch."""
-
-
-commands.add_command(speak)
-commands.add_command(voice)
-commands.add_command(codec)
-commands.add_command(info)
-commands.add_command(bench)
-commands.add_command(doctor)
 
 
 def main() -> None:

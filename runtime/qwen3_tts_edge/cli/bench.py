@@ -4,7 +4,7 @@ import json
 
 import click
 
-from qwen3_tts_edge.backends import BACKENDS
+from qwen3_tts_edge.cli.options import bundle_argument, running_options
 from qwen3_tts_edge.machine.bench import Bench, measure
 from qwen3_tts_edge.synthesizer import Synthesizer
 
@@ -16,11 +16,10 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("bundle", required=False, envvar="QWEN3_TTS_EDGE_MODEL")
+@bundle_argument
 @click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--seconds", type=float, default=4.0, show_default=True, help="Length of a run.")
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core.")
+@running_options
 def bench(bundle: str | None, runs: int, seconds: float, backend: str, threads: int | None) -> None:
     """Measure how fast BUNDLE speaks on this machine.
 

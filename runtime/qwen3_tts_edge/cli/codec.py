@@ -7,16 +7,17 @@ import click
 import numpy as np
 
 from qwen3_tts_edge.arrays import Samples
-from qwen3_tts_edge.backends import BACKENDS, open_backend
+from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
+from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import progressed
 from qwen3_tts_edge.codec.code_file import CodeFile
-from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder
+from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
-from qwen3_tts_edge.sound.reading import open_sound, read_blocks, resampled_blocks
+from qwen3_tts_edge.sound.reading import mixed, open_sound, read_blocks, resampled_blocks
 from qwen3_tts_edge.sound.writing import AudioFile, check_path
 
 _EXAMPLES = """\b
@@ -25,17 +26,7 @@ Examples:
   qwen3-tts-edge codec decode talk.codes -o talk.wav --model my-base-bundle
 """
 
-_model = click.option(
-    "--model",
-    metavar="DIR",
-    envvar="QWEN3_TTS_EDGE_MODEL",
-    show_envvar=True,
-    help="A bundle; to encode, one of a Base checkpoint or of the codec alone.",
-)
-_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-_threads = click.option(
-    "--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core."
-)
+_model = model_option("A bundle; to encode, one of a Base checkpoint or of the codec alone.")
 
 
 @click.group(cls=Program, epilog=_EXAMPLES)
@@ -51,8 +42,7 @@ def codec() -> None:
 @click.argument("sound")
 @click.option("-o", "--output", required=True, metavar="CODES", help="The code file.")
 @_model
-@_backend
-@_threads
+@running_options
 def encode(sound: str, output: str, model: str | None, backend: str, threads: int | None) -> None:
     """Encode a SOUND file of any format, rate, channel count and length.
 
@@ -67,13 +57,13 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     encoder = CodecEncoder.open(folder, manifest, opener)
     _check_target(output)
-    file = open_sound(Path(sound).expanduser(), sound)
+    file = open_sound(sound, sound)
     length, rate = file.frames / file.samplerate, file.samplerate
     heard = 0
 
     def mono() -> Iterator[Samples]:
         nonlocal heard
-        blocks = (block.mean(axis=1, dtype=np.float32) for block in read_blocks(file, sound))
+        blocks = (mixed(block) for block in read_blocks(file, sound))
         for block in resampled_blocks(blocks, rate, manifest.sample_rate):
             heard += len(block)
             yield block
@@ -83,7 +73,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     if not pieces:
         raise InputError(f"{sound} has no samples", "nothing to encode")
     codes = np.concatenate(pieces)
-    CodeFile.of(codes, heard, manifest).save(Path(output).expanduser())
+    CodeFile.of(codes, heard, manifest).save(output)
     click.echo(f"{output}: {len(codes)} frames, {heard / manifest.sample_rate:.2f} s", err=True)
 
 
@@ -91,8 +81,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
 @click.argument("codes")
 @click.option("-o", "--output", required=True, metavar="SOUND", help="A .wav, .flac or .pcm file.")
 @_model
-@_backend
-@_threads
+@running_options
 def decode(codes: str, output: str, model: str | None, backend: str, threads: int | None) -> None:
     """Decode a file of CODES; any bundle with the codec that encoded them can.
 
@@ -101,13 +90,13 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     """
     bundle = CodecBundle.open(model)
     folder, manifest = bundle.folder, bundle.manifest
-    check_path(Path(output).expanduser())
-    found = CodeFile.load(Path(codes).expanduser())
+    check_path(Path(output))
+    found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     graph = opener.open(folder, manifest.graphs[CODEC_DECODER])
     seconds = found.content.samples / manifest.sample_rate
-    with AudioFile(Path(output).expanduser(), manifest.sample_rate) as file:
+    with AudioFile(output, manifest.sample_rate) as file:
         spoken = _decoded(CodecDecoder(graph, manifest), found)
         for samples in progressed(spoken, lambda s: len(s) / manifest.sample_rate, seconds):
             file.write(samples)
@@ -115,17 +104,15 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
 
 
 def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Samples]:
-    stream = decoder.begin()
     left = found.content.samples
-    for start in range(0, len(found.codes), FRAMES_AT_ONCE):
-        samples = stream.push(found.codes[start : start + FRAMES_AT_ONCE])[:left]
-        left -= len(samples)
-        yield samples
+    for piece in decoder.begin().pieces(found.codes):
+        yield piece[:left]
+        left -= len(piece[:left])
 
 
 def _check_target(output: str) -> None:
-    parent = Path(output).expanduser().absolute().parent
-    if not parent.is_dir():
-        raise InputError(f"{parent} is not a folder", "make it first")
-    if Path(output).expanduser().is_dir():
+    path = Path(output).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is not a folder", "make it first")
+    if path.is_dir():
         raise InputError(f"{output} is a folder", "choose another name")

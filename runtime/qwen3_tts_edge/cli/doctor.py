@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from qwen3_tts_edge.cli.options import bundle_argument
 from qwen3_tts_edge.machine.doctor import Check, examine
 from qwen3_tts_edge.machine.roofline import Roofline
 
@@ -20,7 +21,7 @@ _FRAME_MS = 80
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("bundle", required=False, envvar="QWEN3_TTS_EDGE_MODEL")
+@bundle_argument
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def doctor(bundle: str | None, *, as_json: bool) -> int:
     """Say what works on this machine and what does not, and why.

@@ -8,6 +8,7 @@ import msgspec
 
 from qwen3_tts_edge.bundle import Bundle, memory
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
+from qwen3_tts_edge.cli.options import bundle_argument
 
 _EXAMPLES = """\b
 Examples:
@@ -18,7 +19,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("bundle", required=False, envvar="QWEN3_TTS_EDGE_MODEL")
+@bundle_argument
 @click.option("--max-seconds", type=float, help="Plan for speech of this length.")
 @click.option("--verify", is_flag=True, help="Compare every file with its hash.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")

@@ -10,10 +10,10 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
+from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.errors import InputError
@@ -83,13 +83,7 @@ def _sampling_options(command: F) -> F:
     metavar="PATH",
     help="A .wav, .flac or .pcm file; - streams 16-bit little-endian PCM to stdout.",
 )
-@click.option(
-    "--model",
-    metavar="DIR",
-    envvar="QWEN3_TTS_EDGE_MODEL",
-    show_envvar=True,
-    help="A bundle; without it the voice that comes with the package speaks.",
-)
+@model_option("A bundle; without it the voice that comes with the package speaks.")
 @voice_options
 @click.option("--language", default=AUTO, show_default=True, metavar="NAME", help="Of the text.")
 @click.option("--instruct", metavar="WORDS", help="How to say it, where the bundle takes it.")
@@ -119,8 +113,7 @@ def _sampling_options(command: F) -> F:
     show_default=True,
     help="Frames of 80 ms from sound to sound; the last number goes on.",
 )
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core.")
+@running_options
 @click.option("--list-speakers", is_flag=True, help="Name the bundle's speakers, and end.")
 def speak(
     text: str | None,

@@ -8,8 +8,8 @@ import click
 import msgspec
 import numpy as np
 
-from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import profile_path
 from qwen3_tts_edge.errors import InputError
@@ -18,9 +18,8 @@ from qwen3_tts_edge.speech.prompt import AUTO
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
-from qwen3_tts_edge.voices.profile import Profile
 from qwen3_tts_edge.voices.reference import read_reference
-from qwen3_tts_edge.voices.voice import Voice
+from qwen3_tts_edge.voices.voice import Clone, Voice
 
 _EXAMPLES = """\b
 Examples:
@@ -40,10 +39,6 @@ _consent = click.option(
     "--consent", metavar="WORDS", help="A note kept with the voice: who allowed its use, for what."
 )
 _replace = click.option("--replace", is_flag=True, help="Replace a voice of that name.")
-_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-_threads = click.option(
-    "--threads", type=click.IntRange(min=1), help="CPU threads; one per physical core."
-)
 
 
 @click.group(cls=Program, epilog=_EXAMPLES)
@@ -66,17 +61,10 @@ def voice() -> None:
     help="What it says, word for word. Without it only the sound of the voice is copied, not its "
     "way of speaking.",
 )
-@click.option(
-    "--model",
-    metavar="DIR",
-    envvar="QWEN3_TTS_EDGE_MODEL",
-    show_envvar=True,
-    help="The bundle of a Base checkpoint.",
-)
+@model_option("The bundle of a Base checkpoint.")
 @_consent
 @_replace
-@_backend
-@_threads
+@running_options
 def create(
     name: str,
     ref_audio: str,
@@ -93,7 +81,7 @@ def create(
     listener = Listener.open(Bundle.open(model), backend=backend, threads=threads)
     made = listener.voice(ref_audio, ref_text, consent=consent)
     made.save(path)
-    _report(name, path, Profile.load(path))
+    _report(name, path, made)
 
 
 @voice.command()
@@ -109,8 +97,7 @@ def create(
 @click.option("--max-seconds", type=click.FloatRange(1, 60), default=30, show_default=True)
 @_consent
 @_replace
-@_backend
-@_threads
+@running_options
 def design(
     name: str,
     instruct: str,
@@ -155,8 +142,9 @@ def design(
     reference = read_reference(
         (np.concatenate([chunk.samples for chunk in spoken]), designer.manifest.sample_rate)
     )
-    listener.voice(reference, text, consent=consent, design=instruct).save(path)
-    _report(name, path, Profile.load(path))
+    made = listener.voice(reference, text, consent=consent, design=instruct)
+    made.save(path)
+    _report(name, path, made)
     click.echo(f"{name}: seed {seed}", err=True)
 
 
@@ -171,7 +159,7 @@ def list_voices(*, as_json: bool) -> None:
         return
     for name, path in found.items():
         try:
-            click.echo(f"{name:<20} {_summary(Profile.load(path))}")
+            click.echo(f"{name:<20} {_summary(Voice.load(path))}")
         except InputError as error:  # noqa: PERF203
             click.echo(f"{name:<20} unusable: {error}")
     if not found:
@@ -184,7 +172,7 @@ def list_voices(*, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Say where the voice NAME comes from and what it belongs to. NAME may be a file."""
     path = profile_path(name)
-    profile = Profile.load(path)
+    profile = Voice.load(path)
     family, provenance = (
         {} if part is None else msgspec.to_builtins(part)
         for part in (profile.family, profile.provenance)
@@ -214,10 +202,11 @@ def delete(name: str) -> None:
     click.echo(f"{path} is deleted", err=True)
 
 
-def _report(name: str, path: Path, profile: Profile) -> None:
+def _report(name: str, path: Path, profile: Clone) -> None:
     click.echo(f"{name}: {_summary(profile)}, {path}", err=True)
 
 
-def _summary(profile: Profile) -> str:
+def _summary(profile: Clone) -> str:
     way = "speaker vector" if profile.codes is None else f"in context, {len(profile.codes)} frames"
-    return f"{way}, {profile.family.model_type} {profile.family.model_size}"
+    family = profile.family
+    return way if family is None else f"{way}, {family.model_type} {family.model_size}"

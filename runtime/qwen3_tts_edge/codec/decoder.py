@@ -2,6 +2,7 @@
 
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -56,19 +57,14 @@ class CodecDecoder:
         Raises:
             InputError: As for `DecoderStream.push`.
         """
-        stream = self.begin()
-        pieces = [
-            stream.push(codes[start : start + FRAMES_AT_ONCE])
-            for start in range(0, len(codes), FRAMES_AT_ONCE)
-        ]
-        return np.concatenate([np.zeros(0, np.float32), *pieces])
+        return np.concatenate([np.zeros(0, np.float32), *self.begin().pieces(codes)])
 
     def _prime(self, stream: "DecoderStream", reference: Codes) -> None:
         key = reference.tobytes()
         kept = self._primed.pop(key, None)
         if kept is None:
-            for start in range(0, len(reference), FRAMES_AT_ONCE):
-                stream.push(reference[start : start + FRAMES_AT_ONCE])
+            for _ in stream.pieces(reference):
+                pass
             full = len(self._primed) == _PRIMED
             kept = self._primed.popitem(last=False)[1] if full else self._graph.state()
             kept.copy(stream.state)
@@ -115,6 +111,21 @@ class DecoderStream:
         most = self._graph.most.get("frames", len(codes))
         pieces = [codes[start : start + most] for start in range(0, len(codes), most)]
         return np.concatenate([self._launch(piece) for piece in pieces])
+
+    def pieces(self, codes: Codes) -> Iterator[Samples]:
+        """Decode frames that are all there, `FRAMES_AT_ONCE` a launch.
+
+        Args:
+            codes: As for `push`; no frame is no piece.
+
+        Yields:
+            The samples of the next frames.
+
+        Raises:
+            InputError: As for `push`.
+        """
+        for start in range(0, len(codes), FRAMES_AT_ONCE):
+            yield self.push(codes[start : start + FRAMES_AT_ONCE])
 
     def _launch(self, codes: Codes) -> Samples:
         inputs = {"codes": codes[None], "position": np.array([self.position])}

@@ -210,7 +210,7 @@ class Qwen3TTSModel:
         else:
             raise InputError("give either voice_clone_prompt or ref_audio")
         (heard,) = beside(texts, prompt=heard)
-        voices = [Voice.cloned(clone(item)) for item in heard]
+        voices = [clone(item) for item in heard]
         none = [None] * len(texts)
         return self._speak(texts, voices, languages, none, non_streaming_mode, given)
 

@@ -1,8 +1,8 @@
 """What `from_pretrained` is given → a bundle: opened where it lies, or exported once into a cache.
 
-The cache is `~/.cache/qwen3-tts-edge/bundles`; the environment variable QWEN3_TTS_EDGE_CACHE names
-another folder than `~/.cache/qwen3-tts-edge`. Exporting is done by the command `qwen3-tts-export`
-in a process of its own: here PyTorch is never loaded.
+The cache is the folder `bundles` in this program's cache, where the platform keeps such:
+`~/.cache/qwen3-tts-edge` on Linux. The environment variable QWEN3_TTS_EDGE_CACHE names another.
+The command `qwen3-tts-export` exports, in a process of its own: PyTorch is never loaded here.
 """
 
 import hashlib
@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from platformdirs import user_cache_path
 
 from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, load_codec
 from qwen3_tts_edge.compat.options import ArgumentError
@@ -124,7 +126,8 @@ def _precision(dtype: Any) -> str | None:
 
 def _cache() -> Path:
     named = os.environ.get(CACHE)
-    return (Path(named) if named else Path("~/.cache/qwen3-tts-edge")).expanduser() / "bundles"
+    folder = Path(named).expanduser() if named else user_cache_path("qwen3-tts-edge", False)
+    return folder / "bundles"
 
 
 def _download(source: str, revision: str | None) -> Path:

@@ -21,12 +21,18 @@ from qwen3_tts_edge.compat import opening
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.compat.sounds import Waveform, local
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.sound.reading import check_rate, open_sound, read_blocks, resampled
+from qwen3_tts_edge.sound.reading import (
+    check_rate,
+    mixed,
+    open_sound,
+    read_blocks,
+    resampled,
+    scaled,
+)
 
 Sound = str | Path | bytes | Waveform
 
 _MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
-_PCM = ("int8", "int16", "int32")
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ class Qwen3TTSTokenizer:
 def _read(source: Any) -> tuple[Samples, int]:
     name = str(source) if isinstance(source, Path) else "the audio"
     file = open_sound(io.BytesIO(source) if isinstance(source, bytes) else source, name)
-    blocks = [block.mean(axis=1, dtype=np.float32) for block in read_blocks(file, name)]
+    blocks = [mixed(block) for block in read_blocks(file, name)]
     if not blocks:
         raise InputError(f"{name} has no samples")
     return np.concatenate(blocks), file.samplerate
@@ -223,12 +229,5 @@ def _read(source: Any) -> tuple[Samples, int]:
 def _mono(samples: Waveform) -> Samples:
     if samples.ndim not in (1, 2) or not samples.size:
         raise InputError(f"samples have shape {samples.shape}; expected (n,) or (n, channels)")
-    kind = samples.dtype
-    if not np.issubdtype(kind, np.floating) and kind not in _PCM:
-        raise InputError(f"samples are {kind}; expected floating point in [-1, 1], or {_PCM}")
-    floats = samples.astype(np.float32)
-    if kind in _PCM:
-        floats /= 2.0 ** (8 * kind.itemsize - 1)
-    if not np.isfinite(floats).all():
-        raise InputError("the samples are not all numbers", "record them again")
-    return floats.mean(axis=-1, dtype=np.float32) if floats.ndim == 2 else floats
+    floats = scaled(samples, "the audio")
+    return mixed(floats) if floats.ndim == 2 else floats

@@ -145,7 +145,7 @@ def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed
 def voice_of(tts: Synthesizer) -> Voice | None:
     """Any that the checkpoint has: what it costs does not depend on which."""
     if tts.manifest.checkpoint.model_type == "base":
-        return Voice.cloned(Clone(np.zeros(tts.manifest.hidden_size, np.float32)))
+        return Clone(np.zeros(tts.manifest.hidden_size, np.float32))
     return None if tts.speakers else Voice.design("")
 
 

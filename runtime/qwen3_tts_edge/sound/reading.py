@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 import soxr
 
-from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
 
 RATES = (1_000, 768_000)
@@ -31,7 +30,8 @@ def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
         OSError: There is no such file.
     """
     if isinstance(file, str | Path):
-        Path(file).open("rb").close()  # libsndfile does not say why it cannot open a file
+        file = Path(file).expanduser()
+        file.open("rb").close()  # libsndfile does not say why it cannot open a file
         file = str(file)
     try:
         sound = soundfile.SoundFile(file)
@@ -48,7 +48,7 @@ def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
     return sound
 
 
-def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[np.float32]]:
+def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
     """Give an open file piece by piece, float32 (n, channels), and close it.
 
     Raises:
@@ -71,7 +71,42 @@ def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[n
             yield block
 
 
-def resampled(samples: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArray[np.float32]:
+def scaled(samples: Array, name: str) -> Block:
+    """Convert samples of any shape to float32: PCM from its type's range to [-1, 1), floats as is.
+
+    Args:
+        samples: Floating point, or PCM as int8, uint8, int16 or int32.
+        name: What a message calls them.
+
+    Raises:
+        InputError: Another type, or not all are numbers.
+    """
+    kind = samples.dtype
+    if kind == np.uint8:  # the one PCM type whose middle is not 0
+        centred: Block = (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
+        return centred
+    if kind in (np.int8, np.int16, np.int32):
+        full = 2.0 ** (8 * kind.itemsize - 1)
+        return (samples.astype(np.float64) / full).astype(np.float32)
+    if not np.issubdtype(kind, np.floating):
+        raise InputError(
+            f"{name}'s samples are {kind}; expected floating point in [-1, 1], or PCM as int8, "
+            "uint8, int16 or int32"
+        )
+    with np.errstate(over="ignore"):
+        floats = samples.astype(np.float32)
+    if not np.isfinite(floats).all():
+        raise InputError(f"{name} has samples that are no numbers", "record it again")
+    return floats
+
+
+def mixed(block: Block) -> Samples:
+    """Average the channels of (n, channels), as the official package does."""
+    mono: Samples = block.mean(axis=1, dtype=np.float32)
+    return mono
+
+
+def resampled(samples: Samples, rate: int, to: int) -> Samples:
     """Convert float32 (n,) from one sample rate to another, ceil(n * to / rate) samples.
 
     Source: librosa.resample with its default soxr_hq, as qwen_tts/inference/qwen3_tts_model.py
@@ -79,7 +114,7 @@ def resampled(samples: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArr
     """
     if rate == to:
         return samples
-    converted: npt.NDArray[np.float32] = soxr.resample(samples, rate, to, quality="HQ")
+    converted: Samples = soxr.resample(samples, rate, to, quality="HQ")
     return _fitted(converted, math.ceil(len(samples) * (to / rate)))
 
 

@@ -5,23 +5,25 @@ its place and is moved there when it is complete, so a long text needs no more m
 one and a file that has the final name is whole.
 """
 
-import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import whole_or_nothing
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".pcm": "RAW"}
 """File endings and what is written: 16-bit mono; `.pcm` has no header and is little-endian."""
 
 
-def to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
+def to_pcm(samples: Samples) -> bytes:
     """Little-endian 16-bit PCM; what lies outside [-1, 1] is clipped.
 
     Args:
@@ -31,7 +33,7 @@ def to_pcm(samples: npt.NDArray[np.float32]) -> bytes:
     return pcm
 
 
-def save(path: str | Path, samples: npt.NDArray[np.float32], sample_rate: int) -> None:
+def save(path: str | Path, samples: Samples, sample_rate: int) -> None:
     """Write a whole file.
 
     Args:
@@ -50,12 +52,18 @@ def check_path(path: Path) -> None:
     """Refuse a file name that could not be written, before any work.
 
     Raises:
-        InputError: The ending is none of `FORMATS`, `path` is a folder, or lies in no folder.
+        InputError: The ending is none of `FORMATS`, `path` is a folder or a pipe that cannot take
+            it, or it lies in no folder.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(
             f"{path}: cannot write {path.suffix or 'a file without ending'}",
             f"use {', '.join(FORMATS)}",
+        )
+    path = path.expanduser()
+    if path.suffix.lower() == ".wav" and path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(
+            f"{path} is a pipe, and a WAV file begins with its length", "use .pcm or .flac"
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder", "choose another name")
@@ -70,49 +78,46 @@ class AudioFile:
     """
 
     def __init__(self, path: str | Path, sample_rate: int) -> None:
-        """Say where; `with` opens it, under the name `<name>.<process id>.part`.
+        """Say where; `with` opens it, see `files.whole_or_nothing`.
 
         Raises:
             InputError: `path` could not be written, see `check_path`.
         """
-        self._path = Path(path)
+        self._path = Path(path).expanduser()
         check_path(self._path)
-        self._part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         self._sample_rate = sample_rate
 
-    def write(self, samples: npt.NDArray[np.float32]) -> None:
+    def write(self, samples: Samples) -> None:
         """Append float32 (n,); what lies outside [-1, 1] is clipped.
 
         Raises:
             OSError: The disk is full.
         """
-        # Converted here, not by libsndfile: it would round another way.
         with _readable_errors(self._path):
+            # Converted here and not by libsndfile, which rounds another way.
             self._file.write(np.frombuffer(to_pcm(samples), "<i2"))
 
     def __enter__(self) -> Self:
         kind = FORMATS[self._path.suffix.lower()]
         endian = "LITTLE" if kind == "RAW" else "FILE"
-        try:
-            with _readable_errors(self._path):
-                self._file = soundfile.SoundFile(
-                    self._part, "w", self._sample_rate, 1, "PCM_16", endian=endian, format=kind
+        with ExitStack() as opening:
+            opening.enter_context(_readable_errors(self._path))
+            part = opening.enter_context(whole_or_nothing(self._path))
+            self._file = opening.enter_context(
+                soundfile.SoundFile(
+                    part, "w", self._sample_rate, 1, "PCM_16", endian=endian, format=kind
                 )
-        except BaseException:  # Ctrl-C too
-            self._part.unlink(missing_ok=True)
-            raise
+            )
+            self._opened = opening.pop_all()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        try:
-            with _readable_errors(self._path):
-                self._file.close()
-            if kind is None:
-                self._part.replace(self._path)
-        finally:
-            self._part.unlink(missing_ok=True)
+        self._opened.__exit__(kind, error, trace)
 
 
 class PcmStream:
@@ -122,7 +127,7 @@ class PcmStream:
         """Write to an open file, which stays open."""
         self._target = target
 
-    def write(self, samples: npt.NDArray[np.float32]) -> None:
+    def write(self, samples: Samples) -> None:
         """Send float32 (n,); what lies outside [-1, 1] is clipped."""
         self._target.write(to_pcm(samples))
         self._target.flush()
@@ -134,17 +139,12 @@ class PcmStream:
         pass
 
 
-class _readable_errors:  # noqa: N801  (reads as a statement)
+@contextmanager
+def _readable_errors(path: Path) -> Iterator[None]:
     """Turn libsndfile's errors into OSError with the name of the file that was asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, soundfile.LibsndfileError):
-            raise OSError(
-                f"{self._path} cannot be written ({error.error_string}); make room on its disk"
-            ) from error
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise OSError(
+            f"{path} cannot be written ({error.error_string}); make room on its disk"
+        ) from error

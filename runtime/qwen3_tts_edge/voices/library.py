@@ -6,8 +6,9 @@ QWEN3_TTS_EDGE_VOICES says.
 
 import os
 import re
-import sys
 from pathlib import Path
+
+from platformdirs import user_data_path
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices.profile import ENDING
@@ -20,7 +21,7 @@ def folder() -> Path:
     """Where voices are kept; it may not exist yet."""
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).expanduser()
-    return _data_folder() / "qwen3-tts-edge" / "voices"
+    return user_data_path("qwen3-tts-edge", appauthor=False) / "voices"
 
 
 def path_of(name: str) -> Path:
@@ -71,14 +72,3 @@ def place_for(name: str, *, replace: bool) -> Path:
         raise InputError(f"there is a voice {name!r} already", "choose another name or replace it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _data_folder() -> Path:
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return Path(local) if local else Path.home() / "AppData" / "Local"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    given = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG specification: a relative path there is invalid and is to be ignored.
-    return Path(given) if Path(given).is_absolute() else Path.home() / ".local" / "share"

@@ -22,7 +22,7 @@ from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voices.mel import log_mel
 from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
-from qwen3_tts_edge.voices.voice import Clone, Voice
+from qwen3_tts_edge.voices.voice import Clone
 
 
 class Listener:
@@ -48,7 +48,7 @@ class Listener:
 
     def voice(
         self, ref_audio: Source | Reference, ref_text: str | None = None, **notes: str | None
-    ) -> Voice:
+    ) -> Clone:
         """Hear a voice, to speak with it.
 
         Args:
@@ -74,7 +74,7 @@ class Listener:
             checkpoint=self._manifest.checkpoint.name,
             **notes,
         )
-        return Voice.cloned(self.clone(reference.samples, ref_text, provenance))
+        return self.clone(reference.samples, ref_text, provenance)
 
     def clone(
         self, samples: Samples, text: str | None = None, provenance: Provenance | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.voices.voice import Clone, Voice
+from qwen3_tts_edge.voices.voice import Clone, Design, Speaker, Voice
 
 
 @dataclass(frozen=True)
@@ -27,44 +27,48 @@ def match(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Matc
     Raises:
         InputError: The checkpoint has no such voice or takes no instruction; says what it has.
     """
-    voice = voice or Voice()
     instruct = instruct if instruct and instruct.strip() else None
     return _BY_TYPE[manifest.checkpoint.model_type](manifest, voice, instruct)
 
 
-def _custom_voice(manifest: Manifest, voice: Voice, instruct: str | None) -> Match:
+def _custom_voice(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
     speakers = sorted(manifest.speakers)
-    if voice.description is not None or voice.clone is not None:
-        work = "designs" if voice.clone is None else "clones"
+    if not isinstance(voice, Speaker | None):
+        work = "designs" if isinstance(voice, Design) else "clones"
         raise InputError(
             f"this checkpoint has named voices and {work} none",
             f"choose one of {', '.join(speakers)}",
         )
     if instruct and not manifest.takes_instruct:
         raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
-    name = speakers[0] if voice.name is None else voice.name
+    name = speakers[0] if voice is None else voice.name
     if name not in manifest.speakers:
         raise InputError(f"speaker {name!r} is unknown", f"choose one of {', '.join(speakers)}")
     return Match(speaker=name, instruct=instruct)
 
 
-def _voice_design(_: Manifest, voice: Voice, instruct: str | None) -> Match:
-    if voice.description is None:
+def _voice_design(_: Manifest, voice: Voice | None, instruct: str | None) -> Match:
+    if not isinstance(voice, Design):
         raise InputError(
-            "this checkpoint designs its voices: describe one, Voice.design('an old man')"
+            "this checkpoint designs its voices",
+            "describe one: --design 'an old man', or Voice.design('an old man')",
         )
     if instruct:
         raise InputError(
             "this checkpoint takes its instruction as the voice's description",
-            "put both in Voice.design(...)",
+            "put both in --design, or Voice.design",
         )
     return Match(instruct=voice.description)
 
 
-def _base(manifest: Manifest, voice: Voice, instruct: str | None) -> Match:
-    clone = voice.clone
-    if clone is None:
-        raise InputError("this checkpoint clones voices: give it a reference recording")
+def _base(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
+    if not isinstance(voice, Clone):
+        raise InputError(
+            "this checkpoint clones voices",
+            "give it a reference recording: --ref-audio, or Synthesizer.clone; or a voice that is "
+            "kept: --voice, or Voice.load",
+        )
+    clone = voice
     if instruct:
         raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
     if clone.family is not None:

@@ -11,15 +11,13 @@ missing keys are errors. `format` rises whenever an old profile would be read wr
 """
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
 from qwen3_tts_edge import files
+from qwen3_tts_edge.arrays import Array, Codes, Rows
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict
@@ -132,64 +130,48 @@ class Content(Strict, frozen=True):
     provenance: Provenance | None
 
 
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """A profile as it is in the file; see `Content` and `voice.Clone`."""
+def load(path: str | Path) -> tuple[Content, Rows, Codes | None]:
+    """Read and check a profile.
 
-    speaker_vector: npt.NDArray[np.float32]
-    codes: npt.NDArray[np.int64] | None
-    text: str | None
-    family: Family
-    provenance: Provenance | None
+    Returns:
+        The description, the speaker vector float32 (hidden,), and the reference's codes.
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read and check a profile.
-
-        Raises:
-            InputError: Not a profile, damaged, or of another format.
-            OSError: The file cannot be read.
-        """
-        path = Path(path)
-        content, tensors = files.load(path, KIND, Content)
-        expected = {_VECTOR} | ({_CODES} if content.text is not None else set())
-        if tensors.keys() != expected:
-            raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {sorted(expected)}")
-        codes = tensors.get(_CODES)
-        _check_vector(path, content.family, tensors[_VECTOR])
-        if codes is not None:
-            _check_codes(path, content.family, codes)
-        return cls(
-            speaker_vector=tensors[_VECTOR],
-            codes=None if codes is None else codes.astype(np.int64),
-            text=content.text,
-            family=content.family,
-            provenance=content.provenance,
-        )
-
-    def save(self, path: str | Path) -> None:
-        """Write the file beside its place and move it there; what was there is replaced.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        tensors: files.Tensors = {_VECTOR: self.speaker_vector.astype(np.float32)}
-        if self.codes is not None:
-            tensors[_CODES] = self.codes.astype(np.int16)
-        content = Content(
-            format=KIND.format, text=self.text, family=self.family, provenance=self.provenance
-        )
-        files.save(Path(path), KIND, content, tensors)
+    Raises:
+        InputError: Not a profile, damaged, or of another format.
+        OSError: The file cannot be read.
+    """
+    path = Path(path).expanduser()
+    content, tensors = files.load(path, KIND, Content)
+    expected = {_VECTOR} | ({_CODES} if content.text is not None else set())
+    if tensors.keys() != expected:
+        raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {sorted(expected)}")
+    codes = tensors.get(_CODES)
+    _check_vector(path, content.family, tensors[_VECTOR])
+    if codes is not None:
+        _check_codes(path, content.family, codes)
+    return content, tensors[_VECTOR], None if codes is None else codes.astype(np.int64)
 
 
-def _check_vector(path: Path, family: Family, vector: npt.NDArray[Any]) -> None:
+def save(path: str | Path, content: Content, vector: Rows, codes: Codes | None) -> None:
+    """Write a profile whole or not at all; what was there is replaced.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    tensors: files.Tensors = {_VECTOR: vector.astype(np.float32)}
+    if codes is not None:
+        tensors[_CODES] = codes.astype(np.int16)
+    files.save(path, KIND, content, tensors)
+
+
+def _check_vector(path: Path, family: Family, vector: Array) -> None:
     if vector.dtype != np.float32 or vector.shape != (family.hidden_size,):
         raise KIND.damaged(path, f"{_VECTOR} is {vector.dtype} {vector.shape}")
     if not np.isfinite(vector).all():
         raise KIND.damaged(path, f"{_VECTOR} has values that are no numbers")
 
 
-def _check_codes(path: Path, family: Family, codes: npt.NDArray[Any]) -> None:
+def _check_codes(path: Path, family: Family, codes: Array) -> None:
     if codes.dtype != np.int16 or codes.shape[1:] != (family.codebooks,) or not codes.size:
         raise KIND.damaged(path, f"{_CODES} are {codes.dtype} {codes.shape}")
     if codes.min() < 0 or codes.max() >= family.codebook_size:

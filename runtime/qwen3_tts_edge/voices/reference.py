@@ -17,13 +17,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.sound.reading import check_rate, open_sound, read_blocks, resampled
+from qwen3_tts_edge.sound.reading import (
+    check_rate,
+    mixed,
+    open_sound,
+    read_blocks,
+    resampled,
+    scaled,
+)
 from qwen3_tts_edge.voices.mel import SAMPLE_RATE
 
-Source = str | Path | bytes | BinaryIO | tuple[npt.NDArray[np.generic], int]
+Source = str | Path | bytes | BinaryIO | tuple[Array, int]
 """A file's path, its bytes, an open binary file, or (samples, sample rate).
 
 Samples are (n,), (n, channels) or (channels, n), the longer axis being time. Floating point lies
@@ -54,7 +61,7 @@ class Reference:
         clipped: The share of the recording that was cut off at full scale, 0 to 1.
     """
 
-    samples: npt.NDArray[np.float32]
+    samples: Samples
     name: str | None
     sha256: str
     clipped: float
@@ -129,9 +136,7 @@ def _limited(file: BinaryIO, name: str) -> bytes:
     return data
 
 
-def _array(
-    samples: npt.NDArray[np.generic], rate: int
-) -> tuple[int, Iterator[npt.NDArray[np.float32]]]:
+def _array(samples: Array, rate: int) -> tuple[int, Iterator[Block]]:
     samples = np.asarray(samples)
     if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
         raise InputError(f"the sample rate is {rate!r}; expected a whole number, such as 44100")
@@ -146,34 +151,10 @@ def _array(
     elif samples.shape[0] < samples.shape[1]:
         samples = samples.T
     _check_length(len(samples), int(rate), "the reference")
-    return int(rate), iter([_scaled(samples)])
+    return int(rate), iter([scaled(samples, "the reference")])
 
 
-def _scaled(samples: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    """Floats as they are, PCM from the full range of its type to [-1, 1)."""
-    kind = samples.dtype
-    if kind == np.uint8:
-        centred: npt.NDArray[np.float32] = samples.astype(np.float32) - np.float32(128)
-        centred /= np.float32(128)
-        return centred
-    if kind in (np.int8, np.int16, np.int32):
-        full = 2.0 ** (8 * kind.itemsize - 1)
-        return (samples.astype(np.float64) / full).astype(np.float32)
-    if not np.issubdtype(kind, np.floating):
-        raise InputError(
-            f"the reference's samples are {kind}; expected floating point in [-1, 1], or PCM as "
-            "int8, uint8, int16 or int32"
-        )
-    with np.errstate(over="ignore"):
-        floats = samples.astype(np.float32)
-    if not np.isfinite(floats).all():
-        raise InputError("the reference has samples that are no numbers", "record it again")
-    return floats
-
-
-def _mixed(
-    blocks: Iterator[npt.NDArray[np.float32]], rate: int, name: str
-) -> tuple[npt.NDArray[np.float32], float]:
+def _mixed(blocks: Iterator[Block], rate: int, name: str) -> tuple[Samples, float]:
     """One channel, and the clipped share of all; stops reading when it gets too long."""
     mono, clipped, length = [], 0.0, 0
     for block in blocks:
@@ -186,13 +167,13 @@ def _mixed(
                 "floating point must lie in [-1, 1], so divide integer PCM by its full range or "
                 "give it as integers",
             )
-        mono.append(block.mean(axis=1, dtype=np.float32))
+        mono.append(mixed(block))
         clipped += _clipped(block)
     _check_length(length, rate, name)
     return np.concatenate(mono), clipped / length
 
 
-def _clipped(block: npt.NDArray[np.float32]) -> float:
+def _clipped(block: Block) -> float:
     """Samples in flat tops near full scale: three or more equal ones. The mean of the channels."""
     loud = np.abs(block[1:-1]) >= _NEAR_FULL_SCALE
     flat = loud & (block[1:-1] == block[:-2]) & (block[1:-1] == block[2:])
@@ -212,7 +193,7 @@ def _check_length(length: int, rate: int, name: str) -> None:
         )
 
 
-def _check_sound(samples: npt.NDArray[np.float32], name: str) -> None:
+def _check_sound(samples: Samples, name: str) -> None:
     size = round(_WINDOW * SAMPLE_RATE)
     windows = samples[: len(samples) // size * size].reshape(-1, size)
     sounding = float((np.sqrt((windows**2).mean(axis=1)) >= _SILENT).sum() * _WINDOW)

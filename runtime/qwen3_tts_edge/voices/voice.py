@@ -2,35 +2,98 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.voices.profile import Family, Profile, Provenance
+from qwen3_tts_edge.voices import profile
+from qwen3_tts_edge.voices.profile import Family, Provenance
+
+
+class Voice:
+    """A voice: made by `speaker`, `design` or `cloned`, or read by `load`."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Refuse a voice that is nobody's."""
+        if cls is Voice:
+            raise TypeError("make a voice with Voice.speaker, Voice.design or Voice.load")
+        return super().__new__(cls)
+
+    @staticmethod
+    def speaker(name: str) -> "Speaker":
+        """Name one of the checkpoint's speakers, in any letter case (CustomVoice)."""
+        if not name.strip():
+            raise InputError("the speaker's name is empty")
+        return Speaker(name.strip().lower())
+
+    @staticmethod
+    def design(description: str) -> "Design":
+        """Describe a voice in words (VoiceDesign). "" leaves the choice to the model."""
+        return Design(description)
+
+    @staticmethod
+    def cloned(clone: "Clone") -> "Clone":
+        """Speak with a voice that a Base checkpoint has heard: a `Clone` is a voice."""
+        return clone
+
+    @staticmethod
+    def load(path: str | Path) -> "Clone":
+        """Read a cloned voice from its profile, see `profile`.
+
+        Raises:
+            InputError: Not a voice profile, damaged, or of another format.
+            OSError: The file cannot be read.
+        """
+        content, vector, codes = profile.load(path)
+        return Clone(vector, codes, content.text, content.family, content.provenance)
+
+    def save(self, path: str | Path) -> None:
+        """Write a cloned voice as a profile; a file that is there already is replaced.
+
+        Raises:
+            InputError: The voice is not a clone, or nobody knows for which checkpoint it was made.
+            OSError: The file cannot be written.
+        """
+        raise InputError("only a cloned voice has a profile", "a speaker or a design has a name")
+
+
+@dataclass(frozen=True)
+class Speaker(Voice):
+    """One of a checkpoint's named speakers, its name in lower case."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Design(Voice):
+    """A voice that is described in words."""
+
+    description: str
 
 
 @dataclass(frozen=True, eq=False)
-class Clone:
-    """What a Base checkpoint knows of a voice it has heard.
+class Clone(Voice):
+    """A voice that a Base checkpoint has heard.
 
-    With `codes` and `text` the clone is in-context: the reference is read as the beginning of
+    With `codes` and `text` the clone is in context: the reference is read as the beginning of
     the utterance, and the voice goes on from it. Without them only the speaker vector is used.
 
     Attributes:
         speaker_vector: float32 (hidden,), from the speaker encoder.
-        codes: int64 (frames, codebooks) of the reference, or None.
+        codes: Of the reference, or None.
         text: What the reference says, or None.
-        family: Which checkpoints it belongs to; None is not known, and only shapes are checked.
+        family: Which checkpoints it belongs to. Where it is None only shapes are checked.
         provenance: Where it comes from, or None.
 
     Raises:
         InputError: Only one of codes and text is there, or a shape is wrong.
     """
 
-    speaker_vector: npt.NDArray[np.float32]
-    codes: npt.NDArray[np.int64] | None = None
+    speaker_vector: Rows
+    codes: Codes | None = None
     text: str | None = None
     family: Family | None = None
     provenance: Provenance | None = None
@@ -51,62 +114,17 @@ class Clone:
                 f"reference codes have shape {self.codes.shape}; expected (frames, codebooks)"
             )
 
-
-@dataclass(frozen=True, eq=False)
-class Voice:
-    """A voice: made by `speaker`, `design` or `cloned`, or read by `load`."""
-
-    name: str | None = None
-    description: str | None = None
-    clone: Clone | None = None
-
-    @classmethod
-    def speaker(cls, name: str) -> Self:
-        """One of the checkpoint's named speakers, in any letter case (CustomVoice)."""
-        if not name.strip():
-            raise InputError("the speaker's name is empty")
-        return cls(name=name.strip().lower())
-
-    @classmethod
-    def design(cls, description: str) -> Self:
-        """A voice from a description in words (VoiceDesign). "" leaves the choice to the model."""
-        return cls(description=description)
-
-    @classmethod
-    def cloned(cls, clone: Clone) -> Self:
-        """A voice that a Base checkpoint has heard."""
-        return cls(clone=clone)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """A cloned voice from its profile, see `profile`.
-
-        Raises:
-            InputError: Not a voice profile, damaged, or of another format.
-            OSError: The file cannot be read.
-        """
-        found = Profile.load(path)
-        return cls.cloned(
-            Clone(found.speaker_vector, found.codes, found.text, found.family, found.provenance)
-        )
-
     def save(self, path: str | Path) -> None:
-        """Write a cloned voice as a profile; a file that is there already is replaced.
-
-        Raises:
-            InputError: The voice is not a clone, or nobody knows for which checkpoint it was made.
-            OSError: The file cannot be written.
-        """
-        clone = self.clone
-        if clone is None:
-            raise InputError(
-                "only a cloned voice has a profile", "a speaker or a design has a name"
-            )
-        if clone.family is None:
+        """Write a profile, as `Voice.save` says."""
+        if self.family is None:
             raise InputError(
                 "the clone does not say for which checkpoint it was made",
                 "clone the voice with Synthesizer.clone, or give it a family",
             )
-        Profile(clone.speaker_vector, clone.codes, clone.text, clone.family, clone.provenance).save(
-            path
+        content = profile.Content(
+            format=profile.KIND.format,
+            text=self.text,
+            family=self.family,
+            provenance=self.provenance,
         )
+        profile.save(path, content, self.speaker_vector, self.codes)

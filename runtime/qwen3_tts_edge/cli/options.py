@@ -1,0 +1,41 @@
+"""Options that several commands have: which bundle, and what runs it."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from qwen3_tts_edge.backends import BACKENDS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MODEL = "QWEN3_TTS_EDGE_MODEL"
+
+
+def model_option(text: str) -> Callable[[F], F]:
+    """Add `--model`, a bundle's folder.
+
+    Args:
+        text: Its help.
+    """
+    return click.option("--model", metavar="DIR", envvar=_MODEL, show_envvar=True, help=text)
+
+
+bundle_argument = click.argument("bundle", required=False, envvar=_MODEL)
+"""BUNDLE, a folder, of commands that look at one and speak nothing of their own."""
+
+
+def running_options(command: F) -> F:
+    """Add `--backend` and `--threads`."""
+    threads = click.IntRange(1, os.cpu_count())
+    command = click.option(
+        "--threads", type=threads, help="CPU threads; without it one per physical core."
+    )(command)
+    return click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        default="auto",
+        show_default=True,
+        help="What runs the graphs.",
+    )(command)
