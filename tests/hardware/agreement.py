@@ -51,8 +51,7 @@ def _reference(case: Case) -> Path:
 def _codec_snr(case: Case, reference: Path, text: str) -> float | None:
     """Decibels of the reference's samples over the difference, for the same codes; None: equal."""
     exact = Synthesizer.open(reference, backend=CPU, threads=case.threads, verify=False)
-    spoken = exact.speak(text, sampling=Sampling.greedy(), seed=0, max_seconds=20)
-    case.tts.codec.begin()
-    difference = case.tts.codec.push(spoken.codes).astype(np.float64) - spoken.samples
+    spoken = exact.speak(text, sampling=Sampling.greedy(), seed=0, max_seconds=20, verbatim=True)
+    difference = case.tts.decoder.decode(spoken.codes).astype(np.float64) - spoken.samples
     power, noise = np.square(spoken.samples, dtype=np.float64).sum(), np.square(difference).sum()
     return round(float(10 * np.log10(power / noise)), 2) if noise else None

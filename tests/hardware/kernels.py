@@ -14,10 +14,11 @@ from unittest.mock import patch
 
 from hardware.case import CPU, Case, attempt, for_each
 from hardware.record import Figures, NotRun, ran
-from hardware.rows import WARM_UP, uncaptured_step
+from hardware.rows import WARM_UP, uncaptured_frame
+from qwen3_tts_edge.backends import FrameGraph
 from qwen3_tts_edge.bundle.manifest import FRAME
 from qwen3_tts_edge.machine.bench import frames_of, prompt_of
-from qwen3_tts_edge.speech.slots import FrameStep
+from qwen3_tts_edge.speech.slots import Slots
 
 FRAMES = 5
 TOP = 15
@@ -44,12 +45,18 @@ def profile(case: Case) -> Figures:
 
     def look(way: str) -> Figures:
         if way == "uncaptured":
-            return _kernels(case, uncaptured_step(case))
-        found = attempt(_kernels, case, case.tts.step)
+            return _kernels(case, slots_of(uncaptured_frame(case)))
+        ready = slots_of(case.tts.frame_graph)
+        for _ in frames_of(ready, [prompt_of(case.tts)], WARM_UP):
+            pass
+        found = attempt(_kernels, case, ready)
         if ran(found):
             return found
         # It may be that only what is captured while the profiler looks can be seen.
-        return _kernels(case, case.tts.step.resized(1))
+        return _kernels(case, slots_of(case.tts.frame_graph))
+
+    def slots_of(graph: FrameGraph) -> Slots:
+        return Slots(graph, case.tts.manifest, 1)
 
     return for_each(("captured", "uncaptured"), look)
 
@@ -92,7 +99,7 @@ def tabulated(frames: Sequence[Span], kernels: Iterable[Span]) -> Figures:
     }
 
 
-def _kernels(case: Case, step: FrameStep) -> Figures:
+def _kernels(case: Case, slots: Slots) -> Figures:
     try:
         import torch
         from torch import profiler
@@ -101,7 +108,7 @@ def _kernels(case: Case, step: FrameStep) -> Figures:
     if not torch.cuda.is_available():
         raise NotRun("PyTorch, whose profiler would look, sees no GPU")
     with profiler.profile() as seen:  # of CPU and GPU, where there is one
-        made = frames_of(case.tts, step, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES)
+        made = frames_of(slots, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES)
         for _ in range(1 + WARM_UP):
             next(made)
         for _ in range(FRAMES):
@@ -143,12 +150,12 @@ def _nodes(case: Case) -> Figures:
             options.profile_file_prefix = str(Path(aside) / "frame")
             return options
 
-        sizes = {"batch": 1, "capacity": case.tts.step.capacity}
         with patch.object(ort, "session_options", profiling):
             opener = ort.OrtBackend(threads=case.threads)
-            graph = opener.open_frame(case.folder, case.tts.manifest.graphs, sizes)
-        step = FrameStep(graph, case.tts.manifest)
-        for _ in frames_of(case.tts, step, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES):
+            capacity = case.tts.frame_graph.capacity
+            graph = opener.open_frame(case.folder, case.tts.manifest.graphs, capacity)
+        slots = Slots(graph, case.tts.manifest, 1)
+        for _ in frames_of(slots, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES):
             pass
         events = json.loads(Path(graph._graph._session.end_profiling()).read_text("utf-8"))
     return from_onnxruntime(events)

@@ -9,14 +9,13 @@ import numpy as np
 from hardware.case import CPU, Case, for_each, spread
 from hardware.place import gpu_free
 from hardware.record import Figures, NotRun
-from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.backends import FrameGraph, open_backend
 from qwen3_tts_edge.bundle import memory as plans
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.codec.decoder import CodecDecoder
-from qwen3_tts_edge.machine.bench import TEXT, frames_of, peak_rss, prompt_of, voice_of
-from qwen3_tts_edge.speech.metrics import timed
+from qwen3_tts_edge.machine.bench import TEXT, frames_of, peak_rss, prompt_of, timed, voice_of
 from qwen3_tts_edge.speech.prompt import Prompt
-from qwen3_tts_edge.speech.slots import FrameStep
+from qwen3_tts_edge.speech.slots import Slots
 
 CONTEXTS = (100, 500, 2000)
 CHUNKS = (1, 2, 4, 8)
@@ -27,44 +26,43 @@ _SECONDS = 10.0
 
 def frame(case: Case) -> Figures:
     """Talker, fifteen predictor passes and sampling, by positions of context."""
-    return {"at": _at_contexts(case, case.tts.step)}
+    return {"at": _at_contexts(case, case.tts.frame_graph)}
 
 
 def uncaptured(case: Case) -> Figures:
     """The same, each kernel launched by itself."""
-    return {"at": _at_contexts(case, uncaptured_step(case))}
+    return {"at": _at_contexts(case, uncaptured_frame(case))}
 
 
-def uncaptured_step(case: Case) -> FrameStep:
-    """A frame step of the same session, with a state of its own, that is never captured."""
+def uncaptured_frame(case: Case) -> FrameGraph:
+    """The frame graph, opened again, that is never captured."""
     if case.backend != "ort-cuda":
         raise NotRun(f"{case.backend} has no captured graph that could be left out")
-    from qwen3_tts_edge.backends.ort.graph import UNCAPTURED
+    from qwen3_tts_edge.backends.ort.cuda import OrtCudaBackend
 
-    step = case.tts.step.resized(1)
-    step._graph._graph._graph_number = lambda: UNCAPTURED
-    return step
+    opener, capacity = OrtCudaBackend(threads=case.threads), case.tts.frame_graph.capacity
+    return opener.open_frame(case.folder, case.tts.manifest.graphs, capacity, captured=False)
 
 
-def _at_contexts(case: Case, step: FrameStep) -> Figures:
+def _at_contexts(case: Case, graph: FrameGraph) -> Figures:
+    slots = Slots(graph, case.tts.manifest, 1)
+
     def measure(positions: int) -> Figures:
-        if positions + case.counts.frames >= step.capacity:
-            raise NotRun(f"the KV cache has {step.capacity} positions")
-        figures = _launches(case, step, [prompt_of(case.tts, positions)])
+        if positions + case.counts.frames >= graph.capacity:
+            raise NotRun(f"the KV cache has {graph.capacity} positions")
+        figures = _launches(case, graph, slots, [prompt_of(case.tts, positions)])
         return figures | _floor(case, positions, figures["p50_ms"])
 
     return for_each(CONTEXTS, measure)
 
 
-def _launches(case: Case, step: FrameStep, prompts: list[Prompt]) -> Figures:
+def _launches(case: Case, graph: FrameGraph, slots: Slots, prompts: list[Prompt]) -> Figures:
     """Milliseconds a frame, and the part of them inside the backend."""
-    for _ in frames_of(case.tts, step, prompts, WARM_UP):
+    for _ in frames_of(slots, prompts, WARM_UP):
         pass
-    took: list[float] = []
-    made = timed(frames_of(case.tts, step, prompts, case.counts.frames + 1), took)
-    inside = [
-        step._graph.seconds for _ in made
-    ]  # after each frame, of which the first reads prompts
+    inside: list[float] = []  # after each frame, of which the first reads prompts
+    made = frames_of(slots, prompts, case.counts.frames + 1)
+    took = timed(inside.append(graph.seconds) for _ in made)
     figures = spread(took[1:])
     return figures | {"launch_p50_ms": round(1e3 * statistics.median(np.diff(inside)), 4)}
 
@@ -86,18 +84,15 @@ def codec(case: Case) -> Figures:
     spec = case.manifest.graphs[CODEC_DECODER]
     if case.holds_the_codec_alone:
         opener = open_backend(case.backend, flavour=case.manifest.flavour, threads=case.threads)
-        decoder = CodecDecoder(opener.open(case.folder, spec, {"batch": 1}), case.manifest)
+        decoder = CodecDecoder(opener.open(case.folder, spec), case.manifest)
     else:
-        decoder = case.tts.codec
+        decoder = case.tts.decoder
     numbers = np.random.default_rng(0)
 
     def measure(size: int) -> Figures:
         shape = (WARM_UP + case.counts.frames, size, case.manifest.codebooks)
         codes = numbers.integers(0, case.manifest.codebook_size, shape)
-        decoder.begin()
-        took: list[float] = []
-        for _ in timed(map(decoder.push, codes), took):
-            pass
+        took = timed(map(decoder.begin().push, codes))
         figures = spread(took[WARM_UP:])
         return figures | {"ms_a_frame": round(figures["p50_ms"] / size, 4)}
 
@@ -122,8 +117,9 @@ def batch(case: Case) -> Figures:
     """A launch that makes a frame for each of so many slots, and what that is in sound."""
 
     def measure(slots: int) -> Figures:
-        step = case.tts.step.resized(slots)
-        figures = _launches(case, step, [prompt_of(case.tts)] * slots)
+        graph = case.tts.frame_graph
+        prompts = [prompt_of(case.tts)] * slots
+        figures = _launches(case, graph, Slots(graph, case.tts.manifest, slots), prompts)
         sound = slots / case.manifest.frames_per_second / figures["p50_ms"] * 1e3
         return figures | {"sound_seconds_a_second": round(sound, 2)}
 

@@ -48,7 +48,7 @@ def test_every_row_of_the_bundled_voice_in_pieces(voice_bundle: Path, tmp_path: 
     assert set(found.rows) == {"memory", "codec"}
     assert found.rows["codec"]["gone"]["not run"].endswith(
         "gone is not a bundle: no manifest.json "
-        "(No such file or directory); make one with `qwen3-tts-export bundle CHECKPOINT -o DIR`"
+        "(No such file or directory); make one: qwen3-tts-export bundle CHECKPOINT -o DIR"
     )
     first = found.rows["codec"][subject]
 
@@ -182,10 +182,15 @@ def _the_profiler_looks_at_frames(case: Case, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _only_the_uncaptured_are_launched_one_by_one(case: Case, gpu: FakeCuda) -> None:
-    for row, expected in ((rows.uncaptured, {"launched"}), (rows.frame, {"launched", "replayed"})):
+    for row, expected in (
+        (rows.uncaptured, {"launched"}),
+        (rows.frame, {"launched", "captured", "replayed"}),
+    ):
         gpu.launches.clear()
         row(case)
-        assert {what for _, _, what in gpu.launches} == expected
+        launched = [what for _, _, what in gpu.launches]
+        assert set(launched) == expected
+        assert launched.count("captured") <= 1
 
 
 def test_agreement_with_fp32(voice_bundle: Path, exact_voice_bundle: Path) -> None:
@@ -193,7 +198,7 @@ def test_agreement_with_fp32(voice_bundle: Path, exact_voice_bundle: Path) -> No
     found = agreement(case)
     assert len(found["same_choice"]) == case.manifest.codebooks
     assert min(found["same_choice"]) > 0.9
-    assert found["codec_snr_db"] > 60  # both decode in float32
+    assert found["codec_snr_db"] is None  # equal: both decode in float32, in the same chunks
 
 
 def test_a_machine_with_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -315,7 +315,7 @@ def test_what_is_said_in_company_is_said_alone(
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=8,
+            max_examples=6,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -103,11 +103,11 @@ def test_it_speaks_what_the_cpu_speaks(
         assert np.array_equal(found.codes, expected.codes)
         assert found.metrics.ended == expected.metrics.ended
         assert_close("graphs.samples", found.samples, expected.samples)
-        assert not (on_gpu.gpu.calls - before).keys() & ONCE
+        assert seed == 0 or not (on_gpu.gpu.calls - before).keys() & ONCE
 
 
 ONCE = {"cudaMalloc", "cudaHostAlloc", "cudaStreamBeginCapture", "cudaGraphInstantiate"}
-"""What happens when a bundle is opened and never again."""
+"""What happens when a bundle is opened and when it first speaks, and never again."""
 
 
 def test_a_batch_speaks_what_each_would_alone(on_gpu: OnGpu, on_cpu: Synthesizer) -> None:
@@ -131,8 +131,8 @@ def test_a_stream_that_nobody_hears_to_its_end(on_gpu: OnGpu, on_cpu: Synthesize
 
 
 def test_longer_than_the_engines(on_gpu: OnGpu) -> None:
-    assert on_gpu.open().step.capacity == CAPACITY
-    message = r"max_seconds 9 needs 625 positions, the engines were built for 96; build them again"
+    assert on_gpu.open().frame_graph.capacity == CAPACITY
+    message = r"max_seconds 9 needs 625 positions, the engines were built for 96; build"
     with pytest.raises(CapacityError, match=message):
         on_gpu.open(max_seconds=9)
 

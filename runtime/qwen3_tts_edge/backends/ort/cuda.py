@@ -95,14 +95,31 @@ class OrtCudaBackend:
         return CapturedGraph(session, spec, CudaMemory())
 
     def open_frame(
-        self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
+        self,
+        folder: Path,
+        graphs: Mapping[str, GraphSpec],
+        capacity: int,
+        *,
+        captured: bool = True,
     ) -> FusedFrame:
-        """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s."""
-        return FusedFrame(self.open(folder, graphs[FRAME]), capacity, captured=True)
+        """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s.
+
+        Args:
+            folder: The bundle.
+            graphs: Its graphs.
+            capacity: Positions of the KV cache.
+            captured: False launches each kernel by itself, to see what capturing saves.
+        """
+        graph = self.open(folder, graphs[FRAME])
+        assert isinstance(graph, CapturedGraph)
+        graph.captures = captured
+        return FusedFrame(graph, capacity, captured=captured)
 
 
 class CapturedGraph(OrtGraph):
     """A graph whose launches are captured as CUDA graphs, one for each size, and then replayed.
+
+    Where `captures` is False none is; that is for who measures.
 
     ONNX Runtime captures by launching several times: to allocate, to record, and to have run. A
     state that is updated in place would move on with each, so it is put back, and the captured
@@ -121,10 +138,13 @@ class CapturedGraph(OrtGraph):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.captures = True
         self._thread = _Thread()
 
     def _graph_number(self, sizes: Mapping[str, int], state: OrtState) -> int:
-        if any(sizes.get(axis, 0) > longest for axis, longest in _CAPTURED.items()):
+        if not self.captures or any(
+            sizes.get(axis, 0) > longest for axis, longest in _CAPTURED.items()
+        ):
             return UNCAPTURED
         number = next(_numbers)
         release = self._session.release_captured_graph
