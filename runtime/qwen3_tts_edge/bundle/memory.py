@@ -132,11 +132,14 @@ def frame_limit(
         InputError: `max_seconds` is not above 0.
     """
     room = capacity - prompt + 1
+    larger = ""  # no remedy where the checkpoint itself has no more positions
+    if capacity < manifest.max_positions:
+        larger = "open the bundle with a larger max_seconds (--max-seconds), or "
     if room < 1:
         raise CapacityError(
             f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "
             f"{manifest.max_positions}",
-            "open the bundle with a larger max_seconds (--max-seconds), or say less at a time",
+            f"{larger}say less at a time",
         )
     if max_seconds is None:
         return min(room, manifest.sampling.max_new_tokens - 1)
@@ -145,8 +148,7 @@ def frame_limit(
         raise CapacityError(
             f"{max_seconds} s are {limit} frames, the KV cache of {capacity} positions has room "
             f"for {room} beside the prompt",
-            "ask for less, or open the bundle with a larger max_seconds (the checkpoint has "
-            f"{manifest.max_positions} positions)",
+            f"{larger}ask for less",
         )
     return limit
 
