@@ -48,9 +48,9 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
 
     Channels are averaged, and the rate becomes 24 kHz. Up to 60 s the codes are those of the
     official tokenizer. The codec encoder attends to all that came before, so what is longer is
-    encoded in windows of 60 s, of which 40 s have been heard before: memory is constant, each
-    second is worked on three times, and codes after the first minute are close to those of the
-    whole, not always equal.
+    encoded in windows of 60 s, of which 40 s are context that is coded already. Memory is constant
+    and each second is worked on three times. Codes after the first minute are close to those of
+    the whole, not always equal.
     """
     bundle = CodecBundle.open(model)
     folder, manifest = bundle.folder, bundle.manifest
@@ -59,22 +59,22 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     _check_target(output)
     file = open_sound(sound, sound)
     length, rate = file.frames / file.samplerate, file.samplerate
-    heard = 0
+    samples = 0
 
     def mono() -> Iterator[Samples]:
-        nonlocal heard
+        nonlocal samples
         blocks = (mixed(block) for block in read_blocks(file, sound))
         for block in resampled_blocks(blocks, rate, manifest.sample_rate):
-            heard += len(block)
+            samples += len(block)
             yield block
 
     per_frame = manifest.samples_per_frame / manifest.sample_rate
     pieces = list(progressed(encoder.windows(mono()), lambda codes: len(codes) * per_frame, length))
     if not pieces:
-        raise InputError(f"{sound} has no samples", "nothing to encode")
+        raise InputError(f"{sound} has no samples; nothing to encode")
     codes = np.concatenate(pieces)
-    CodeFile.of(codes, heard, manifest).save(output)
-    click.echo(f"{output}: {len(codes)} frames, {heard / manifest.sample_rate:.2f} s", err=True)
+    CodeFile.of(codes, samples, manifest).save(output)
+    click.echo(f"{output}: {len(codes)} frames, {samples / manifest.sample_rate:.2f} s", err=True)
 
 
 @codec.command()

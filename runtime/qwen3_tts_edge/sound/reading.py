@@ -124,14 +124,14 @@ def resampled_blocks(blocks: Iterable[Samples], rate: int, to: int) -> Iterator[
         yield from blocks
         return
     stream = soxr.ResampleStream(rate, to, 1, dtype="float32", quality="HQ")
-    heard = made = 0
+    taken = made = 0
     for block in blocks:
-        heard += len(block)
+        taken += len(block)
         piece = stream.resample_chunk(block)
         made += len(piece)
         yield piece
     rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
-    yield _fitted(rest, math.ceil(heard * (to / rate)) - made)
+    yield _fitted(rest, math.ceil(taken * (to / rate)) - made)
 
 
 def _fitted(samples: Samples, length: int) -> Samples:
