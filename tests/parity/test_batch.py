@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity.stepped import carried
+from parity.stepped import read
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
@@ -124,7 +124,7 @@ def cache(state: OrtState, end: int) -> np.ndarray:
     names = [each.past.name for each in state.shared.spec.states]
     caches = [name for name in names if name.startswith("past_key_values")]
     assert len(caches) == len(names) - 2
-    return np.concatenate([carried(state, name)[0, :, :end].ravel() for name in caches])
+    return np.concatenate([read(state, name)[0, :, :end].ravel() for name in caches])
 
 
 @pytest.fixture(scope="module")
