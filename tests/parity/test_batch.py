@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity.stepped import carried
+from parity.stepped import read
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
@@ -86,7 +86,7 @@ class House:
             kept = slots.open(prompt.rows[: prompt.opening], settings), prompt.opening
         slots.join(settings, spoken.seed, kept)
         rows = prompt.rows[prompt.opening :] if opening else prompt.rows
-        return Speaker(spoken, prompt, [slots.read(rows)()[0]])
+        return Speaker(spoken, prompt, [slots.read(rows)()[0]], opening)
 
     def speak(self, speaking: Sequence[Spoken]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Codes (slots, FRAMES, codebooks), speaking on after an end; each slot's last KV cache."""
@@ -104,6 +104,7 @@ class Speaker:
     spoken: Spoken
     prompt: Prompt
     codes: list[np.ndarray]
+    opened: bool
 
 
 def step(slots: Slots, speakers: Sequence[Speaker], resting: Sequence[Speaker] = ()) -> None:
@@ -124,7 +125,7 @@ def cache(state: OrtState, end: int) -> np.ndarray:
     names = [each.past.name for each in state.shared.spec.states]
     caches = [name for name in names if name.startswith("past_key_values")]
     assert len(caches) == len(names) - 2
-    return np.concatenate([carried(state, name)[0, :, :end].ravel() for name in caches])
+    return np.concatenate([read(state, name)[0, :, :end].ravel() for name in caches])
 
 
 @pytest.fixture(scope="module")
@@ -185,24 +186,26 @@ def test_who_comes_rests_and_leaves_changes_nobody(house: Callable, name: str) -
     slots.leave(2)
     step(slots, [c, b])
     for speaker, slot in ((a, None), (b, 1), (c, 0), (d, None)):
-        codes, _ = one.speak([speaker.spoken])
-        count = len(speaker.codes)
-        assert np.array_equal(np.stack(speaker.codes), codes[0, :count])
+        alone = Slots(one.frame, one.manifest, 1)
+        again = one.join(alone, speaker.spoken, opening=speaker.opened)
+        while len(again.codes) < len(speaker.codes):
+            step(alone, [again])
+        assert np.array_equal(speaker.codes, again.codes)
         if slot is not None:
-            alone = Slots(one.frame, one.manifest, 1)
-            again = one.join(alone, speaker.spoken)
-            for _ in range(count - 1):
-                step(alone, [again])
-            end = len(speaker.prompt.rows) + count - 1
+            end = len(speaker.prompt.rows) + len(again.codes) - 1
             found, expected = (
                 cache(state, end) for state in (slots._state.view(slot), alone._state.view(0))
             )
             assert_close("batch.states", found, expected, f"{name}, slot {slot}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["same", "narrow", "edge-voice"])
 def test_no_rows_of_others_are_heard_whatever_they_are(house: Callable, name: str) -> None:
-    """Rows of no text, launched in flight, and numbers by the thousand where a slot rests."""
+    """Rows of no text, and numbers by the thousand where a slot rests.
+
+    Not in int8: here a prompt is read in two pieces in company and in one alone, and to int8 the
+    last bit of an activation may be a whole number. `Openings` reads them the same way always.
+    """
     requests = [
         random_request(house(name).manifest, seed, prompt)
         for seed, prompt in enumerate((9, 1, 12, 5, 4))

@@ -323,6 +323,20 @@ def test_what_is_said_in_company_is_said_alone(
     )
 
 
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_full_house_says_what_each_says_alone(bundle_of: BundleOf, name: str) -> None:
+    """All slots there are by default, and more who wait: kernels are chosen by how many speak."""
+    folder = bundle_of(name)
+    tts = Synthesizer.open(folder, threads=1, verify=False)
+    assert tts.slots == 8
+    alone = Alone(folder)
+    layouts = ("streamed", "upfront")
+    asked = [Asked(TEXTS[n % 3], layouts[n % 2], n // 6) for n in range(11)]
+    spoken = tts.speak_batch([Request(one.text, **one.options) for one in asked])
+    for audio, one in zip(spoken, asked, strict=True):
+        alone.check((audio.codes, audio.samples), one)
+
+
 # several threads
 
 

@@ -37,14 +37,14 @@ class Tokenizer:
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
         added = tokenizer.get_added_tokens_decoder()
-        self._longest_added = max(len(token.content) for token in added.values())
-        self._added = re.compile("|".join(re.escape(token.content) for token in added.values()))
         self._control = {index: token.content for index, token in added.items() if token.special}
         for name in (_START, _END):
             if tokenizer.token_to_id(name) not in self._control:
                 raise BundleError(
                     f"tokenizer.json has no control token {name}", "export the bundle again"
                 )
+        self._longest_added = max(len(token.content) for token in added.values())
+        self._added = re.compile("|".join(re.escape(token.content) for token in added.values()))
         self._role = self._ids(f"{_START}assistant\n")
         self._user = self._ids(f"{_START}user\n")
         self._close = self._ids(f"{_END}\n")
