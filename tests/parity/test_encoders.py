@@ -354,9 +354,10 @@ def test_the_fewest_mel_frames_are_the_official_ones(
 ) -> None:
     least = 5
     for encoder in (judge(folder("tiny")).model.speaker_encoder, speaker):
-        assert encoder(torch.zeros(1, least, 128)).shape == (1, 128)
-        with pytest.raises(RuntimeError, match="Padding size should be less"):
-            encoder(torch.zeros(1, least - 1, 128))
+        with torch.inference_mode():
+            assert encoder(torch.zeros(1, least, 128)).shape == (1, 128)
+            with pytest.raises(RuntimeError, match="Padding size should be less"):
+                encoder(torch.zeros(1, least - 1, 128))
 
 
 # files

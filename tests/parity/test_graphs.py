@@ -18,9 +18,9 @@ from parity.forced import Modules, empty_codec_state
 from parity.tolerances import assert_close, note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.graph_spec import StateSpec, TensorSpec
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, TOKENIZER, TOTAL, Manifest
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, TOTAL, Manifest
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.graphs.declared import codec_decoder_graph, frame_graph
@@ -56,7 +56,7 @@ def modules(tiny_checkpoint: Callable[..., Path]) -> Callable[[str], Modules]:
 
 
 def prompts(folder: Path) -> PromptBuilder:
-    return PromptBuilder(folder, Manifest.load(folder), Tokenizer.load(folder / TOKENIZER))
+    return PromptBuilder(Bundle.open(folder))
 
 
 def weights_of(checkpoint: Checkpoint) -> dict[str, Weights]:

@@ -14,7 +14,7 @@ from parity.forced import Modules, empty_codec_state
 from parity.tolerances import assert_close
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
 from qwen3_tts_edge.speech.prompt import Prompt
-from qwen3_tts_edge.speech.sampling import MIN_FRAMES, Sampling
+from qwen3_tts_edge.speech.sampling import MIN_FRAMES, Sampling, inputs
 from qwen3_tts_export.modules.codec_weights import codec_decoder_weights
 from qwen3_tts_export.modules.frame import frame_weights
 from qwen3_tts_export.modules.talker import text_rows
@@ -44,7 +44,7 @@ def modules() -> Callable[[Path], Modules]:
 
 def official_prompt(oracle: Official, case: Case) -> Prompt:
     found = oracle.prompt(case)
-    return Prompt(found.rows, found.text_rows, found.pad_row)
+    return Prompt(found.rows, found.text_rows, found.pad_row, opening=0)
 
 
 def random_codes(size: int, frames: int, seed: int = 0) -> np.ndarray:
@@ -90,12 +90,9 @@ def test_the_frame_chooses_the_codes_of_official_generate(
     generation = ours.config.generation
     asked = {key: getattr(generation, key) for key in SamplingDefaults.__struct_fields__}
     defaults = SamplingDefaults(**{**asked, "repetition_penalty": penalty})
-    inputs = (
-        Sampling.greedy()
-        .over(defaults)
-        .inputs(ours.config.talker.vocab_size, ours.config.predictor.vocab_size)
-    )
-    settings = {key: torch.from_numpy(value) for key, value in inputs.items()}
+    sizes = (ours.config.talker.vocab_size, ours.config.predictor.vocab_size)
+    given = inputs(Sampling.greedy().over(defaults), *sizes)
+    settings = {key: torch.from_numpy(value) for key, value in given.items()}
     seen = torch.zeros(1, ours.config.talker.vocab_size, dtype=torch.bool)
     past = [torch.zeros(1, 1, ours.config.talker.hidden_size), seen]
     past += [part for pair in ours.cache(len(prompt.rows) + 8) for part in pair]

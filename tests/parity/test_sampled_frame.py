@@ -19,10 +19,10 @@ from parity.official_draws import (
     distribution,
 )
 from qwen3_tts_edge import Sampling, Voice
-from qwen3_tts_edge.bundle.manifest import FRAME, TOKENIZER, Manifest
-from qwen3_tts_edge.bundle.tokenizer import Tokenizer
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.manifest import FRAME, TOTAL, Manifest
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
-from qwen3_tts_edge.speech.sampling import MIN_FRAMES, draws, ranks
+from qwen3_tts_edge.speech.sampling import MIN_FRAMES, draws, inputs, ranks
 from qwen3_tts_export.modules.frame import RESERVED
 from tiny import EDGE_VOICE
 
@@ -40,7 +40,7 @@ class Spoken:
         self.session = ort.InferenceSession(
             folder / self.spec.file, options, providers=["CPUExecutionProvider"]
         )
-        builder = PromptBuilder(folder, self.manifest, Tokenizer.load(folder / TOKENIZER))
+        builder = PromptBuilder(Bundle.open(folder))
         self.prompt: Prompt = builder.build(
             VOICED.text, Voice.speaker("heart"), language="english", text_layout="streamed"
         )
@@ -102,9 +102,8 @@ class Spoken:
         n = len(draw)
         rows = self.prompt.text_row(frame - 1) if frame else self.prompt.rows
         position = len(self.prompt.rows) + frame - 1 if frame else 0
-        settings = sampling.over(self.manifest.sampling).inputs(
-            self.manifest.vocab_size, self.manifest.codebook_size
-        )
+        sizes = (self.manifest.vocab_size, self.manifest.codebook_size)
+        settings = inputs(sampling.over(self.manifest.sampling), *sizes)
         feeds = {
             "rows": np.repeat(rows[None], n, axis=0),
             "length": np.full(n, len(rows)),
@@ -112,7 +111,8 @@ class Spoken:
             "draws": draw.astype(np.float32),
             "allow_end": np.full(n, allow_end),
             **{name: np.repeat(value, n, axis=0) for name, value in settings.items()},
-            **ranks(settings["top_k"], self.manifest.vocab_size, self.manifest.codebook_size),
+            **ranks(settings["top_k"], *sizes),
+            TOTAL: np.array([position + len(rows)], np.int32),
             **{name: np.repeat(value, n, axis=0) for name, value in past.items()},
         }
         return self.session.run(None, feeds)
