@@ -62,11 +62,11 @@ class Scheduler:
         with self.lock:
             self._leave()
             joined = self._join()
-            launched = self._launch_all()
+            launched = self._launch_all(joined)
             # Where frames may be launched ahead, this one's codes are read after the next launch.
             read = self._read_all_but(self._slots.ahead if launched else 0)
             self.lock.notify_all()
-            return joined or launched or read
+            return joined is not None or launched or read
 
     def wait(self, utterance: Utterance) -> None:
         """Wait, where only other threads can go on: by reading their streams, or with more text.
@@ -99,14 +99,15 @@ class Scheduler:
                 if slot < len(self._speaking):
                     self._speaking[slot] = last
 
-    def _join(self) -> bool:
-        """Give the next who has enough text a slot; read its prompt but for one row, if it is one.
+    def _join(self) -> Utterance | None:
+        """Give the next who has enough text a slot; return who it was.
 
-        What is wrong with a prompt is its utterance's trouble alone.
+        The rest of its prompt is read now, unless it is one row, which goes with everybody's. What
+        is wrong with a prompt is its utterance's trouble alone.
         """
         ready = next((each for each in self._waiting if each.prompt is not None), None)
         if ready is None or self._slots.count == self.most:
-            return False
+            return None
         self._waiting.remove(ready)
         self._read_all_but(0)
         prompt = ready.prompt
@@ -123,13 +124,19 @@ class Scheduler:
             ready.error = error
             if self._slots.count > taken:
                 self._slots.leave(taken)
-            return True
+            return ready
         self._speaking.append(ready)
-        return True
+        return ready
 
-    def _launch_all(self) -> bool:
+    def _launch_all(self, joined: Utterance | None) -> bool:
+        """Launch a frame of everybody who has a row.
+
+        Who has just read a prompt rests: its first samples shall not wait for another frame.
+        """
         self._read_all_but(self._slots.ahead)
-        rows = [self._rows(each) for each in self._speaking]
+        rows = [
+            None if each is joined and each.begun else self._rows(each) for each in self._speaking
+        ]
         if all(row is None for row in rows):
             return False
         start = time.perf_counter()

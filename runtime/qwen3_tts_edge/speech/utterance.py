@@ -152,6 +152,11 @@ class Utterance:
         return not self._text.strip()
 
     @property
+    def begun(self) -> bool:
+        """Whether its prompt was read."""
+        return self._asked > 0
+
+    @property
     def hungry(self) -> bool:
         """Whether it cannot go on without more text."""
         read = self._asked - 1 if self._asked else 0
