@@ -14,7 +14,10 @@ LONG = "This is a sentence of no great length. " * 40
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs a terminal that can hang up")
 def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
-    process = subprocess.Popen([*PROGRAM, "speak", LONG, "-o", "a.wav"], cwd=tmp_path)
+    # A parent such as nohup may have told its children to ignore it, and they would.
+    heeding = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); " + PROGRAM[-1]
+    command = [*PROGRAM[:-1], heeding, "speak", LONG, "-o", "a.wav"]
+    process = subprocess.Popen(command, cwd=tmp_path)
     while not list(tmp_path.glob("*.part")):
         assert process.poll() is None
         time.sleep(0.01)
