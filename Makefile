@@ -24,7 +24,7 @@ check: $(DEV)
 
 # The package as its users get it, where there is nothing else, from a folder that is not this one.
 WHEEL   := build/wheel
-TESTERS := pytest hypothesis filelock psutil scipy
+TESTERS := pytest hypothesis filelock psutil scipy av lameenc
 wheel: $(BIN)/python  ## build it, install it alone, speak with it and test it
 	rm -rf $(WHEEL)
 	$(BIN)/pip wheel --quiet --no-deps -w $(WHEEL) .
@@ -72,7 +72,7 @@ $(EXPORT): $(RUN)
 # The official package is the oracle of the tests. Its own dependencies bring a second PyTorch and
 # a web interface, so what it needs here stands in the extra `oracle`.
 $(DEV): $(EXPORT)
-	$(BIN)/pip install --quiet -e '.[cpu,export,rtx,dev,oracle,judge]'
+	$(BIN)/pip install --quiet -e '.[cpu,export,rtx,serve,serve-codecs,discover,dev,oracle,judge]'
 	$(BIN)/pip install --quiet --no-deps qwen-tts==0.1.1 dashscope==2.0.2
 	touch $@
 

@@ -11,6 +11,7 @@ import soxr
 
 from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.sound.rate import Resampler, fitted
 
 RATES = (1_000, 768_000)
 """The lowest and the highest sample rate that is read, in Hz."""
@@ -115,7 +116,7 @@ def resampled(samples: Samples, rate: int, to: int) -> Samples:
     if rate == to:
         return samples
     converted: Samples = soxr.resample(samples, rate, to, quality="HQ")
-    return _fitted(converted, math.ceil(len(samples) * (to / rate)))
+    return fitted(converted, math.ceil(len(samples) * (to / rate)))
 
 
 def resampled_blocks(blocks: Iterable[Samples], rate: int, to: int) -> Iterator[Samples]:
@@ -123,20 +124,10 @@ def resampled_blocks(blocks: Iterable[Samples], rate: int, to: int) -> Iterator[
     if rate == to:
         yield from blocks
         return
-    stream = soxr.ResampleStream(rate, to, 1, dtype="float32", quality="HQ")
-    taken = made = 0
+    resampler = Resampler(rate, to)
     for block in blocks:
-        taken += len(block)
-        piece = stream.resample_chunk(block)
-        made += len(piece)
-        yield piece
-    rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
-    yield _fitted(rest, math.ceil(taken * (to / rate)) - made)
-
-
-def _fitted(samples: Samples, length: int) -> Samples:
-    """Cut or pad with zeros to a length: the converter may miss it by a sample."""
-    return np.pad(samples[: max(0, length)], (0, max(0, length - len(samples))))
+        yield resampler.feed(block)
+    yield resampler.finish()
 
 
 def check_rate(rate: int, name: str) -> None:
