@@ -156,6 +156,14 @@ class Synthesizer:
         request = Request(text, voice, **asked)
         return Stream(self._tools, self._scheduler, request, chunk_frames)
 
+    def step(self) -> bool:
+        """Make one frame of everybody who speaks, for a program that reads with `Stream.take`.
+
+        Returns:
+            Whether anything moved: if not, a stream has to be fed, read or closed first.
+        """
+        return self._scheduler.step()
+
     def speak(self, text: Text, voice: Voice | None = None, **asked: Unpack[Asked]) -> Audio:
         """Speak all of it. Arguments and errors are those of `stream`.
 

@@ -11,7 +11,7 @@ Examples:
   qwen3-tts-edge info
   qwen3-tts-edge doctor
 """
-_COMMANDS = ("speak", "voice", "codec", "info", "bench", "doctor")
+_COMMANDS = ("speak", "voice", "codec", "serve", "info", "bench", "doctor")
 
 
 @click.group(

@@ -18,8 +18,9 @@ from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.writing import AudioFile, PcmStream, check_path
+from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.prompt import AUTO, TEXT_LAYOUTS, PromptBuilder
+from qwen3_tts_edge.speech.prompt import TEXT_LAYOUTS, PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Text
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.speech.stream import RAMP, Stream
@@ -85,7 +86,13 @@ def _sampling_options(command: F) -> F:
 )
 @model_option("A bundle; without it the voice that comes with the package speaks.")
 @voice_options
-@click.option("--language", default=AUTO, show_default=True, metavar="NAME", help="Of the text.")
+@click.option(
+    "--language",
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="Of the text: a name, or a code such as en.",
+)
 @click.option("--instruct", metavar="WORDS", help="How to say it, where the bundle takes it.")
 @click.option(
     "--text-layout",

@@ -14,7 +14,7 @@ from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import profile_path
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
-from qwen3_tts_edge.speech.prompt import AUTO
+from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
@@ -92,7 +92,13 @@ def create(
 )
 @click.option("--base", required=True, metavar="DIR", help="The bundle of a Base checkpoint.")
 @click.option("--text", default=_SENTENCE, metavar="WORDS", help="What it says to be heard.")
-@click.option("--language", default=AUTO, show_default=True, metavar="NAME", help="Of the text.")
+@click.option(
+    "--language",
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="Of the text: a name, or a code such as en.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same voice again.")
 @click.option("--max-seconds", type=click.FloatRange(1, 60), default=30, show_default=True)
 @_consent

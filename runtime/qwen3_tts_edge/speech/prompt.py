@@ -15,11 +15,11 @@ import numpy as np
 from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.speech.languages import AUTO, language_named
 from qwen3_tts_edge.voices.matching import Match, match
 from qwen3_tts_edge.voices.voice import Voice
 
 TEXT_LAYOUTS = ("upfront", "streamed")
-AUTO = "auto"
 
 
 @dataclass
@@ -100,7 +100,7 @@ class PromptBuilder:
         text: str,
         voice: Voice | None = None,
         *,
-        language: str = AUTO,
+        language: str | None = AUTO,
         instruct: str | None = None,
         text_layout: str | None = None,
     ) -> Prompt:
@@ -109,7 +109,7 @@ class PromptBuilder:
         Args:
             text: What to say; blanks at its ends are dropped.
             voice: Who says it; None is the first named speaker.
-            language: One of `languages`.
+            language: One of `languages`, or its code, see `languages.language_named`.
             instruct: How to say it, in words, for checkpoints that take it.
             text_layout: `upfront` puts the whole text in the prompt, `streamed` feeds one text
                 token a frame; None is what the checkpoint was made for.
@@ -129,7 +129,7 @@ class PromptBuilder:
         self,
         voice: Voice | None = None,
         *,
-        language: str = AUTO,
+        language: str | None = AUTO,
         instruct: str | None = None,
         text_layout: str | None = None,
     ) -> Start:
@@ -196,7 +196,7 @@ class PromptBuilder:
         prompt.text_rows = np.concatenate([prompt.text_rows, self._tables.text(*more)])
         prompt.ended = ended
 
-    def _prefix(self, language: str, chosen: Match) -> Rows:
+    def _prefix(self, language: str | None, chosen: Match) -> Rows:
         """Rows that name the language and the voice and open the speech."""
         codes, texts = self._manifest.control_codes, self._manifest.text_ids
         spoken = self._language(language, chosen.speaker)
@@ -214,13 +214,9 @@ class PromptBuilder:
         prefixed: Rows = self._tables.text(*beside) + rows
         return prefixed
 
-    def _language(self, language: str, speaker: str | None) -> int | None:
+    def _language(self, language: str | None, speaker: str | None) -> int | None:
         """The language's code, None for auto. Chinese and auto become the speaker's dialect."""
-        language = language.strip().lower()
-        if language not in self.languages:
-            raise InputError(
-                f"language {language!r} is unknown", f"choose one of {', '.join(self.languages)}"
-            )
+        language = language_named(language, self.languages)
         if language in (AUTO, "chinese") and speaker is not None:
             language = self._manifest.dialects.get(speaker, language)
         return None if language == AUTO else self._manifest.languages[language]

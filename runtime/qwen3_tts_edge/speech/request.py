@@ -9,7 +9,7 @@ from typing import TypedDict
 from typing_extensions import Self
 
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.speech.prompt import AUTO
+from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.voices.voice import Voice
 
@@ -20,7 +20,7 @@ Text = str | Iterable[str]
 class Asked(TypedDict, total=False):
     """What may be asked for beside text and voice, see `Request`."""
 
-    language: str
+    language: str | None
     instruct: str | None
     text_layout: str | None
     sampling: Sampling | None
@@ -40,7 +40,7 @@ class Request:
         text: What to say. Pieces of it that come one by one, as from a language model, are spoken
             as they come; None will be fed, see `Stream.feed`.
         voice: Who says it; None is the first named speaker.
-        language: One of `Synthesizer.languages`.
+        language: One of `Synthesizer.languages`, or its code, `en` or `pt-BR`; None is `auto`.
         instruct: How to say it, in words, where the checkpoint takes it.
         text_layout: `upfront` or `streamed`; None is what the checkpoint was made for.
         sampling: None is the checkpoint's defaults.
@@ -55,7 +55,7 @@ class Request:
 
     text: Text | None
     voice: Voice | None = None
-    language: str = AUTO
+    language: str | None = AUTO
     instruct: str | None = None
     text_layout: str | None = None
     sampling: Sampling | None = None
@@ -78,7 +78,7 @@ class Request:
                 f"sampling is a {_kind(self.sampling)}; expected a Sampling",
                 "use Sampling(temperature=0.7)",
             )
-        if not isinstance(self.language, str):
+        if not isinstance(self.language, str | None):
             raise InputError(
                 f"language is a {_kind(self.language)}; expected a name", f"use {AUTO!r} for any"
             )
@@ -90,6 +90,19 @@ class Request:
             raise InputError(f"seed is {self.seed!r}; it must be a whole number")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise InputError(f"seed is {self.seed}; it must be from 0 to 2**64 - 1")
+
+    @property
+    def asked(self) -> Asked:
+        """What is asked for beside text and voice."""
+        return {
+            "language": self.language,
+            "instruct": self.instruct,
+            "text_layout": self.text_layout,
+            "sampling": self.sampling,
+            "seed": self.seed,
+            "max_seconds": self.max_seconds,
+            "verbatim": self.verbatim,
+        }
 
     def seeded(self) -> Self:
         """Draw a seed where none was asked for."""

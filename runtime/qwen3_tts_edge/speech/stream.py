@@ -116,6 +116,26 @@ class Stream(Iterator[Chunk]):
                 self._spoken = None
             self._scheduler.lock.notify_all()
 
+    @property
+    def over(self) -> bool:
+        """Whether there is no further chunk."""
+        return self._spoken is None
+
+    def take(self) -> Chunk | None:
+        """Take the next chunk if its frames are there, and move nobody.
+
+        For a program that calls `Synthesizer.step` for all of its streams. The metrics then count
+        no work but the codec's, and no first audio.
+
+        Raises:
+            Qwen3TTSError: What went wrong with the stream.
+        """
+        started = time.perf_counter()
+        with self._scheduler.lock:
+            found = None if self.over else self._ready()
+        self.metrics.total += time.perf_counter() - started
+        return None if found is None else Chunk(*found, self.metrics.sample_rate, self.metrics)
+
     def __iter__(self) -> Self:
         return self
 

@@ -1,0 +1,76 @@
+"""Errors as OpenAI's clients read them: a status, a kind and a body they can unwrap."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qwen3_tts_edge.errors import BusyError, InputError, Qwen3TTSError
+from qwen3_tts_edge.server.admission import RefusedError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is told to a client whose request failed.
+
+    Attributes:
+        status: Of HTTP.
+        message: What was found and what to do.
+        kind: OpenAI's `type`.
+        param: The field that is wrong, or None.
+        code: A word for programs, or None.
+        headers: To be sent with it.
+    """
+
+    status: int
+    message: str
+    kind: str = "invalid_request_error"
+    param: str | None = None
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The object under `error` in the body."""
+        return {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }
+
+
+class FieldError(InputError):
+    """A field of a request is wrong.
+
+    Attributes:
+        param: Its name.
+        code: A word for programs, or None.
+    """
+
+    def __init__(
+        self, param: str, found: str, remedy: str | None = None, *, code: str | None = None
+    ) -> None:
+        super().__init__(found, remedy)
+        self.param, self.code = param, code
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Say what a client shall be told of an error; what is no fault of its own goes to the log."""
+    if isinstance(error, RefusedError):
+        headers = {"retry-after": str(error.retry_after)}
+        if error.own:
+            return Problem(429, str(error), "rate_limit_error", None, "rate_limited", headers)
+        return Problem(503, str(error), "server_error", None, "overloaded", headers)
+    if isinstance(error, InputError):
+        param, code = getattr(error, "param", None), getattr(error, "code", None)
+        status = 404 if code == "model_not_found" else 400
+        return Problem(status, str(error), param=param, code=code)
+    if isinstance(error, BusyError):
+        return Problem(503, str(error), "server_error", None, "overloaded", {"retry-after": "1"})
+    if isinstance(error, Qwen3TTSError):
+        return Problem(503, str(error), "server_error", None, "unavailable")
+    _log.error("a request failed", exc_info=error)
+    return Problem(500, "something is wrong with this server; its log says what", "server_error")

@@ -1,0 +1,190 @@
+"""What all protocols share: a bundle that speaks, a door in front of it, and the books."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from typing_extensions import Self
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.machine.bench import voice_of
+from qwen3_tts_edge.server.admission import Admission, RefusedError
+from qwen3_tts_edge.server.metrics import Metrics
+from qwen3_tts_edge.server.problems import FieldError
+from qwen3_tts_edge.server.references import References
+from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.settings import Settings
+from qwen3_tts_edge.server.voices import Voices
+from qwen3_tts_edge.server.worker import Worker
+from qwen3_tts_edge.sound.encoding import Encoder
+from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.stream import RAMP
+from qwen3_tts_edge.synthesizer import Synthesizer
+
+CPU = "ort-cpu"
+_OPENAI = re.compile(r"(gpt-4o-mini-)?tts(-|$)")
+_WARM_UP = "One, two, three."
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """A bundle that is served.
+
+    Attributes:
+        settings: What it was told.
+        synthesizer: The worker's; its bundle and encoders are everybody's to read.
+        worker: The thread that speaks.
+        admission: Who may speak.
+        voices: By the names that clients know.
+        references: Recordings that come with requests.
+        metrics: What is counted.
+    """
+
+    def __init__(self, synthesizer: Synthesizer, settings: Settings) -> None:
+        """Take a synthesizer, which is the worker's from now on; `open` is the usual way in."""
+        self.settings = settings
+        self.synthesizer = synthesizer
+        self.worker = Worker(synthesizer)
+        self.admission = Admission(
+            synthesizer.slots,
+            queue=settings.queue,
+            seconds=settings.queue_seconds,
+            per_key=settings.per_key,
+        )
+        self.voices = Voices(synthesizer.bundle, settings.voice_aliases)
+        self.metrics = Metrics()
+        self.metrics.running.set_function(lambda: self.admission.running)
+        self.metrics.waiting.set_function(lambda: self.admission.waiting)
+        self.references = References(synthesizer.listener, largest=settings.largest_body)
+        self._ready = False
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open a bundle to serve it.
+
+        Raises:
+            Qwen3TTSError: As for `Synthesizer.open`.
+        """
+        synthesizer = Synthesizer.open(
+            settings.bundle,
+            backend=settings.backend,
+            threads=settings.threads,
+            slots=settings.slots,
+        )
+        return cls(synthesizer, settings)
+
+    @property
+    def name(self) -> str:
+        """Of the model, as clients know it."""
+        return self.synthesizer.manifest.checkpoint.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can speak at all."""
+        return self.worker.alive
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has spoken once, which is slower, and lets people in."""
+        return self._ready and self.alive and self.admission.open
+
+    def check_model(self, name: str | None) -> None:
+        """Refuse a model that is not here. OpenAI's names are ours too: clients send them unasked.
+
+        Raises:
+            FieldError: It is not; says what is.
+        """
+        if name and name.split("/")[-1].lower() != self.name.lower() and not _OPENAI.match(name):
+            raise FieldError(
+                "model",
+                f"there is no model {name!r}",
+                f"there is {self.name}",
+                code="model_not_found",
+            )
+
+    def seconds_of(self, frames: int | None) -> float | None:
+        """Give the seconds of a ceiling in frames; None where no utterance comes that far."""
+        if frames is None or 2 * frames > self.synthesizer.frame_graph.capacity:
+            return None
+        return frames / self.synthesizer.manifest.frames_per_second
+
+    def count(self, text: str) -> int:
+        """Count the ids of a text."""
+        return len(self.synthesizer.bundle.tokenizer.encode(text))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Speak while this goes on; first what nobody hears, for the first time takes longer."""
+        self.worker.start()
+        warming = asyncio.create_task(self._warm())
+        try:
+            yield
+        finally:
+            warming.cancel()
+            self.admission.close()
+            await asyncio.to_thread(self.worker.stop)
+
+    async def _warm(self) -> None:
+        await asyncio.wrap_future(self.worker.do(self._warm_up))
+        self._ready = True
+        _log.info("%s is ready to speak, %d at once", self.name, self.synthesizer.slots)
+
+    def _warm_up(self) -> None:
+        # On a GPU each number of slots is captured when it is first launched.
+        count = 1 if self.synthesizer.backend == CPU else self.synthesizer.slots
+        voice = voice_of(self.synthesizer)
+        self.synthesizer.speak_batch([Request(_WARM_UP, voice, max_seconds=2.0)] * count)
+
+    async def speak(
+        self,
+        request: Request,
+        encoder: Encoder,
+        *,
+        text: str,
+        transport: str,
+        key: str,
+        chunk_frames: tuple[int, ...] = RAMP,
+    ) -> Session:
+        """Let a client speak.
+
+        Args:
+            request: Its text is left out.
+            encoder: Of its sound.
+            text: The first of what is said, or all of it; more is appended to the session.
+            transport: The protocol's name, for the books.
+            key: Whose request it is, see `keys`.
+            chunk_frames: Frames a chunk; the last number goes on.
+
+        Returns:
+            A session that has begun, to be closed in a `finally`.
+
+        Raises:
+            RefusedError: There is no place for it.
+            InputError: Something asked for is not to be had.
+            WorkerDiedError: There is nobody to speak.
+        """
+        record = self.metrics.arrived(transport)
+        try:
+            ticket = await self.admission.enter(key)
+        except BaseException as error:
+            record.end("rejected" if isinstance(error, RefusedError) else "cancelled")
+            raise
+        record.admitted()
+        session = Session(self.worker, request, chunk_frames, encoder, ticket, record)
+        try:
+            await session.begin(text)
+        except BaseException as error:
+            record.end("rejected" if isinstance(error, InputError) else "error")
+            session.close()
+            raise
+        return session
+
+    async def drain(self) -> None:
+        """Let nobody in any more, and wait until all have spoken or time is up."""
+        self.admission.close()
+        patience = self.settings.drain_seconds
+        while self.admission.running and self.alive and patience > 0:
+            await asyncio.sleep(0.05)
+            patience -= 0.05

@@ -1,0 +1,41 @@
+"""What a server may be told: by flags, by the environment, or in Python."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a bundle is served.
+
+    Attributes:
+        bundle: Its folder; None is the voice that comes with the package.
+        backend: One of `backends.BACKENDS`.
+        threads: CPU threads a launch may use; None is one per physical core.
+        slots: Who may speak at once; None as `Synthesizer.open` says.
+        queue: How many may wait until somebody has spoken.
+        queue_seconds: How long each may wait. Clients give up after 10 s.
+        per_key: Requests at once of one key; None is no limit.
+        keys: One of them has to come with every request; none lets everybody in.
+        open_lists: Models and voices are told without a key.
+        voice_aliases: Other names for voices, beside OpenAI's.
+        largest_body: Bytes of a request.
+        largest_text: Characters of a request.
+        largest_text: int = 100_000
+    drain_seconds: How long who speaks may go on when the server is told to stop.
+    """
+
+    bundle: str | Path | None = None
+    backend: str = "auto"
+    threads: int | None = None
+    slots: int | None = None
+    queue: int = 32
+    queue_seconds: float = 5.0
+    per_key: int | None = None
+    keys: tuple[str, ...] = ()
+    open_lists: bool = True
+    voice_aliases: Mapping[str, str] = field(default_factory=dict)
+    largest_body: int = 16 << 20
+    largest_text: int = 100_000
+    drain_seconds: float = 30.0

@@ -1,0 +1,139 @@
+"""The one thread that speaks: does jobs, makes a frame of everybody, hands sound on."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from qwen3_tts_edge.errors import Qwen3TTSError
+from qwen3_tts_edge.synthesizer import Synthesizer
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+_FAILURES = 3
+"""So many speeches in a row that end by an error which is nobody's request's: nothing will work."""
+
+
+class WorkerDiedError(Qwen3TTSError, RuntimeError):
+    """The thread that speaks is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("the server can speak no more", "start it again; its log says why")
+
+
+class Speaking(Protocol):
+    """Somebody who speaks, as the worker sees them; called in its thread alone."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+
+    def deliver(self) -> bool:
+        """Hand on the sound that is there; return whether there was any."""
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+
+
+class Worker:
+    """Owns a synthesizer. Whatever touches it is a job, done in this thread between two frames.
+
+    Attributes:
+        synthesizer: Its own.
+    """
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self.synthesizer = synthesizer
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+        self._speaking: list[Speaking] = []
+        self._failures = 0
+        self._ends = False
+        self._thread = threading.Thread(target=self._run, name="qwen3-tts-speech", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the frame that is being made; whoever still speaks ends with an error."""
+        self.do(lambda: setattr(self, "_ends", True))
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works."""
+        return self._thread.is_alive() and not self._ends
+
+    def do(self, job: Callable[[], T]) -> "Future[T]":
+        """Let a job be done before the next frame; may be called in any thread.
+
+        Returns:
+            What comes of it; `WorkerDiedError` where nobody will do it.
+        """
+        answer: Future[T] = Future()
+        self._jobs.put((job, answer))
+        if not self.alive:
+            self._refuse_jobs()
+        return answer
+
+    def add(self, speaking: Speaking) -> None:
+        """Deliver for somebody from now on; a job's to call."""
+        self._speaking.append(speaking)
+
+    def note(self, error: Exception | None) -> None:
+        """Remember how a speech ended; a job's to call."""
+        ours = error is not None and not isinstance(error, Qwen3TTSError)
+        self._failures = self._failures + 1 if ours else 0
+
+    def _run(self) -> None:
+        try:
+            moved = True
+            while not self._ends:
+                self._do_jobs(wait=not moved)
+                moved = self._frame()
+        except BaseException:
+            _log.exception("the thread that speaks died")
+        self._ends = True
+        for each in self._speaking:
+            each.fail(WorkerDiedError())
+        self._speaking.clear()
+        self._refuse_jobs()
+
+    def _frame(self) -> bool:
+        """Make a frame of everybody who can speak on; return whether anything moved."""
+        moved = self.synthesizer.step()
+        for each in self._speaking:
+            moved = each.deliver() or moved
+        self._speaking = [each for each in self._speaking if not each.over]
+        if self._failures >= _FAILURES:
+            raise RuntimeError(f"{_FAILURES} speeches in a row failed")
+        return moved
+
+    def _do_jobs(self, *, wait: bool) -> None:
+        """Do the jobs that are there; where nobody can speak on, wait for one."""
+        try:
+            self._do(*self._jobs.get(block=wait))
+            while True:
+                self._do(*self._jobs.get_nowait())
+        except Empty:
+            pass
+
+    def _do(self, job: Callable[[], T], answer: "Future[T]") -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            answer.set_result(job())
+        except Exception as error:
+            answer.set_exception(error)
+
+    def _refuse_jobs(self) -> None:
+        try:
+            while True:
+                _, answer = self._jobs.get_nowait()
+                if answer.set_running_or_notify_cancel():
+                    answer.set_exception(WorkerDiedError())
+        except Empty:
+            pass
