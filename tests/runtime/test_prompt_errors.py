@@ -69,7 +69,7 @@ def test_a_speaker_without_a_name() -> None:
 
 
 def test_an_unknown_language(custom: PromptBuilder) -> None:
-    message = "language 'klingon' is unknown; choose one of auto, chinese, english"
+    message = "language 'Klingon' is unknown; choose one of auto, chinese, english"
     with pytest.raises(InputError, match=message):
         custom.build("Hello.", language="Klingon")
 

@@ -19,7 +19,7 @@ TEXT = "Hi."
         ({"text": Path("a.txt")}, r"text is a \w*Path; expected a string"),
         ({"voice": "heart"}, r"voice is a str; expected a Voice; use Voice\.speaker\(.name.\)"),
         ({"sampling": {"top_k": 5}}, r"sampling is a dict; .*; use Sampling\(temperature=0\.7\)"),
-        ({"language": None}, "language is a NoneType; expected a name; use 'auto' for any"),
+        ({"language": 5}, "language is a int; expected a name; use 'auto' for any"),
         ({"instruct": 5}, "instruct is a int; expected words"),
         ({"max_seconds": "5"}, "max_seconds is a str; expected a number"),
         ({"seed": "7"}, "seed is '7'; it must be a whole number"),
