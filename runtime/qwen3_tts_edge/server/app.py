@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from qwen3_tts_edge.server import health, models, openai_speech
+from qwen3_tts_edge.server import health, models, openai_speech, page
 from qwen3_tts_edge.server.keys import Keys
 from qwen3_tts_edge.server.limits import BodyLimit
 from qwen3_tts_edge.server.problems import Problem, problem_of
@@ -18,7 +18,7 @@ from qwen3_tts_edge.server.request_id import RequestId
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.version import VERSION
 
-_PROTOCOLS = (openai_speech, models, health)
+_PROTOCOLS = (openai_speech, models, health, page)
 
 
 def app(service: Service) -> ASGIApp:

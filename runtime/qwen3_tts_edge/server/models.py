@@ -6,6 +6,9 @@ from fastapi import APIRouter
 
 from qwen3_tts_edge.server.service import Service
 
+TASKS = {"custom_voice": "CustomVoice", "voice_design": "VoiceDesign", "base": "Base"}
+"""Types of checkpoints, by their official names in `task_type`."""
+
 
 def router(service: Service) -> APIRouter:
     """Make the routes."""
@@ -27,4 +30,14 @@ def router(service: Service) -> APIRouter:
 
 
 def _model(service: Service) -> dict[str, Any]:
-    return {"id": service.name, "object": "model", "created": 0, "owned_by": "qwen3-tts-edge"}
+    manifest = service.synthesizer.manifest
+    return {
+        "id": service.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "qwen3-tts-edge",
+        # Beyond OpenAI's: what it can be asked for.
+        "task_type": TASKS[manifest.checkpoint.model_type],
+        "languages": service.voices.languages,
+        "takes_instructions": manifest.takes_instruct,
+    }

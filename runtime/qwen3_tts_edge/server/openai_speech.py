@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.server.models import TASKS
 from qwen3_tts_edge.server.problems import FieldError, problem_of
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.service import Service
@@ -28,7 +29,6 @@ from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
 _SAMPLING = [field.name for field in fields(Sampling)]
-_TASKS = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
 
 
 class VoiceId(BaseModel):
@@ -149,8 +149,10 @@ async def _request(service: Service, body: Speech) -> Request:
             "send it in parts",
         )
     ours = service.synthesizer.manifest.checkpoint.model_type
-    if body.task_type is not None and _TASKS[body.task_type] != ours:
-        raise FieldError("task_type", f"this server runs a {ours} checkpoint, not {body.task_type}")
+    if body.task_type not in (None, TASKS[ours]):
+        raise FieldError(
+            "task_type", f"this server runs a {TASKS[ours]} checkpoint, not {body.task_type}"
+        )
     designs = ours == "voice_design"
     layout = {None: None, True: "upfront", False: "streamed"}[body.non_streaming_mode]
     return Request(
