@@ -50,6 +50,11 @@ def run(service: Service, opened: socket.socket) -> None:
         service: What is served.
         opened: From `listening`.
     """
+    asyncio.run(server(service).serve([opened]))
+
+
+def server(service: Service) -> uvicorn.Server:
+    """Make what serves a service, for a program that has an event loop."""
     config = uvicorn.Config(
         app(service),
         lifespan="on",
@@ -59,7 +64,7 @@ def run(service: Service, opened: socket.socket) -> None:
         ws_max_size=_MESSAGE,
         timeout_graceful_shutdown=2,
     )
-    asyncio.run(_Server(config, service).serve([opened]))
+    return _Server(config, service)
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,66 @@
+"""A server that runs in a thread of the tests."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from qwen3_tts_edge.server import running
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.server.settings import Settings
+
+_PATIENCE = 60.0
+"""Seconds after which something hangs; nothing takes that long on any machine."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server on a port of 127.0.0.1.
+
+    Attributes:
+        url: `http://127.0.0.1:PORT`.
+        ws: `ws://127.0.0.1:PORT`.
+        service: What it serves.
+    """
+
+    url: str
+    ws: str
+    service: Service
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody speaks or waits, and every slot is free."""
+        admission, scheduler = self.service.admission, self.service.synthesizer._scheduler
+        busy = admission.running or admission.waiting or scheduler._waiting
+        return not (busy or any(not each.over for each in scheduler._speaking))
+
+    def settle(self, seconds: float = 10.0) -> None:
+        """Wait until it is idle; fail where it never is."""
+        end = time.monotonic() + seconds
+        while not self.idle:
+            assert time.monotonic() < end, "somebody still has a place or a slot"
+            time.sleep(0.005)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Served]:
+    """Run a server in a thread of its own, with its own event loop, as `serve` does."""
+    service = Service.open(settings)
+    with running.listening("127.0.0.1", 0) as opened:
+        server = running.server(service)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([opened])), daemon=True)
+        thread.start()
+        end = time.monotonic() + _PATIENCE
+        while not service.ready:
+            assert thread.is_alive(), "it ended before it was ready"
+            assert time.monotonic() < end, "it never became ready"
+            time.sleep(0.005)
+        where = f"127.0.0.1:{opened.getsockname()[1]}"
+        try:
+            yield Served(f"http://{where}", f"ws://{where}", service)
+        finally:
+            server.should_exit = True
+            thread.join(_PATIENCE)
+            assert not thread.is_alive(), "it does not stop"
