@@ -108,11 +108,11 @@ def router(service: Service) -> APIRouter:
             request,
             form,
             text=body.input,
+            ended=True,
             transport="openai",
             key=http.state.key,
             chunk_frames=body.chunk_frames,
         )
-        session.end()
         if body.events:
             return SpeechResponse(session, _events(service, body, session), "text/event-stream", {})
         if body.stream is False:

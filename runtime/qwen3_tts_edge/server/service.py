@@ -143,6 +143,7 @@ class Service:
         encoder: Encoder,
         *,
         text: str,
+        ended: bool,
         transport: str,
         key: str,
         chunk_frames: tuple[int, ...] = RAMP,
@@ -152,7 +153,8 @@ class Service:
         Args:
             request: Its text is left out.
             encoder: Of its sound.
-            text: The first of what is said, or all of it; more is appended to the session.
+            text: The first of what is said; more is appended to the session.
+            ended: It is all of it.
             transport: The protocol's name, for the books.
             key: Whose request it is, see `keys`.
             chunk_frames: Frames a chunk; the last number goes on.
@@ -174,7 +176,7 @@ class Service:
         record.admitted()
         session = Session(self.worker, request, chunk_frames, encoder, ticket, record)
         try:
-            await session.begin(text)
+            await session.begin(text, ended=ended)
         except BaseException as error:
             record.end("rejected" if isinstance(error, InputError) else "error")
             session.close()

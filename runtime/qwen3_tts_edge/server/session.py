@@ -88,14 +88,18 @@ class Session(AsyncIterator[Event]):
         """Frames that were made, of the text that was spoken to its end."""
         return self._speech.frames
 
-    async def begin(self, text: str) -> None:
+    async def begin(self, text: str, *, ended: bool) -> None:
         """Begin with the first of the text: all that can be wrong with a request is found now.
+
+        Args:
+            text: May be empty, while there is more to come.
+            ended: It is all of it. It is spoken in the checkpoint's own layout then, else streamed.
 
         Raises:
             InputError: Something asked for is not to be had; says what is.
             WorkerDiedError: There is nobody to speak.
         """
-        await asyncio.wrap_future(self._worker.do(lambda: self._speech.begin(text)))
+        await asyncio.wrap_future(self._worker.do(lambda: self._speech.begin(text, ended=ended)))
 
     def append(self, text: str) -> None:
         """Add to the text. What is wrong with it the iteration raises."""
@@ -176,10 +180,12 @@ class _Speech:
         self._ended = False
         self._told = self._read = 0.0  # seconds; each is written in one thread only
 
-    def begin(self, text: str) -> None:
-        self._stream = self._open()
+    def begin(self, text: str, *, ended: bool) -> None:
+        self._stream = self._open(text if ended else None)
+        self._fed = self._ended = ended
         try:
-            self._grow(text)
+            if not ended:
+                self._grow(text)
         except Exception:
             self._stream.close()
             self.over = True
@@ -227,10 +233,10 @@ class _Speech:
     def _room(self) -> bool:
         return self._told - self._read < _AHEAD
 
-    def _open(self) -> Stream:
+    def _open(self, text: str | None = None) -> Stream:
         self._fed = False
         return self._worker.synthesizer.stream(
-            None, self._request.voice, chunk_frames=self._chunk_frames, **self._request.asked
+            text, self._request.voice, chunk_frames=self._chunk_frames, **self._request.asked
         )
 
     def _guarded(self, work: Callable[[], None]) -> None:
