@@ -23,6 +23,11 @@ _PROTOCOLS = (openai_speech, models, health, page)
 
 def app(service: Service) -> ASGIApp:
     """Make the app that serves a service; its lifespan starts and stops the service."""
+    return RequestId(guarded(service))
+
+
+def guarded(service: Service) -> ASGIApp:
+    """Make the app where something in front of it names requests already."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -37,7 +42,7 @@ def app(service: Service) -> ASGIApp:
     routes.add_exception_handler(Exception, _failed)
     settings = service.settings
     behind = BodyLimit(routes, settings.largest_body)
-    return RequestId(Keys(behind, settings.keys, open_lists=settings.open_lists))
+    return Keys(behind, settings.keys, open_lists=settings.open_lists)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,21 @@
+# The server on a CPU, x86-64 or aarch64. From the top of the repository:
+#   docker build -f runtime/recipes/docker/cpu.Dockerfile -t qwen3-tts-edge .
+#   docker run --rm -p 8000:8000 -e QWEN3_TTS_EDGE_API_KEY=KEY qwen3-tts-edge
+# Another bundle: -v /path/to/bundle:/bundle:ro -e QWEN3_TTS_EDGE_MODEL=/bundle
+FROM python:3.11-slim AS build
+COPY pyproject.toml LICENSE README.md /src/
+COPY runtime /src/runtime
+COPY export /src/export
+COPY models /src/models
+RUN python -m venv /opt/tts && /opt/tts/bin/pip install --no-cache-dir '/src[cpu,serve,serve-codecs]'
+
+FROM python:3.11-slim
+COPY --from=build /opt/tts /opt/tts
+RUN useradd --system --uid 10001 --create-home tts
+USER tts
+ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0
+EXPOSE 8000
+HEALTHCHECK --start-period=60s --interval=10s --timeout=3s \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["qwen3-tts-edge", "serve"]
