@@ -49,18 +49,6 @@ def deployment(
             }
         }
 
-    def build() -> ASGIApp:
-        service = Replica.service = Service.open(settings)
-        return guarded(service)  # Ray names requests
-
-    @serve.deployment(
-        name="qwen3-tts",
-        max_ongoing_requests=8 * (places + settings.queue),
-        graceful_shutdown_timeout_s=settings.drain_seconds,
-        ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
-        **options,
-    )
-    @serve.ingress(build)
     class Replica:
         """One process with a bundle."""
 
@@ -71,4 +59,15 @@ def deployment(
             if self.service is not None and not self.service.alive:
                 raise WorkerDiedError
 
-    return Replica.bind()
+    def build() -> ASGIApp:
+        service = Replica.service = Service.open(settings)
+        return guarded(service)  # Ray names requests
+
+    described = serve.deployment(
+        name="qwen3-tts",
+        max_ongoing_requests=8 * (places + settings.queue),
+        graceful_shutdown_timeout_s=settings.drain_seconds,
+        ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
+        **options,
+    )
+    return described(serve.ingress(build)(Replica)).bind()
