@@ -1,5 +1,6 @@
 """Encoders: nothing is lost, pieces make the same bytes, and little is held back."""
 
+import gc
 import io
 import struct
 import sys
@@ -150,6 +151,22 @@ def test_bit_rate_is_heeded() -> None:
     for name in ("mp3", "opus", "aac"):
         sizes = [len(encoded(name, spoken(2), bitrate=rate)) for rate in (24_000, 64_000)]
         assert 1.5 < sizes[1] / sizes[0] < 4.5, name
+
+
+@pytest.mark.parametrize("name", ["opus", "aac"])
+def test_encoders_that_are_left_cost_nothing(name: str) -> None:
+    """A crash of PyAV before 17, and a leak since."""
+    import psutil
+
+    def leave(times: int) -> int:
+        for _ in range(times):
+            encoder(name, RATE).encode(samples)
+        gc.collect()
+        return psutil.Process().memory_info().rss
+
+    samples = spoken(0.08)
+    before = leave(100)
+    assert leave(500) - before < 500 * 3000
 
 
 SPEEDS = pytest.mark.parametrize("speed", [0.25, 0.4, 0.5, 0.8, 1.25, 2.0, 3.0, 4.0])
