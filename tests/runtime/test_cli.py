@@ -20,7 +20,7 @@ from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle import bundled
 from qwen3_tts_edge.bundle.manifest import FILE
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.sound.writing import to_pcm
+from qwen3_tts_edge.sound.pcm import to_pcm
 from tiny import EDGE_VOICE
 
 TEXT = "Set a timer for ten minutes."
@@ -69,6 +69,24 @@ def test_flac_and_pcm_hold_the_same() -> None:
     wav, flac = (soundfile.read(name, dtype="int16")[0] for name in ("a.wav", "a.flac"))
     assert np.array_equal(wav, flac)
     assert wav.tobytes() == Path("a.pcm").read_bytes()
+
+
+def test_formats_rates_and_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ("--seed", "3", "--max-seconds", "0.8", "--speed", "2", "--sample-rate", "16000")
+    assert run("speak", TEXT, "-o", "a.mp3", "--format", "mp3", *settings).exit_code == 0
+    found = soundfile.info("a.mp3")
+    assert (found.format, found.samplerate) == ("MP3", 16000)
+    assert 0.4 <= found.duration < 0.6
+    played = run("speak", TEXT, "-o", "-", "--format", "wav", *settings)
+    assert played.exit_code == 0, played.output
+    begin, samples = played.stdout_bytes[:44], played.stdout_bytes[44:]
+    assert begin[:4] + begin[40:] == b"RIFF" + 4 * b"\xff"
+    assert len(samples) == 2 * 0.4 * 16000
+    monkeypatch.setitem(sys.modules, "lameenc", None)
+    refused = run("speak", TEXT, "-o", "b.mp3")
+    assert "run: pip install 'qwen3-tts-edge[serve]'" in refused.stderr
+    assert refused.exit_code == 2
+    assert left() == ["a.mp3"]
 
 
 def test_a_cut_is_a_warning() -> None:
@@ -214,7 +232,10 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
         (["speak", TEXT, "--text-layout", "x"], 2, "'upfront', 'streamed'"),
         (["speak", TEXT, "--backend", "abacus"], 2, "'ort-cpu'"),
         (["speak", TEXT, "--threads", "0"], 2, "0 is not in the range"),
-        (["speak", TEXT, "-o", "a.mp3"], 2, "cannot write .mp3; use .wav, .flac, .pcm"),
+        (["speak", TEXT, "-o", "a.m4a"], 2, "cannot write .m4a; use .wav, .flac, .mp3"),
+        (["speak", TEXT, "-o", "a.mp3", "--format", "opus"], 2, "name it a.opus, or drop --format"),
+        (["speak", TEXT, "-o", "-", "--speed", "5"], 2, "the speed is 5; expected 0.25 to 4"),
+        (["speak", TEXT, "--sample-rate", "500"], 2, "sample rate is 500 Hz; expected 8000 to"),
         (["speak", TEXT, "-o", "no/a.wav"], 2, "no is not a folder; make it first"),
         (["speak", TEXT, "--model", "nothing"], 1, "nothing is not a bundle"),
         (["speak", TEXT, "--model", str(EDGE_VOICE)], 1, "qwen3-tts-export bundle"),

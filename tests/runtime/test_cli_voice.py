@@ -16,7 +16,7 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.encoder import CodecEncoder
-from qwen3_tts_edge.sound.writing import to_pcm
+from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
 
@@ -262,7 +262,7 @@ def test_what_the_codec_refuses(tiny_bundle: Callable[..., Path]) -> None:
     refused("No such file", "codec", "encode", "none.wav", "-o", "x", code=1)
     refused("nowhere is not a folder", "codec", "encode", "anna.wav", "-o", "nowhere/x")
     refused("is not a code file or is damaged", "codec", "decode", "anna.wav", "-o", "x.wav")
-    refused("cannot write .mp3", "codec", "decode", "anna.codes", "-o", "x.mp3")
+    refused("cannot write .m4a", "codec", "decode", "anna.codes", "-o", "x.m4a")
     assert not Path("x").exists()
 
 

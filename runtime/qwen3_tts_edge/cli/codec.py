@@ -18,7 +18,7 @@ from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.sound.reading import mixed, open_sound, read_blocks, resampled_blocks
-from qwen3_tts_edge.sound.writing import AudioFile, check_path
+from qwen3_tts_edge.sound.writing import AudioFile
 
 _EXAMPLES = """\b
 Examples:
@@ -79,7 +79,13 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
 
 @codec.command()
 @click.argument("codes")
-@click.option("-o", "--output", required=True, metavar="SOUND", help="A .wav, .flac or .pcm file.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="SOUND",
+    help="A .wav, .flac, .mp3, .opus, .aac or .pcm file.",
+)
 @_model
 @running_options
 def decode(codes: str, output: str, model: str | None, backend: str, threads: int | None) -> None:
@@ -90,13 +96,13 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     """
     bundle = CodecBundle.open(model)
     folder, manifest = bundle.folder, bundle.manifest
-    check_path(Path(output))
+    target = AudioFile(output, manifest.sample_rate)
     found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     graph = opener.open(folder, manifest.graphs[CODEC_DECODER])
     seconds = found.content.samples / manifest.sample_rate
-    with AudioFile(output, manifest.sample_rate) as file:
+    with target as file:
         spoken = _decoded(CodecDecoder(graph, manifest), found)
         for samples in progressed(spoken, lambda s: len(s) / manifest.sample_rate, seconds):
             file.write(samples)

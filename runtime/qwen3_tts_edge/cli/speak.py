@@ -17,7 +17,8 @@ from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.sound.writing import AudioFile, PcmStream, check_path
+from qwen3_tts_edge.sound.encoding import encoder
+from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
 from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import TEXT_LAYOUTS, PromptBuilder
@@ -35,6 +36,7 @@ Examples:
   qwen3-tts-edge speak "The kettle is on."
   qwen3-tts-edge speak -f article.txt -o article.flac
   llm "Tell me a story." | qwen3-tts-edge speak - -o - | aplay -f S16_LE -r 24000
+  qwen3-tts-edge speak "Hello." -o - --format mp3 --speed 1.25 | ffplay -
   qwen3-tts-edge speak "Hello." --model my-bundle --speaker ryan \\
       --instruct "cheerful, a little out of breath" --seed 7
   qwen3-tts-edge speak "Hello." --model my-design-bundle \\
@@ -82,7 +84,17 @@ def _sampling_options(command: F) -> F:
     default="speech.wav",
     show_default=True,
     metavar="PATH",
-    help="A .wav, .flac or .pcm file; - streams 16-bit little-endian PCM to stdout.",
+    help="A .wav, .flac, .mp3, .opus, .aac or .pcm file; - streams to stdout.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(ENDINGS.values())),
+    help="Of what -o - streams; without it 16-bit little-endian PCM. A file's ending says its own.",
+)
+@click.option("--sample-rate", type=int, metavar="HZ", help="8000 to 48000; without it 24000.")
+@click.option(
+    "--speed", type=float, default=1.0, show_default=True, help="0.25 to 4.0, at the same pitch."
 )
 @model_option("A bundle; without it the voice that comes with the package speaks.")
 @voice_options
@@ -126,6 +138,9 @@ def speak(
     text: str | None,
     file: str | None,
     output: str,
+    form: str | None,
+    sample_rate: int | None,
+    speed: float,
     model: str | None,
     speaker: str | None,
     design: str | None,
@@ -164,7 +179,7 @@ def speak(
         "max_seconds": max_seconds,
     }
     capacity(bundle.manifest, max_seconds)
-    _check_output(output)
+    sink = _sink(output, form, bundle.manifest.sample_rate, sample_rate, speed)
     choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text)
     words = _text(text, file, arrives=output == "-")
     who = choice.find(bundle, backend, threads)
@@ -175,24 +190,44 @@ def speak(
     # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
     longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
     tts = Synthesizer.open(model, backend=backend, threads=threads, max_seconds=longer)
+    if isinstance(sink, AudioStream):
+        return _play(tts.stream(words, who, chunk_frames=chunk_frames, **asked), sink)
+    return _write(tts.pieces(words, who, **asked), sink, output)
+
+
+def _sink(
+    output: str, form: str | None, sample_rate: int, rate_out: int | None, speed: float
+) -> AudioFile | AudioStream:
+    """Find where the sound goes, and refuse what could not be written."""
     if output == "-":
-        return _play(tts.stream(words, who, chunk_frames=chunk_frames, **asked))
-    return _write(tts.pieces(words, who, **asked), output, tts.manifest.sample_rate)
+        if sys.stdout.isatty():
+            raise click.UsageError("-o - would print sound on the terminal; pipe it into a player")
+        return AudioStream(
+            sys.stdout.buffer,
+            encoder(form or "pcm", sample_rate, rate_out=rate_out, speed=speed),
+        )
+    named = format_of(Path(output))
+    if form not in (None, named):
+        raise click.UsageError(
+            f"{output} would be {named} and --format says {form}; "
+            f"name it {Path(output).stem}.{form}, or drop --format"
+        )
+    return AudioFile(output, sample_rate, rate_out=rate_out, speed=speed)
 
 
-def _play(stream: Stream) -> int:
+def _play(stream: Stream, sink: AudioStream) -> int:
     """Send chunks to stdout as they are made. What was heard already cannot be begun anew."""
-    with PcmStream(sys.stdout.buffer) as sink:
+    with sink:
         for chunk in shown(stream):
             sink.write(chunk.samples)
     return report("stdout", [stream.metrics], stream.seed)
 
 
-def _write(pieces: Pieces, output: str, sample_rate: int) -> int:
+def _write(pieces: Pieces, sink: AudioFile, output: str) -> int:
     """Write pieces into a file as they are made; only what was measured of them is kept."""
     seed = 0
     spoken: list[Metrics] = []
-    with AudioFile(Path(output).expanduser(), sample_rate) as sink:
+    with sink:
         for _, audio in counted(pieces):
             sink.write(audio.samples)
             seed = audio.seed if not spoken else seed
@@ -253,10 +288,3 @@ def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
         raise click.UsageError(f"--greedy chooses the likeliest code always; drop {options}")
     return Sampling(**{**settings, "do_sample": False, "subtalker_dosample": False})
-
-
-def _check_output(output: str) -> None:
-    if output != "-":
-        check_path(Path(output).expanduser())
-    elif sys.stdout.isatty():
-        raise click.UsageError("-o - would print sound on the terminal; pipe it into a player")

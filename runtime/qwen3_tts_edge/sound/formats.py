@@ -72,7 +72,8 @@ FORMATS = {
             LibavCoder,
             codec="libopus",
             container="ogg",
-            codec_options={"application": "voip", "frame_duration": "20"},
+            # For `voip` it would cut what lies below the voice, and shift what is near.
+            codec_options={"application": "audio", "frame_duration": "20"},
             # The muxer's own pages are of a second: nothing would be heard for so long.
             container_options={"page_duration": "20000"},
         ),

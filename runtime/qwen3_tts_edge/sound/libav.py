@@ -1,5 +1,6 @@
 """Samples → Ogg Opus and AAC, through PyAV, which brings FFmpeg's libraries."""
 
+import weakref
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,6 +33,8 @@ class LibavCoder:
         self._container = av.open(
             self._written, "w", container, options={**_REPEATABLE, **(container_options or {})}
         )
+        # Of one that is left before its end: else PyAV keeps some kilobytes.
+        weakref.finalize(self, self._container.close)
         stream = self._container.add_stream(codec, sample_rate, options=dict(codec_options or {}))
         assert isinstance(stream, AudioStream)
         stream.layout, stream.bit_rate = "mono", bitrate

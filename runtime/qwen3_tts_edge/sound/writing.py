@@ -1,91 +1,89 @@
-"""Samples → 16-bit PCM: WAV, FLAC and raw files, and bytes for a pipe or a socket.
+"""Samples → sound files, and the bytes of one into a pipe while it is made.
 
-The same samples give the same numbers in every one of them. A file grows chunk by chunk beside
-its place and is moved there when it is complete, so a long text needs no more memory than a short
-one and a file that has the final name is whole.
+A file grows chunk by chunk beside its place and is moved there when it is complete, so a long text
+needs no more memory than a short one and a file that has the final name is whole.
 """
 
+import errno
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-import numpy as np
-import soundfile
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.sound.formats import FORMATS
 
-FORMATS = {".wav": "WAV", ".flac": "FLAC", ".pcm": "RAW"}
-"""File endings and what is written: 16-bit mono; `.pcm` has no header and is little-endian."""
+ENDINGS = {form.ending: name for name, form in FORMATS.items() if form.ending}
+"""File endings and the format that is written. `.pcm` has no header: 16-bit little-endian."""
 
-
-def to_pcm(samples: Samples) -> bytes:
-    """Little-endian 16-bit PCM; what lies outside [-1, 1] is clipped.
-
-    Args:
-        samples: float32 (n,).
-    """
-    pcm: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
-    return pcm
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def save(path: str | Path, samples: Samples, sample_rate: int) -> None:
     """Write a whole file.
 
     Args:
-        path: Its ending is one of `FORMATS`; a file that is there already is replaced.
+        path: Its ending is one of `ENDINGS`; a file that is there already is replaced.
         samples: float32 (n,); what lies outside [-1, 1] is clipped.
         sample_rate: Of the samples.
 
     Raises:
-        InputError: `path` could not be written, see `check_path`.
+        InputError: `path` could not be written, see `AudioFile`.
     """
     with AudioFile(path, sample_rate) as file:
         file.write(samples)
 
 
-def check_path(path: Path) -> None:
-    """Refuse a file name that could not be written, before any work.
+def format_of(path: Path) -> str:
+    """Find the format of a file by the ending of its name.
 
     Raises:
-        InputError: The ending is none of `FORMATS`, `path` is a folder or a pipe that cannot take
-            it, or it lies in no folder.
+        InputError: The ending is none of `ENDINGS`.
     """
-    if path.suffix.lower() not in FORMATS:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
         raise InputError(
             f"{path}: cannot write {path.suffix or 'a file without ending'}",
-            f"use {', '.join(FORMATS)}",
+            f"use {', '.join(ENDINGS)}",
         )
-    path = path.expanduser()
-    if path.suffix.lower() == ".wav" and path.exists() and not (path.is_file() or path.is_dir()):
-        raise InputError(
-            f"{path} is a pipe, and a WAV file begins with its length", "use .pcm or .flac"
-        )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "choose another name")
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder", "make it first")
+    return ENDINGS[ending]
 
 
 class AudioFile:
-    """A sound file that grows chunk by chunk, used with `with`.
+    """A sound file that grows chunk by chunk, used once, with `with`.
 
     Left normally it is moved to its place; left by an error it is removed.
     """
 
-    def __init__(self, path: str | Path, sample_rate: int) -> None:
-        """Say where; `with` opens it, see `files.whole_or_nothing`.
+    def __init__(
+        self, path: str | Path, sample_rate: int, *, rate_out: int | None = None, speed: float = 1.0
+    ) -> None:
+        """Say where, before any work; `with` opens it, see `files.whole_or_nothing`.
+
+        Args:
+            path: Its ending says the format.
+            sample_rate: Of the samples.
+            rate_out: See `encoding.encoder`.
+            speed: See `encoding.encoder`.
 
         Raises:
-            InputError: `path` could not be written, see `check_path`.
+            InputError: The ending is none of `ENDINGS`, `path` is a folder or lies in no folder,
+                or for what `encoding.encoder` raises it.
         """
         self._path = Path(path).expanduser()
-        check_path(self._path)
-        self._sample_rate = sample_rate
+        name = format_of(self._path)
+        if self._path.is_dir():
+            raise InputError(f"{self._path} is a folder", "choose another name")
+        if not self._path.parent.is_dir():
+            raise InputError(f"{self._path.parent} is not a folder", "make it first")
+        self._encoder = encoder(name, sample_rate, rate_out=rate_out, speed=speed)
+        self._opened = self._open()
 
     def write(self, samples: Samples) -> None:
         """Append float32 (n,); what lies outside [-1, 1] is clipped.
@@ -93,22 +91,10 @@ class AudioFile:
         Raises:
             OSError: The disk is full.
         """
-        with _readable_errors(self._path):
-            # Converted here and not by libsndfile, which rounds another way.
-            self._file.write(np.frombuffer(to_pcm(samples), "<i2"))
+        self._put(self._encoder.encode(samples))
 
     def __enter__(self) -> Self:
-        kind = FORMATS[self._path.suffix.lower()]
-        endian = "LITTLE" if kind == "RAW" else "FILE"
-        with ExitStack() as opening:
-            opening.enter_context(_readable_errors(self._path))
-            part = opening.enter_context(whole_or_nothing(self._path))
-            self._file = opening.enter_context(
-                soundfile.SoundFile(
-                    part, "w", self._sample_rate, 1, "PCM_16", endian=endian, format=kind
-                )
-            )
-            self._opened = opening.pop_all()
+        self._opened.__enter__()
         return self
 
     def __exit__(
@@ -119,32 +105,59 @@ class AudioFile:
     ) -> None:
         self._opened.__exit__(kind, error, trace)
 
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with whole_or_nothing(self._path) as part:
+            with self._readable_errors():
+                # Without a buffer, closing it after an error does not try to write once more.
+                self._file = part.open("wb", buffering=0)
+            with self._file:
+                yield
+                self._put(self._encoder.finish())
+                if self._encoder.head and self._file.seekable():  # no pipe
+                    self._file.seek(0)
+                    self._put(self._encoder.head)
 
-class PcmStream:
-    """Raw PCM into a pipe, each chunk at once; the same use as `AudioFile`."""
+    def _put(self, data: bytes) -> None:
+        with self._readable_errors():
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
 
-    def __init__(self, target: BinaryIO) -> None:
+    @contextmanager
+    def _readable_errors(self) -> Iterator[None]:
+        """Name the file that was asked for, and what helps where the disk is full."""
+        try:
+            yield
+        except BrokenPipeError:  # the reader of a pipe has enough, which is no failure
+            raise
+        except OSError as error:
+            remedy = "; make room on its disk" if error.errno in _NO_ROOM else ""
+            raise OSError(f"{self._path} cannot be written ({error.strerror}){remedy}") from error
+
+
+class AudioStream:
+    """Sound into a pipe, each chunk at once; the same use as `AudioFile`.
+
+    A header says that the length is not known.
+    """
+
+    def __init__(self, target: BinaryIO, encoder: Encoder) -> None:
         """Write to an open file, which stays open."""
         self._target = target
+        self._encoder = encoder
 
     def write(self, samples: Samples) -> None:
         """Send float32 (n,); what lies outside [-1, 1] is clipped."""
-        self._target.write(to_pcm(samples))
-        self._target.flush()
+        self._send(self._encoder.encode(samples))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._send(self._encoder.finish())
 
-
-@contextmanager
-def _readable_errors(path: Path) -> Iterator[None]:
-    """Turn libsndfile's errors into OSError with the name of the file that was asked for."""
-    try:
-        yield
-    except soundfile.LibsndfileError as error:
-        raise OSError(
-            f"{path} cannot be written ({error.error_string}); make room on its disk"
-        ) from error
+    def _send(self, data: bytes) -> None:
+        self._target.write(data)
+        self._target.flush()

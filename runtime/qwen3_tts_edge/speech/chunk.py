@@ -57,5 +57,5 @@ class Audio:
         return cls(samples, codes, pieces[0].sample_rate, pieces[0].seed, metrics)
 
     def save(self, path: str | Path) -> None:
-        """Write a WAV, FLAC or raw PCM file, by the ending of its name."""
+        """Write a file in the format its ending says, one of `sound.writing.ENDINGS`."""
         save(path, self.samples, self.sample_rate)
