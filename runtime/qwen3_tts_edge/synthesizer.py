@@ -11,7 +11,6 @@ from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.errors import CapacityError, InputError
-from qwen3_tts_edge.speech import whole
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Request, Text
@@ -19,6 +18,7 @@ from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.utterance import Tools
+from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.reference import Reference, Source
 from qwen3_tts_edge.voices.voice import Voice
@@ -173,15 +173,27 @@ class Synthesizer:
         return self.speak_batch([Request(text, voice, **asked)])[0]
 
     def pieces(
-        self, text: Text, voice: Voice | None = None, **asked: Unpack[Asked]
-    ) -> whole.Pieces:
+        self,
+        text: Text,
+        voice: Voice | None = None,
+        *,
+        at_once: int | None = None,
+        **asked: Unpack[Asked],
+    ) -> Pieces:
         """Speak all of it, like `speak`, and give each piece of the text when its turn has come.
+
+        Args:
+            text: See `speak`.
+            voice: See `speak`.
+            at_once: Pieces that speak or wait to, side by side; None keeps all slots busy.
+            **asked: See `Request`.
 
         Returns:
             An iterator over (0, audio of a piece), whose length is the number of pieces. The memory
             that it takes does not grow with the text.
         """
-        return whole.speak(self._tools, self._scheduler, [Request(text, voice, **asked)])
+        requests = [Request(text, voice, **asked)]
+        return Pieces(self._tools, self._scheduler, requests, at_once=at_once)
 
     def speak_batch(self, requests: Sequence[Request]) -> list[Audio]:
         """Speak many requests, as many at once as there are slots: more sound a second, not sooner.
@@ -189,6 +201,6 @@ class Synthesizer:
         Each is what `speak` makes of it alone with the same seed. Errors are those of `speak`.
         """
         spoken: list[list[Audio]] = [[] for _ in requests]
-        for number, audio in whole.speak(self._tools, self._scheduler, requests):
+        for number, audio in Pieces(self._tools, self._scheduler, requests):
             spoken[number].append(audio)
         return [Audio.of(pieces) for pieces in spoken]

@@ -1,11 +1,13 @@
 """Texts that are wanted whole: their pieces spoken side by side, each until it is right."""
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.bundle.manifest import Manifest
@@ -24,25 +26,14 @@ _AHEAD = 2
 """Pieces that are begun for each slot: one speaks and one is ready to join."""
 
 
-class Pieces(Iterator[tuple[int, Audio]]):
-    """An iterator over pieces that knows how many there are in all."""
-
-    def __init__(self, count: int, spoken: Iterator[tuple[int, Audio]]) -> None:
-        self._count = count
-        self._spoken = spoken
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __next__(self) -> tuple[int, Audio]:
-        return next(self._spoken)
-
-
 class Speaking:
     """One piece of a text, spoken until it is right.
 
     What has run away or ended too early is begun anew with the next seed, but where the request
     says how long it may last.
+
+    Attributes:
+        audio: The whole, once it is right.
     """
 
     def __init__(self, tools: Tools, scheduler: Scheduler, request: Request, piece: Piece) -> None:
@@ -53,6 +44,7 @@ class Speaking:
         if request.max_seconds is None:
             self._others = other_seeds(request.seed, tools.settings(request))
         self._attempts = 0
+        self.audio: Audio | None = None
         self._begin(request)
 
     def _begin(self, request: Request) -> None:
@@ -67,21 +59,23 @@ class Speaking:
         self._spoken.feed(self._piece.text, ended=True)
         self._scheduler.add(self._spoken)
 
-    def audio(self) -> Audio | None:
-        """Take what has been spoken since the last time; return the whole when it is right."""
+    def listen(self) -> None:
+        """Take what has been spoken since the last time."""
+        if self.audio is not None:
+            return
         while (found := self._spoken.chunk()) is not None:
             self._samples.append(found[0])
         if not self._spoken.over:
-            return None
+            return
         wrong = self._spoken.too_short or self._spoken.cut == "patience"
         seed = next(self._others, None) if wrong else None
         if seed is not None:
             self._begin(replace(self._request, seed=seed))
-            return None
+            return
         pause = np.zeros(round(self._piece.pause * self._metrics.sample_rate), np.float32)
         samples = np.concatenate([*self._samples, pause])
         self._metrics.samples = len(samples)
-        return Audio(
+        self.audio = Audio(
             samples, self._spoken.codes, self._metrics.sample_rate, self.seed, self._metrics
         )
 
@@ -94,70 +88,130 @@ class Speaking:
         self._spoken.closed = True
 
 
-def speak(tools: Tools, scheduler: Scheduler, requests: Sequence[Request]) -> "Pieces":
-    """Speak requests, as many pieces side by side as there are slots.
+class Pieces(Iterator[tuple[int, Audio]]):
+    """Whole texts while they are spoken, piece by piece: what the caller holds.
 
-    Args:
-        tools: What utterances are made with.
-        scheduler: Where they speak.
-        requests: Whole texts.
-
-    Returns:
-        The number of a request and the audio of its next piece, in order.
-
-    Raises:
-        InputError: Something asked for is not to be had; says what is, before anything is spoken.
-        CapacityError: The KV cache is too small for it.
-        BusyError: All slots are taken by streams that nobody reads.
+    Gives the number of a request and the audio of its next piece, in order; its length is the
+    number of pieces. Whoever asks for a piece moves everybody who speaks. When it is closed or
+    forgotten, its slots are free before the next frame.
     """
-    requests = [request.seeded() for request in requests]
-    pieces = deque(
-        (number, request, piece)
-        for number, request in enumerate(requests)
-        for piece in _pieces(tools, request)
-    )
-    return Pieces(len(pieces), _spoken(tools, scheduler, requests, pieces))
+
+    def __init__(
+        self,
+        tools: Tools,
+        scheduler: Scheduler,
+        requests: Sequence[Request],
+        *,
+        at_once: int | None = None,
+    ) -> None:
+        """Begin. What was asked for is checked now, before anything is spoken.
+
+        Args:
+            tools: What utterances are made with.
+            scheduler: Where they speak.
+            requests: Whole texts.
+            at_once: Pieces that speak or wait to; None keeps all slots busy.
+
+        Raises:
+            InputError: Something asked for is not to be had; says what is.
+            CapacityError: The KV cache is too small for it.
+        """
+        if at_once is not None and at_once < 1:
+            raise InputError(f"at_once is {at_once}", "give at least 1")
+        self._tools, self._scheduler = tools, scheduler
+        self._at_once = at_once or _AHEAD * scheduler.most
+        self._requests = [request.seeded() for request in requests]
+        self._waiting = deque(
+            (number, piece)
+            for number, request in enumerate(self._requests)
+            for piece in _pieces(tools, request)
+        )
+        self._count = len(self._waiting)
+        self._speaking: deque[tuple[int, Speaking]] = deque()
+        self._since = [(time.perf_counter(), tools.seconds)] * len(requests)
+        manifest = tools.bundle.manifest
+        self._left = [
+            None if each.max_seconds is None else frame_count(manifest, each.max_seconds)
+            for each in requests
+        ]
+        weakref.finalize(self, _close, self._speaking).atexit = False
+
+    def __len__(self) -> int:
+        """How many pieces there are in all."""
+        return self._count
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no further piece."""
+        return not (self._waiting or self._speaking)
+
+    def close(self) -> None:
+        """End the speech before the next frame."""
+        with self._scheduler.lock:
+            self._waiting.clear()
+            _close(self._speaking)
+
+    def take(self) -> tuple[int, Audio] | None:
+        """Take the next piece if it is spoken, and move nobody.
+
+        For a program that calls `Synthesizer.step` for all who speak.
+
+        Raises:
+            Qwen3TTSError: What went wrong with it.
+        """
+        with self._scheduler.lock:
+            while self._waiting and len(self._speaking) < self._at_once:
+                number, piece = self._waiting.popleft()
+                request = self._requests[number]
+                speaking = Speaking(self._tools, self._scheduler, request, piece)
+                self._speaking.append((number, speaking))
+            for _, each in self._speaking:
+                each.listen()
+            while self._speaking and (audio := self._speaking[0][1].audio) is not None:
+                number, _ = self._speaking.popleft()
+                if (found := self._measured(number, audio)) is not None:
+                    return number, found
+        return None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> tuple[int, Audio]:
+        """Speak until the next piece is right.
+
+        Raises:
+            StopIteration: All is spoken.
+            BusyError: All slots are taken by streams that nobody reads.
+        """
+        try:
+            while not self.over:
+                with self._scheduler.lock:
+                    if (found := self.take()) is not None:
+                        return found
+                    moved = self.over or self._scheduler.step()
+                if not moved:
+                    self._speaking[0][1].wait()
+        except BaseException:
+            self.close()
+            raise
+        raise StopIteration
+
+    def _measured(self, number: int, audio: Audio) -> Audio | None:
+        """Note the time that a piece took, and cut it where its request said so."""
+        now = (time.perf_counter(), self._tools.seconds)
+        audio.metrics.total = audio.metrics.ttfa = now[0] - self._since[number][0]
+        audio.metrics.launches = now[1] - self._since[number][1]
+        self._since[number] = now
+        if (frames := self._left[number]) is None:
+            return audio
+        self._left[number] = frames - len(audio.codes)
+        return _cut(audio, frames, self._tools.bundle.manifest)
 
 
-def _spoken(
-    tools: Tools,
-    scheduler: Scheduler,
-    requests: Sequence[Request],
-    waiting: deque[tuple[int, Request, Piece]],
-) -> Iterator[tuple[int, Audio]]:
-    speaking: deque[tuple[int, Speaking]] = deque()
-    done: dict[Speaking, Audio] = {}
-    manifest = tools.bundle.manifest
-    since = [(time.perf_counter(), tools.seconds)] * len(requests)
-    left = [
-        None if each.max_seconds is None else frame_count(manifest, each.max_seconds)
-        for each in requests
-    ]
-    try:
-        while waiting or speaking:
-            while waiting and len(speaking) < _AHEAD * scheduler.most:
-                number, request, piece = waiting.popleft()
-                speaking.append((number, Speaking(tools, scheduler, request, piece)))
-            with scheduler.lock:
-                moved = scheduler.step()
-                heard = {each: each.audio() for _, each in speaking if each not in done}
-            done |= {each: audio for each, audio in heard.items() if audio is not None}
-            while speaking and (audio := done.pop(speaking[0][1], None)) is not None:
-                number, _ = speaking.popleft()
-                now = (time.perf_counter(), tools.seconds)
-                audio.metrics.total = audio.metrics.ttfa = now[0] - since[number][0]
-                audio.metrics.launches = now[1] - since[number][1]
-                since[number], moved = now, True
-                if (frames := left[number]) is not None:
-                    left[number] = frames - len(audio.codes)
-                    audio = _cut(audio, frames, manifest)
-                if audio is not None:
-                    yield number, audio
-            if not moved and speaking:
-                speaking[0][1].wait()
-    finally:
-        for _, each in speaking:
-            each.close()
+def _close(speaking: deque[tuple[int, Speaking]]) -> None:
+    for _, each in speaking:
+        each.close()
+    speaking.clear()
 
 
 def _cut(audio: Audio, frames: int, manifest: Manifest) -> Audio | None:
