@@ -52,6 +52,19 @@ Examples:
     help="Another name for a voice, such as alloy=ryan. May be given several times.",
 )
 @click.option(
+    "--cors-origin",
+    "cors_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let web pages from there use the server, such as https://example.org; * is all. May be "
+    "given several times.",
+)
+@click.option(
+    "--remote-audio",
+    is_flag=True,
+    help="Fetch a recording that a request names by its address, from public hosts only.",
+)
+@click.option(
     "--drain-seconds",
     type=click.FloatRange(min=0),
     default=30.0,
@@ -68,12 +81,14 @@ def serve(
     queue_seconds: float,
     per_key: int | None,
     aliases: tuple[str, ...],
+    cors_origins: tuple[str, ...],
     drain_seconds: float,
     backend: str,
     threads: int | None,
     *,
     insecure: bool,
     private_lists: bool,
+    remote_audio: bool,
 ) -> None:
     """Serve BUNDLE, or the voice that comes with the package, until Ctrl-C or SIGTERM.
 
@@ -105,6 +120,8 @@ def serve(
         per_key=per_key,
         keys=keys,
         open_lists=not private_lists,
+        cors_origins=cors_origins,
+        remote_audio=remote_audio,
         voice_aliases=dict(_alias(each) for each in aliases),
         drain_seconds=drain_seconds,
     )

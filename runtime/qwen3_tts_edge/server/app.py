@@ -2,23 +2,33 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from qwen3_tts_edge.server import health, models, openai_speech, page
+from qwen3_tts_edge.errors import Qwen3TTSError
+from qwen3_tts_edge.server import health, models, openai_speech, openai_voices, page
+from qwen3_tts_edge.server.head import Head
 from qwen3_tts_edge.server.keys import Keys
 from qwen3_tts_edge.server.limits import BodyLimit
-from qwen3_tts_edge.server.problems import Problem, problem_of
+from qwen3_tts_edge.server.problems import ErrorBody, Problem, problem_of
 from qwen3_tts_edge.server.request_id import RequestId
 from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.version import VERSION
 
-_PROTOCOLS = (openai_speech, models, health, page)
+_PROTOCOLS = (openai_speech, openai_voices, models, health, page)
+_TOLD = ["retry-after", "x-channels", "x-request-id", "x-sample-rate", "x-seed"]
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "What is wrong with the request."},
+    "5XX": {"model": ErrorBody, "description": "Why the server cannot answer it now."},
+}
 
 
 def app(service: Service) -> ASGIApp:
@@ -34,22 +44,49 @@ def guarded(service: Service) -> ASGIApp:
         async with service.running():
             yield
 
-    routes = FastAPI(title="qwen3-tts-edge", version=VERSION, lifespan=lifespan)
+    routes = FastAPI(
+        title="qwen3-tts-edge",
+        version=VERSION,
+        lifespan=lifespan,
+        responses=_ERRORS,
+        docs_url=None,  # its page loads scripts from other hosts
+        redoc_url=None,
+    )
     for protocol in _PROTOCOLS:
         routes.include_router(protocol.router(service))
     routes.add_exception_handler(RequestValidationError, _invalid)
     routes.add_exception_handler(HTTPException, _refused)
+    routes.add_exception_handler(Qwen3TTSError, _failed)
     routes.add_exception_handler(Exception, _failed)
-    settings = service.settings
-    behind = BodyLimit(routes, settings.largest_body)
-    return Keys(behind, settings.keys, open_lists=settings.open_lists)
+    return _doors(routes, service.settings)
+
+
+def _doors(routes: ASGIApp, settings: Settings) -> ASGIApp:
+    """Put in front of the routes what every request passes, the last of these first."""
+    limited = BodyLimit(Head(routes), settings.largest_body, settings.body_seconds)
+    keyed = Keys(limited, settings.keys, open_lists=settings.open_lists)
+    if not settings.cors_origins:
+        return keyed
+    return CORSMiddleware(
+        keyed,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=_TOLD,
+    )
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """A body that is no JSON, or a field of another type or outside its range."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"] if part != "body"]
+    if first["type"] == "json_invalid":
+        return _answer(Problem(400, f"the body is not JSON: {first['ctx']['error']}"))
+    if first["type"] == "model_attributes_type":
+        return _answer(
+            Problem(400, "the body is no JSON object; send one, as content-type: application/json")
+        )
+    where = [str(part) for part in first["loc"][1:]]
     param = where[0] if where else None
     message = f"{'.'.join(where) or 'the body'}: {first['msg']}"
     return _answer(Problem(400, message, param=param))

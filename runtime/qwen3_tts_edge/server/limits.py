@@ -1,4 +1,6 @@
-"""How large a request may be: its body is counted as it comes, and no more of it is read."""
+"""How large a request may be and how long it may take to come: both are seen while it is read."""
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -6,30 +8,45 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
-    """ASGI middleware: whoever reads a body that is too large meets an error of status 413."""
+    """ASGI middleware: whoever reads a body that is too large or too slow meets an error.
 
-    def __init__(self, app: ASGIApp, largest: int) -> None:
+    Its status is 413 or 408.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int, seconds: float) -> None:
         """Wrap an app.
 
         Args:
             app: What reads bodies, and answers to `HTTPException`.
             largest: Bytes of one.
+            seconds: In which all of it has to be there.
         """
         self._app = app
         self._largest = largest
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._seconds
         said = Headers(scope=scope).get("content-length", "")
         too_large = said.isdigit() and int(said) > self._largest
-        size = 0
+        size, more = 0, True
 
         async def counted() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, more
+            if not more:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), end - loop.time())
+            except asyncio.TimeoutError:
+                raise HTTPException(
+                    408, f"the request did not come within {self._seconds:g} s"
+                ) from None
+            more = message.get("more_body", False)
             size += len(message.get("body", b""))
             if too_large or size > self._largest:
                 raise HTTPException(413, f"the request is larger than {self._largest} bytes")

@@ -1,14 +1,32 @@
 """Errors as OpenAI's clients read them: a status, a kind and a body they can unwrap."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import BaseModel
 
 from qwen3_tts_edge.errors import BusyError, InputError, Qwen3TTSError
 from qwen3_tts_edge.server.admission import RefusedError
 
 _log = logging.getLogger(__name__)
+
+
+class Error(BaseModel):
+    """What a client is told, for the server's description."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is an error."""
+
+    error: Error
 
 
 @dataclass(frozen=True)
@@ -48,13 +66,31 @@ class FieldError(InputError):
     Attributes:
         param: Its name.
         code: A word for programs, or None.
+        status: Of HTTP.
     """
 
     def __init__(
-        self, param: str, found: str, remedy: str | None = None, *, code: str | None = None
+        self,
+        param: str,
+        found: str,
+        remedy: str | None = None,
+        *,
+        code: str | None = None,
+        status: int = 400,
     ) -> None:
         super().__init__(found, remedy)
-        self.param, self.code = param, code
+        self.param, self.code, self.status = param, code, status
+
+
+@contextmanager
+def blaming(param: str) -> Iterator[None]:
+    """Say of what is wrong in here which field it is about."""
+    try:
+        yield
+    except FieldError:
+        raise
+    except InputError as error:
+        raise FieldError(param, error.found, error.remedy) from error
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -64,10 +100,10 @@ def problem_of(error: BaseException) -> Problem:
         if error.own:
             return Problem(429, str(error), "rate_limit_error", None, "rate_limited", headers)
         return Problem(503, str(error), "server_error", None, "overloaded", headers)
+    if isinstance(error, FieldError):
+        return Problem(error.status, str(error), param=error.param, code=error.code)
     if isinstance(error, InputError):
-        param, code = getattr(error, "param", None), getattr(error, "code", None)
-        status = 404 if code == "model_not_found" else 400
-        return Problem(status, str(error), param=param, code=code)
+        return Problem(400, str(error))
     if isinstance(error, BusyError):
         return Problem(503, str(error), "server_error", None, "overloaded", {"retry-after": "1"})
     if isinstance(error, Qwen3TTSError):

@@ -5,76 +5,139 @@ import base64
 import binascii
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from qwen3_tts_edge.server.problems import FieldError
+import numpy as np
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.server.admission import RefusedError
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.voice import Clone
 
+if TYPE_CHECKING:
+    from qwen3_tts_edge.server.remote import Remote
+
 _KEPT = 32
 """Voices that are remembered: a conversation sends the same recording with every sentence."""
+
+_WAITING = 8
+"""Recordings that may wait to be heard, for each is held in memory."""
 
 
 class References:
     """Recordings → voices. One is heard at a time, beside the thread that speaks."""
 
-    def __init__(self, listener: Listener, *, largest: int) -> None:
+    def __init__(self, listener: Listener, *, largest: int, remote: "Remote | None") -> None:
         """Take the encoders.
 
         Args:
             listener: Of the bundle.
             largest: Bytes of a recording.
+            remote: Fetches recordings from other hosts; None lets nobody ask for that.
         """
         self._listener = listener
         self._largest = largest
+        self._remote = remote
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qwen3-tts-listening")
         self._heard: OrderedDict[bytes, Clone] = OrderedDict()
+        self._waiting = 0
 
-    async def voice(self, source: str, text: str | None, *, param: str = "ref_audio") -> Clone:
+    def check(self, text: str | None) -> None:
+        """Refuse a checkpoint that does not clone, and a text that is empty, before any work.
+
+        Raises:
+            InputError: It is one of these.
+        """
+        self._listener.check(text)
+
+    async def voice(self, source: str, text: str | None) -> Clone:
         """Hear the voice of a recording that a request names.
 
         Args:
-            source: A `data:` URI or base64.
+            source: A `data:` URI, base64, or an address where that is allowed.
             text: What it says, or None.
-            param: The request's field, for errors.
 
         Raises:
             InputError: It is none of these, too large, or no material for a voice.
+            RefusedError: Too many wait to be heard.
         """
-        self._listener.check()
-        return await self.heard(self._bytes(source, param), text)
-
-    async def heard(self, data: bytes, text: str | None, **notes: str | None) -> Clone:
-        """Hear the voice of a sound file's bytes; `notes` are those of `Listener.voice`."""
-        key = hashlib.sha256(data + b"\0" + (text or "").encode()).digest()
-        if not notes and (known := self._heard.pop(key, None)) is not None:
+        recording: bytes | str = source
+        if source[:8].lower().startswith(("http:", "https:")):
+            if self._remote is None:
+                raise InputError(
+                    "this server fetches no recordings from other hosts",
+                    "send the recording as base64, or start the server with --remote-audio",
+                )
+            recording = await self._remote.fetched(source)
+        key = _key(recording, text)
+        if (known := self._heard.pop(key, None)) is not None:
             self._heard[key] = known
             return known
-        work = asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: self._listener.voice(data, text, **notes)
-        )
-        found = self._heard[key] = await work
+        found = self._heard[key] = await self.heard(recording, text)
         while len(self._heard) > _KEPT:
             self._heard.popitem(last=False)
         return found
 
-    def _bytes(self, source: str, param: str) -> bytes:
-        if source.startswith("data:"):
-            head, _, source = source.partition(",")
-            if not head.endswith(";base64"):
-                raise FieldError(
-                    param, "the data: URI is not base64", "encode the recording as base64"
-                )
-        elif ":" in source[:16]:
-            raise FieldError(
-                param, f"{source[:16]!r}… is no recording", "send the recording as base64"
-            )
+    async def heard(self, recording: bytes | str, text: str | None, **notes: str | None) -> Clone:
+        """Hear a voice.
+
+        Args:
+            recording: A sound file's bytes, or base64 of them with or without `data:`.
+            text: What it says, or None.
+            **notes: As for `Listener.voice`.
+
+        Raises:
+            InputError: It is too large, or no material for a voice.
+            RefusedError: Too many wait to be heard.
+        """
+        if self._waiting == _WAITING:
+            raise RefusedError(f"{_WAITING} recordings wait to be heard", 2.0)
+        self._waiting += 1
         try:
-            data = base64.b64decode("".join(source.split()), validate=True)
-        except binascii.Error as error:
-            raise FieldError(
-                param, f"it is not base64 ({error})", "send a sound file's bytes"
-            ) from None
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread,
+                lambda: self._listener.voice(self._bytes(recording), text, **notes),
+            )
+        finally:
+            self._waiting -= 1
+
+    def given(self, vector: Sequence[float], **notes: str | None) -> Clone:
+        """Take a speaker vector that was heard elsewhere.
+
+        Args:
+            vector: (hidden,).
+            **notes: As for `Listener.voice`.
+
+        Raises:
+            InputError: The checkpoint does not clone, or its vectors are others.
+        """
+        return self._listener.given(np.array(vector, np.float32), **notes)
+
+    def _bytes(self, recording: bytes | str) -> bytes:
+        data = _decoded(recording) if isinstance(recording, str) else recording
         if len(data) > self._largest:
-            raise FieldError(param, f"the recording is larger than {self._largest} bytes")
+            raise InputError(f"the recording is larger than {self._largest} bytes")
         return data
+
+
+def _key(recording: bytes | str, text: str | None) -> bytes:
+    data = recording if isinstance(recording, bytes) else recording.encode(errors="surrogatepass")
+    said = repr(text).encode()
+    return hashlib.sha256(hashlib.sha256(data).digest() + said).digest()
+
+
+def _decoded(source: str) -> bytes:
+    if source[:5].lower() == "data:":
+        head, _, source = source.partition(",")
+        if not head.endswith(";base64"):
+            raise InputError("the data: URI is not base64", "encode the recording as base64")
+    elif ":" in source[:16]:
+        raise InputError(
+            "what is sent is the name of a recording", "send the recording itself as base64"
+        )
+    try:
+        return base64.b64decode("".join(source.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"it is not base64 ({error})", "send a sound file's bytes") from None

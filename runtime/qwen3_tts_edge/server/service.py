@@ -5,23 +5,29 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.machine.bench import voice_of
-from qwen3_tts_edge.server.admission import Admission, RefusedError
-from qwen3_tts_edge.server.metrics import Metrics
+from qwen3_tts_edge.server import whole
+from qwen3_tts_edge.server.admission import Admission, RefusedError, Ticket
+from qwen3_tts_edge.server.metrics import Metrics, Record
 from qwen3_tts_edge.server.problems import FieldError
 from qwen3_tts_edge.server.references import References
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.server.voices import Voices
+from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.server.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
+
+if TYPE_CHECKING:
+    from qwen3_tts_edge.server.remote import Remote
 
 CPU = "ort-cpu"
 _OPENAI = re.compile(r"(gpt-4o-mini-)?tts(-|$)")
@@ -57,7 +63,11 @@ class Service:
         self.metrics = Metrics()
         self.metrics.running.set_function(lambda: self.admission.running)
         self.metrics.waiting.set_function(lambda: self.admission.waiting)
-        self.references = References(synthesizer.listener, largest=settings.largest_body)
+        self.references = References(
+            synthesizer.listener,
+            largest=settings.largest_body,
+            remote=_remote(settings) if settings.remote_audio else None,
+        )
         self._ready = False
 
     @classmethod
@@ -102,6 +112,20 @@ class Service:
                 f"there is no model {name!r}",
                 f"there is {self.name}",
                 code="model_not_found",
+                status=404,
+            )
+
+    def check_length(self, text: str) -> None:
+        """Refuse a text that is longer than any may be.
+
+        Raises:
+            FieldError: It is.
+        """
+        if len(text) > self.settings.largest_text:
+            raise FieldError(
+                "input",
+                f"the text has {len(text)} characters; {self.settings.largest_text} is the most",
+                "send it in parts",
             )
 
     def seconds_of(self, frames: int | None) -> float | None:
@@ -167,21 +191,46 @@ class Service:
             InputError: Something asked for is not to be had.
             WorkerDiedError: There is nobody to speak.
         """
-        record = self.metrics.arrived(transport)
-        try:
-            ticket = await self.admission.enter(key)
-        except BaseException as error:
-            record.end("rejected" if isinstance(error, RefusedError) else "cancelled")
-            raise
-        record.admitted()
+        ticket, record = await self._enter(transport, key)
         session = Session(self.worker, request, chunk_frames, encoder, ticket, record)
         try:
             await session.begin(text, ended=ended)
         except BaseException as error:
-            record.end("rejected" if isinstance(error, InputError) else "error")
+            record.end(_outcome(error))
             session.close()
             raise
         return session
+
+    async def speak_whole(
+        self, request: Request, encoder: Encoder, *, transport: str, key: str
+    ) -> Answer:
+        """Speak all of a text before any of it is heard.
+
+        What has run away, or ended before its text can have been spoken, is begun anew. Arguments
+        and errors are those of `speak`, but that the request has its text.
+        """
+        ticket, record = await self._enter(transport, key)
+        try:
+            answer = await whole.spoken(self.worker, request, encoder)
+        except BaseException as error:
+            record.end(_outcome(error))
+            raise
+        finally:
+            ticket.leave()
+        record.sound(answer.seconds)
+        record.end("ok", answer.frames, answer.runaways)
+        return answer
+
+    async def _enter(self, transport: str, key: str) -> tuple[Ticket, Record]:
+        """Wait for a place to speak."""
+        record = self.metrics.arrived(transport)
+        try:
+            ticket = await self.admission.enter(key)
+        except BaseException as error:
+            record.end(_outcome(error))
+            raise
+        record.admitted()
+        return ticket, record
 
     async def drain(self) -> None:
         """Let nobody in any more, and wait until all have spoken or time is up."""
@@ -190,3 +239,21 @@ class Service:
         while self.admission.running and self.alive and patience > 0:
             await asyncio.sleep(0.05)
             patience -= 0.05
+
+
+def _remote(settings: Settings) -> "Remote":
+    try:
+        from qwen3_tts_edge.server.remote import Remote
+    except ImportError as error:
+        raise InputError(
+            f"fetching recordings needs a package that is not installed ({error})",
+            "run: pip install 'qwen3-tts-edge[serve,remote-audio]'",
+        ) from error
+    return Remote(largest=settings.largest_body)
+
+
+def _outcome(error: BaseException) -> str:
+    """Name, for the books, how a request ended that was not answered."""
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return "rejected" if isinstance(error, InputError | RefusedError) else "error"

@@ -19,11 +19,13 @@ class Settings:
         per_key: Requests at once of one key; None is no limit.
         keys: One of them has to come with every request; none lets everybody in.
         open_lists: Models and voices are told without a key.
+        cors_origins: Origins whose web pages may use the server from a browser; `*` is all.
+        remote_audio: Recordings that are named by an address are fetched, from public hosts.
         voice_aliases: Other names for voices, beside OpenAI's.
         largest_body: Bytes of a request.
+        body_seconds: In which all of a request has to be there.
         largest_text: Characters of a request.
-        largest_text: int = 100_000
-    drain_seconds: How long who speaks may go on when the server is told to stop.
+        drain_seconds: How long who speaks may go on when the server is told to stop.
     """
 
     bundle: str | Path | None = None
@@ -35,7 +37,10 @@ class Settings:
     per_key: int | None = None
     keys: tuple[str, ...] = ()
     open_lists: bool = True
+    cors_origins: tuple[str, ...] = ()
+    remote_audio: bool = False
     voice_aliases: Mapping[str, str] = field(default_factory=dict)
     largest_body: int = 16 << 20
+    body_seconds: float = 60.0
     largest_text: int = 100_000
     drain_seconds: float = 30.0

@@ -1,14 +1,17 @@
 """Voices by the names that clients know: the bundle's, the user's, and OpenAI's for either."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.bundle.names import BASE
+from qwen3_tts_edge.bundle.names import BASE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.languages import code_of
 from qwen3_tts_edge.voices import library
-from qwen3_tts_edge.voices.voice import Voice
+from qwen3_tts_edge.voices.matching import match
+from qwen3_tts_edge.voices.voice import Clone, Voice
 
 OPENAI = {
     "alloy": "serena",
@@ -28,6 +31,10 @@ OPENAI = {
 """OpenAI's names, which some clients insist on, and speakers of the released checkpoints."""
 
 
+_MOST = 1000
+"""Voices: each is a file, and the list of them is read for every request."""
+
+
 @dataclass(frozen=True)
 class Named:
     """A voice that clients may ask for.
@@ -42,7 +49,11 @@ class Named:
 
 
 class Voices:
-    """The voices of one bundle."""
+    """The voices of one bundle.
+
+    Attributes:
+        speakers: Its own, sorted.
+    """
 
     def __init__(self, bundle: Bundle, aliases: Mapping[str, str]) -> None:
         """Take a bundle and other names.
@@ -52,8 +63,8 @@ class Voices:
             aliases: Name → the name of a speaker or of a kept voice.
         """
         self._manifest = bundle.manifest
-        self._speakers = sorted(bundle.manifest.speakers)
-        self._aliases = {name.lower(): voice for name, voice in aliases.items()}
+        self.speakers = sorted(bundle.manifest.speakers)
+        self._aliases = {name.lower(): voice.lower() for name, voice in aliases.items()}
 
     @property
     def clones(self) -> bool:
@@ -68,23 +79,74 @@ class Voices:
     def listed(self) -> list[Named]:
         """Name all voices."""
         kept = library.names() if self.clones else []
-        return [Named(name, kept=False) for name in self._speakers] + [
+        return [Named(name, kept=False) for name in self.speakers] + [
             Named(name, kept=True) for name in kept
         ]
 
-    def find(self, name: str | None, design: str | None = None) -> Voice | None:
+    def kept(self) -> dict[str, Clone]:
+        """Read the kept voices that this bundle can speak with, by name, sorted."""
+        found = {}
+        for each in self.listed():
+            with suppress(InputError):
+                if each.kept:
+                    voice = self.load(each.name)
+                    match(self._manifest, voice, None)
+                    found[each.name] = voice
+        return found
+
+    def load(self, name: str) -> Clone:
+        """Read a kept voice.
+
+        Raises:
+            InputError: It is damaged, or gone.
+        """
+        try:
+            return Voice.load(library.path_of(name))
+        except OSError as error:
+            raise InputError(f"the voice {name!r} cannot be read ({error.strerror})") from error
+
+    def place_for(self, name: str, *, replace: bool) -> Path:
+        """Give the file for a new voice.
+
+        Args:
+            name: Of the voice; in another letter case it is the same.
+            replace: A kept voice of that very name may be replaced.
+
+        Raises:
+            InputError: The name is taken or no name, or too many voices are kept.
+        """
+        listed = self.listed()
+        taken = next((each for each in listed if each.name.lower() == name.lower()), None)
+        if taken is not None and not (replace and taken.kept and taken.name == name):
+            raise InputError(
+                f"there is a voice {taken.name!r} already",
+                "choose another name, or send replace=true for a voice that was uploaded",
+            )
+        if taken is None and len(listed) >= _MOST:
+            raise InputError(f"{_MOST} voices are kept, which is the most", "delete some")
+        return library.place_for(name, replace=replace)
+
+    def drop(self, name: str) -> bool:
+        """Delete a kept voice; return whether there was one."""
+        if Named(name, kept=True) not in self.listed():
+            return False
+        library.path_of(name).unlink(missing_ok=True)
+        return True
+
+    def find(self, name: str | None, description: str | None = None) -> Voice | None:
         """Find who shall speak.
 
         Args:
             name: A speaker, a kept voice or an alias, in any letter case; None leaves the choice
                 to the bundle.
-            design: Words that describe the voice, which is what a VoiceDesign bundle goes by.
+            description: The voice in words; it is all that a VoiceDesign bundle goes by, and
+                others do not.
 
         Raises:
             InputError: There is no such voice; says which there are.
         """
-        if design is not None:
-            return Voice.design(design)
+        if self._manifest.checkpoint.model_type == VOICE_DESIGN:
+            return Voice.design(description or "")
         known = {each.name.lower(): each for each in self.listed()}
         wanted = (name or "").strip().lower()
         wanted = self._aliases.get(wanted, wanted)
@@ -95,11 +157,11 @@ class Voices:
         if (found := known.get(wanted)) is None:
             there = ", ".join(each.name for each in known.values())
             raise InputError(
-                f"there is no voice {name!r}",
+                f"there is no voice {name!r}" if wanted else "no voice is named",
                 f"there are: {there}" if there else "upload one to /v1/audio/voices",
             )
         if found.kept:
-            return Voice.load(library.path_of(found.name))
+            return self.load(found.name)
         return Voice.speaker(found.name)
 
     def _standing_in(self, name: str, known: list[str]) -> str:

@@ -104,7 +104,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
         *,
         at_once: int | None = None,
     ) -> None:
-        """Begin. What was asked for is checked now, before anything is spoken.
+        """Begin. What was asked for is checked now, before the first piece is asked for.
 
         Args:
             tools: What utterances are made with.
@@ -134,6 +134,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
             None if each.max_seconds is None else frame_count(manifest, each.max_seconds)
             for each in requests
         ]
+        self._begin()
         weakref.finalize(self, _close, self._speaking).atexit = False
 
     def __len__(self) -> int:
@@ -160,18 +161,13 @@ class Pieces(Iterator[tuple[int, Audio]]):
             Qwen3TTSError: What went wrong with it.
         """
         with self._scheduler.lock:
-            while self._waiting and len(self._speaking) < self._at_once:
-                number, piece = self._waiting.popleft()
-                request = self._requests[number]
-                speaking = Speaking(self._tools, self._scheduler, request, piece)
-                self._speaking.append((number, speaking))
             for _, each in self._speaking:
                 each.listen()
-            while self._speaking and (audio := self._speaking[0][1].audio) is not None:
-                number, _ = self._speaking.popleft()
-                if (found := self._measured(number, audio)) is not None:
-                    return number, found
-        return None
+            found = None
+            while found is None and self._speaking and self._speaking[0][1].audio is not None:
+                found = self._measured(*self._speaking.popleft())
+            self._begin()
+        return found
 
     def __iter__(self) -> Self:
         return self
@@ -196,16 +192,26 @@ class Pieces(Iterator[tuple[int, Audio]]):
             raise
         raise StopIteration
 
-    def _measured(self, number: int, audio: Audio) -> Audio | None:
+    def _begin(self) -> None:
+        """Let as many pieces speak as may."""
+        while self._waiting and len(self._speaking) < self._at_once:
+            number, piece = self._waiting.popleft()
+            speaking = Speaking(self._tools, self._scheduler, self._requests[number], piece)
+            self._speaking.append((number, speaking))
+
+    def _measured(self, number: int, spoken: Speaking) -> tuple[int, Audio] | None:
         """Note the time that a piece took, and cut it where its request said so."""
+        audio = spoken.audio
+        assert audio is not None
         now = (time.perf_counter(), self._tools.seconds)
         audio.metrics.total = audio.metrics.ttfa = now[0] - self._since[number][0]
         audio.metrics.launches = now[1] - self._since[number][1]
         self._since[number] = now
         if (frames := self._left[number]) is None:
-            return audio
+            return number, audio
         self._left[number] = frames - len(audio.codes)
-        return _cut(audio, frames, self._tools.bundle.manifest)
+        cut = _cut(audio, frames, self._tools.bundle.manifest)
+        return None if cut is None else (number, cut)
 
 
 def _close(speaking: deque[tuple[int, Speaking]]) -> None:

@@ -15,6 +15,8 @@ from qwen3_tts_edge.voices.profile import ENDING
 
 VARIABLE = "QWEN3_TTS_EDGE_VOICES"
 _NAME = re.compile(r"\w[\w.-]{0,63}")
+_LONGEST = 200
+"""Bytes of a name: its file, while it is written, has a longer one, and 255 are the most."""
 
 
 def folder() -> Path:
@@ -30,7 +32,7 @@ def path_of(name: str) -> Path:
     Raises:
         InputError: No file can have that name.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(os.fsencode(name)) > _LONGEST:
         raise InputError(
             f"{name!r} cannot name a voice",
             "use up to 64 letters, digits, -, _ and ., a letter or digit first",

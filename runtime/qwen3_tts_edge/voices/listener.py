@@ -4,6 +4,7 @@ In: mono float32 at 24 kHz. Out: speaker vectors, codes, and `Clone`s that know 
 they belong to. It speaks nothing, so a voice can be created without loading the talker.
 """
 
+import hashlib
 from datetime import datetime, timezone
 from functools import cached_property
 from threading import RLock
@@ -18,6 +19,7 @@ from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.version import VERSION
+from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.mel import log_mel
 from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
@@ -61,9 +63,31 @@ class Listener:
                 text is empty.
             OSError: The recording cannot be opened.
         """
-        self._check_text(ref_text)
+        self.check(ref_text)
         reference = ref_audio if isinstance(ref_audio, Reference) else read_reference(ref_audio)
-        provenance = Provenance(
+        return self.clone(reference.samples, ref_text, self._provenance(reference, **notes))
+
+    def given(self, vector: Vector, **notes: str | None) -> Clone:
+        """Take a speaker vector that this checkpoint's encoder made elsewhere, as a voice.
+
+        Args:
+            vector: float32 (hidden,).
+            **notes: As for `voice`.
+
+        Raises:
+            InputError: The checkpoint does not clone, or this is no vector of its encoder.
+        """
+        self.check()
+        found = hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest()
+        heard = Reference(np.zeros(0, np.float32), None, found, 0.0)
+        voice = Clone(
+            vector, None, None, Family.of(self._manifest), self._provenance(heard, **notes)
+        )
+        match(self._manifest, voice, None)
+        return voice
+
+    def _provenance(self, reference: Reference, **notes: str | None) -> Provenance:
+        return Provenance(
             source=reference.name,
             sha256=reference.sha256,
             seconds=round(reference.seconds, 3),
@@ -73,7 +97,6 @@ class Listener:
             checkpoint=self._manifest.checkpoint.name,
             **notes,
         )
-        return self.clone(reference.samples, ref_text, provenance)
 
     def clone(
         self, samples: Samples, text: str | None = None, provenance: Provenance | None = None
@@ -88,7 +111,7 @@ class Listener:
         Raises:
             InputError: The checkpoint does not clone, or the text is empty.
         """
-        self._check_text(text)
+        self.check(text)
         with self._lock:  # a graph's buffers are one listener's at a time
             vector = self.speaker_vector(samples)
             codes = None if text is None else self.encoder.encode(samples)
@@ -116,20 +139,20 @@ class Listener:
         graph = self._backend.open(self._bundle.folder, self._manifest.graphs[SPEAKER_ENCODER])
         return graph, graph.state()
 
-    def check(self) -> None:
-        """Refuse a checkpoint that does not clone voices.
+    def check(self, text: str | None = None) -> None:
+        """Refuse a checkpoint that does not clone voices, and a text that says nothing.
+
+        Args:
+            text: What a reference says, or None.
 
         Raises:
-            InputError: It is none of the Base ones.
+            InputError: The checkpoint is none of the Base ones, or the text is empty.
         """
         if SPEAKER_ENCODER not in self._manifest.graphs:
             raise InputError(
                 f"a {self._manifest.checkpoint.model_type} checkpoint does not clone voices",
                 "use the bundle of a Base checkpoint, such as Qwen/Qwen3-TTS-12Hz-0.6B-Base",
             )
-
-    def _check_text(self, text: str | None) -> None:
-        self.check()
         if text is not None and not self._bundle.tokenizer.text(text):
             raise InputError(
                 "the reference's text is empty",

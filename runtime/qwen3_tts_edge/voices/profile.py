@@ -11,6 +11,7 @@ missing keys are errors. `format` rises whenever an old profile would be read wr
 """
 
 import logging
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,9 @@ class Provenance(Strict, frozen=True):
 
     Attributes:
         source: Name of the recording, without its folder; None if it had none.
-        sha256: Of that file or, of samples without a file, of them as float32 at 24 kHz.
-        seconds: How long the recording was.
+        sha256: Of that file or, of samples without a file, of them as float32 at 24 kHz; of a
+            speaker vector that was given as such, of that as float32.
+        seconds: How long the recording was; 0 where there was none.
         clipped: The share of it that was cut off at full scale.
         created: When, ISO 8601 in UTC.
         made_with: Name and version of the program.
@@ -119,6 +121,11 @@ class Provenance(Strict, frozen=True):
     checkpoint: str
     consent: str | None = None
     design: str | None = None
+
+    @property
+    def created_at(self) -> int:
+        """When, in seconds since 1970."""
+        return int(datetime.fromisoformat(self.created).timestamp())
 
 
 class Content(Strict, frozen=True):

@@ -1,0 +1,106 @@
+"""`/v1/audio/voices`: the voices there are, new ones from recordings, and their end.
+
+Answers carry OpenAI's shape and vLLM-Omni's in one.
+
+Source: types/audio/voice*.py of https://github.com/openai/openai-python;
+    vllm_omni/entrypoints/openai/api_server.py of https://github.com/vllm-project/vllm-omni
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import Request as HttpRequest
+from pydantic import Json
+
+from qwen3_tts_edge.server.keys import ANYBODY
+from qwen3_tts_edge.server.problems import FieldError, blaming
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.voices.voice import Clone
+
+_Words = Form(min_length=1, max_length=4096)
+
+
+def router(service: Service) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+    known = service.voices
+
+    @routes.get("/v1/audio/voices")
+    @routes.get("/audio/voices", include_in_schema=False)  # Open WebUI, of an address without /v1
+    def voices(http: HttpRequest) -> dict[str, Any]:
+        """Name the voices; where they are from is told to who shows a key, where one is needed."""
+        stranger = bool(service.settings.keys) and http.state.key == ANYBODY
+        kept = known.kept()
+        return {
+            "voices": [{"id": name, "name": name} for name in [*known.speakers, *kept]],
+            "uploaded_voices": [
+                {"name": name} if stranger else _described(name, voice)
+                for name, voice in kept.items()
+            ],
+        }
+
+    @routes.post("/v1/audio/voices")
+    async def upload(
+        name: Annotated[str, Form()],
+        consent: Annotated[str, _Words],
+        audio_sample: Annotated[UploadFile | None, File()] = None,
+        speaker_embedding: Annotated[Json[list[float]] | None, Form()] = None,
+        ref_text: Annotated[str | None, _Words] = None,
+        *,
+        replace: Annotated[bool, Form()] = False,
+    ) -> dict[str, Any]:
+        """Keep a voice: of a recording, or a speaker vector that was heard elsewhere."""
+        with blaming("name"):
+            known.place_for(name, replace=replace)
+        if (audio_sample is None) == (speaker_embedding is None):
+            raise FieldError("audio_sample", "expected one of audio_sample and speaker_embedding")
+        with blaming("ref_text"):
+            service.references.check(ref_text)
+        if audio_sample is not None:
+            with blaming("audio_sample"):
+                recording = await audio_sample.read()
+                voice = await service.references.heard(recording, ref_text, consent=consent)
+        else:
+            assert speaker_embedding is not None
+            with blaming("speaker_embedding"):
+                voice = service.references.given(speaker_embedding, consent=consent)
+        with blaming("name"):  # again: somebody may have taken it meanwhile
+            voice.save(known.place_for(name, replace=replace))
+        told = _described(name, voice)
+        return {
+            "id": name,
+            "object": "audio.voice",
+            "created_at": told["created_at"],
+            "name": name,
+            "type": "audio_sample",
+            "success": True,
+            "voice": told,
+        }
+
+    @routes.delete("/v1/audio/voices/{name}")
+    async def delete(name: str) -> dict[str, Any]:
+        """Delete a voice that was kept."""
+        if not known.drop(name):
+            raise FieldError("name", f"no voice {name!r} is kept", status=404)
+        return {
+            "id": name,
+            "object": "audio.voice.deleted",
+            "deleted": True,
+            "success": True,
+            "message": f"voice {name!r} is deleted",
+        }
+
+    return routes
+
+
+def _described(name: str, voice: Clone) -> dict[str, Any]:
+    """Say where a kept voice is from, in vLLM-Omni's words."""
+    provenance = voice.provenance
+    return {
+        "name": name,
+        "consent": provenance and provenance.consent,
+        "created_at": provenance and provenance.created_at,
+        "embedding_source": "audio" if provenance and provenance.seconds else "direct",
+        "embedding_dim": len(voice.speaker_vector),
+        "ref_text": voice.text,
+    }
