@@ -17,6 +17,7 @@ from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.session import Session, Sound
 from qwen3_tts_edge.server.speech_body import Speech
+from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.sound.formats import FORMATS
 from qwen3_tts_edge.speech.languages import language_named
@@ -49,20 +50,24 @@ def router(service: Service) -> APIRouter:
         form = _encoder(service, body)
         request = await _request(service, body)
         key = http.state.key
+
+        async def whole() -> Answer:
+            asked = replace(request, text=body.input)
+            with blaming("input"):
+                return await service.speak_whole(asked, form, transport=_NAME, key=key)
+
         if body.whole:
-            whole = replace(request, text=body.input)
-            return WholeResponse(
-                lambda: service.speak_whole(whole, form, transport=_NAME, key=key), form
+            return WholeResponse(whole, form)
+        with blaming("input"):  # all else has been checked
+            session = await service.speak(
+                request,
+                form,
+                text=body.input,
+                ended=True,
+                transport=_NAME,
+                key=key,
+                chunk_frames=body.chunk_frames,
             )
-        session = await service.speak(
-            request,
-            form,
-            text=body.input,
-            ended=True,
-            transport=_NAME,
-            key=key,
-            chunk_frames=body.chunk_frames,
-        )
         if body.events:
             return SpeechResponse(session, _events(service, body, session), _EVENTS, form)
         return SpeechResponse(session, _sound(session), form.content_type, form)
