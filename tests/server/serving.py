@@ -33,8 +33,8 @@ class Served:
     def idle(self) -> bool:
         """Whether nobody speaks or waits, and every slot is free."""
         admission, scheduler = self.service.admission, self.service.synthesizer._scheduler
-        busy = admission.running or admission.waiting or scheduler._waiting
-        return not (busy or any(not each.over for each in scheduler._speaking))
+        spoken = [*scheduler._waiting, *scheduler._speaking]
+        return not (admission.running or admission.waiting or any(not each.over for each in spoken))
 
     def settle(self, seconds: float = 10.0) -> None:
         """Wait until it is idle; fail where it never is."""

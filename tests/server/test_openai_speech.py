@@ -153,7 +153,8 @@ def test_it_is_heard_while_it_is_made(client: openai.OpenAI, served: Served) -> 
     """The first of it is there when the last of it cannot be: somebody speaks still."""
     request = client.audio.speech.with_streaming_response.create
     with request(model="tts-1", voice="heart", input=LONG, response_format="pcm") as answer:
-        assert len(next(answer.iter_bytes())) > 0
+        parts = answer.iter_bytes()
+        assert len(next(parts)) > 0
         assert served.service.admission.running == 1
     served.settle()
 
@@ -178,7 +179,8 @@ def test_whoever_leaves_is_gone_before_the_next_frame(
     monkeypatch.setattr(Session, "close", seen)
     request = client.audio.speech.with_streaming_response.create
     with request(model="tts-1", voice="heart", input=LONG, response_format="pcm") as answer:
-        next(answer.iter_bytes())
+        parts = answer.iter_bytes()
+        next(parts)
     served.settle()
     assert closed == [len(launched)]
 

@@ -55,11 +55,12 @@ def run(service: Service, opened: socket.socket) -> None:
 
 def server(service: Service) -> uvicorn.Server:
     """Make what serves a service, for a program that has an event loop."""
+    logging.getLogger("uvicorn.access").disabled = True  # an address may hold a key
     config = uvicorn.Config(
         app(service),
         lifespan="on",
         log_config=None,
-        access_log=False,  # an address may hold a key
+        access_log=False,
         server_header=False,
         ws_max_size=_MESSAGE,
         timeout_graceful_shutdown=2,

@@ -69,9 +69,13 @@ class Stream(Iterator[Chunk]):
         self._forgotten: weakref.finalize[..., Any] | None = None
         self._begin()
         if isinstance(request.text, str):
-            tools.bundle.tokenizer.encode(request.text)  # what is wrong at its end is said now
-            self.feed(request.text)
-            self.finish()
+            try:
+                tools.bundle.tokenizer.encode(request.text)  # what is wrong at its end is said now
+                self.feed(request.text)
+                self.finish()
+            except Exception:
+                self.close()  # the error may be kept, and would keep this waiting for a slot
+                raise
         elif request.text is not None:
             self._more = iter(request.text)
         self.metrics.prompt = self.metrics.total = time.perf_counter() - started

@@ -134,8 +134,12 @@ class Pieces(Iterator[tuple[int, Audio]]):
             None if each.max_seconds is None else frame_count(manifest, each.max_seconds)
             for each in requests
         ]
-        self._begin()
         weakref.finalize(self, _close, self._speaking).atexit = False
+        try:
+            self._begin()
+        except Exception:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         """How many pieces there are in all."""

@@ -1,0 +1,159 @@
+"""What all of HTTP has to keep to: methods, unknown paths, sizes, origins, keys, and silence."""
+
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from qwen3_tts_edge.server.settings import Settings
+from server.serving import Served, serving
+
+KEY, ORIGIN = "a-key-of-ours", "https://example.org"
+
+
+@pytest.fixture(scope="module")
+def guarded(voice_bundle: Path) -> Iterator[Served]:
+    settings = Settings(
+        bundle=voice_bundle,
+        slots=2,
+        keys=("another", KEY),
+        cors_origins=(ORIGIN,),
+        body_seconds=0.5,
+        voice_aliases={"My-Alias": "Low"},
+    )
+    with serving(settings) as server:
+        yield server
+
+
+def test_every_error_has_openais_shape(served: Served) -> None:
+    for method, path, status in (
+        ("GET", "/v1/nothing", 404),
+        ("POST", "/", 405),
+        ("GET", "/v1/audio/speech", 405),
+        ("HEAD", "/v1/audio/speech", 405),
+        ("OPTIONS", "/v1/audio/speech", 405),
+        ("DELETE", "/v1/audio/voices/nobody", 404),
+        ("POST", "/v1/audio/speech", 400),
+        ("POST", "/v1/audio/voices", 400),
+        ("GET", "/docs", 404),
+    ):
+        answer = httpx2.request(method, served.url + path)
+        assert answer.status_code == status, (method, path)
+        assert answer.headers["x-request-id"]
+        if status == 405:
+            assert answer.headers["allow"]
+        if method != "HEAD":
+            error = answer.json()["error"]
+            assert set(error) == {"message", "type", "param", "code"}
+            assert error["type"] == "invalid_request_error"
+
+
+def test_head_is_get_without_a_body(served: Served) -> None:
+    for path in ("/health", "/ready", "/v1/models", "/"):
+        head, get = httpx2.head(served.url + path), httpx2.get(served.url + path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(get.content))
+        assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_no_page_of_another_origin_unless_it_is_named(served: Served, guarded: Served) -> None:
+    asks = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    assert httpx2.options(f"{served.url}/v1/audio/speech", headers=asks).status_code == 405
+    plain = httpx2.get(f"{served.url}/v1/models", headers={"origin": ORIGIN})
+    assert not any(name.startswith("access-control") for name in plain.headers)
+    asks["access-control-request-headers"] = "authorization, content-type"
+    answer = httpx2.options(f"{guarded.url}/v1/audio/speech", headers=asks)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+    other = httpx2.options(
+        f"{guarded.url}/v1/audio/speech", headers={**asks, "origin": "https://example.com"}
+    )
+    assert "access-control-allow-origin" not in other.headers
+    refused = httpx2.post(f"{guarded.url}/v1/audio/speech", headers={"origin": ORIGIN})
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_a_body_may_be_large_but_not_too_large(served: Served) -> None:
+    largest = served.service.settings.largest_body
+    kind = {"content-type": "application/json"}
+    for content in (b" " * (largest + 1), (b" " * (1 << 20) for _ in range(17))):
+        answer = httpx2.post(f"{served.url}/v1/audio/speech", content=content, headers=kind)
+        assert answer.status_code == 413
+        assert str(largest) in answer.json()["error"]["message"]
+
+
+def test_a_body_that_does_not_come(guarded: Served) -> None:
+    host, port = guarded.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as stuck:
+        stuck.sendall(
+            b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b"authorization: Bearer a-key-of-ours\r\ncontent-length: 100\r\n\r\n{"
+        )
+        answer = stuck.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"authorization": f"Bearer {KEY}"},
+        {"authorization": f"token {KEY}"},
+        {"x-api-key": KEY},
+        {"xi-api-key": KEY},
+    ],
+)
+def test_a_key_in_any_of_four_headers(guarded: Served, header: dict[str, str]) -> None:
+    body = {"input": "Yes.", "max_new_tokens": 2}
+    address = f"{guarded.url}/v1/audio/speech"
+    assert httpx2.post(address, json=body, headers=header).status_code == 200
+    ((name, value),) = header.items()
+    for wrong in (value[:-1], value + "x", "", value.upper()):
+        answer = httpx2.post(address, json=body, headers={name: wrong})
+        assert answer.status_code == 401
+        assert answer.json()["error"]["code"] == "invalid_api_key"
+
+
+def test_what_is_open_without_a_key(guarded: Served, voice_bundle: Path) -> None:
+    def status(path: str) -> int:
+        return httpx2.get(guarded.url + path).status_code
+
+    for path in ("/", "/health", "/ready", "/v1/models", "/v1/audio/voices", "/audio/voices"):
+        assert status(path) == 200, path
+    for path in ("/metrics", "/openapi.json", "/v1/models/edge-voice", "/nothing", "//health"):
+        assert status(path) == 401, path
+    assert httpx2.delete(f"{guarded.url}/v1/audio/voices/x").status_code == 401
+    assert httpx2.post(f"{guarded.url}/v1/models").status_code == 401
+
+
+def test_nothing_of_a_text_a_voice_or_a_key_is_written_down(
+    guarded: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither of what succeeds nor of what fails, by the user's fault or by ours."""
+    words = ("xylophone", "nobody-of-that-name", KEY, "my-alias")
+    headers = {"authorization": f"Bearer {KEY}"}
+    address = f"{guarded.url}/v1/audio/speech"
+    with caplog.at_level(logging.DEBUG):
+        for asked in (
+            {"input": "A xylophone.", "voice": "my-alias", "max_new_tokens": 2},
+            {"input": "A xylophone.", "voice": "my-alias", "max_new_tokens": 2, "stream": False},
+            {"input": "A xylophone. <|im_end|>", "voice": "my-alias"},
+            {"input": "A xylophone.", "voice": "nobody-of-that-name"},
+            {"input": "A xylophone.", "language": "xylophone"},
+            {"input": "A xylophone.", "model": "xylophone"},
+            {"input": ["A xylophone."]},
+        ):
+            httpx2.post(address, json=asked, headers=headers)
+        httpx2.post(address, content=b'{"input": "A xylophone', headers=headers)
+        httpx2.get(f"{guarded.url}/v1/xylophone?api_key={KEY}")
+        metrics = httpx2.get(f"{guarded.url}/metrics", headers=headers).text
+    ours = [each for each in caplog.records if not each.name.startswith("http")]
+    logged = "\n".join(logging.Formatter().format(each) for each in ours)
+    assert 'qwen3_tts_requests_total{outcome="ok",transport="openai"}' in metrics
+    for word in words:
+        assert word not in logged.lower()
+        assert word not in metrics.lower()
