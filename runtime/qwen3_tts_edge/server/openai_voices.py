@@ -10,14 +10,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi import Request as HttpRequest
-from pydantic import Json
+from pydantic import TypeAdapter, ValidationError
 
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.keys import ANYBODY
 from qwen3_tts_edge.server.problems import FieldError, blaming
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.voices.voice import Clone
 
 _Words = Form(min_length=1, max_length=4096)
+_VECTOR = TypeAdapter(list[float])
 
 
 def router(service: Service) -> APIRouter:
@@ -44,7 +46,7 @@ def router(service: Service) -> APIRouter:
         name: Annotated[str, Form()],
         consent: Annotated[str, _Words],
         audio_sample: Annotated[UploadFile | None, File()] = None,
-        speaker_embedding: Annotated[Json[list[float]] | None, Form()] = None,
+        speaker_embedding: Annotated[str | None, Form()] = None,
         ref_text: Annotated[str | None, _Words] = None,
         *,
         replace: Annotated[bool, Form()] = False,
@@ -63,7 +65,7 @@ def router(service: Service) -> APIRouter:
         else:
             assert speaker_embedding is not None
             with blaming("speaker_embedding"):
-                voice = service.references.given(speaker_embedding, consent=consent)
+                voice = service.references.given(_numbers(speaker_embedding), consent=consent)
         with blaming("name"):  # again: somebody may have taken it meanwhile
             voice.save(known.place_for(name, replace=replace))
         told = _described(name, voice)
@@ -91,6 +93,13 @@ def router(service: Service) -> APIRouter:
         }
 
     return routes
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return _VECTOR.validate_json(text)
+    except ValidationError as error:
+        raise InputError("expected a JSON list of numbers") from error
 
 
 def _described(name: str, voice: Clone) -> dict[str, Any]:

@@ -40,6 +40,7 @@ in [-1, 1]; integers (int8, uint8, int16, int32) are PCM and are scaled.
 MIN_SECONDS, MAX_SECONDS = 1.0, 60.0
 
 _LARGEST = 1 << 28  # bytes; 60 s of stereo float64 at 192 kHz are 184 MB
+_HIGHEST_RATE, _MOST_CHANNELS = 192_000, 8
 _LOUDEST = 8.0  # a float recording may overshoot 1, by that much it is no float recording
 _WINDOW = 0.02  # seconds
 _SILENT = 1e-3  # of full scale, -60 dB
@@ -79,8 +80,8 @@ def read_reference(source: Source) -> Reference:
         source: Where it is, see `Source`.
 
     Raises:
-        InputError: No sound file, shorter than 1 s or longer than 60 s, silent, or samples that
-            are no sound.
+        InputError: No sound file, shorter than 1 s or longer than 60 s, silent, of too many
+            channels or too high a rate, or samples that are no sound.
         OSError: The file cannot be opened.
     """
     name, sha256 = None, None
@@ -94,6 +95,7 @@ def read_reference(source: Source) -> Reference:
         called = name or "the reference"
         sha256 = hashlib.sha256(data).hexdigest()
         sound = open_sound(io.BytesIO(data), called)
+        _check_form(sound.samplerate, sound.channels, called)
         rate, blocks = sound.samplerate, read_blocks(sound, called)
     mono, clipped = _mixed(blocks, rate, called)
     samples = resampled(mono, rate, SAMPLE_RATE)
@@ -107,6 +109,20 @@ def read_reference(source: Source) -> Reference:
         )
     sha256 = sha256 or hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest()
     return Reference(samples, name, sha256, clipped)
+
+
+def _check_form(rate: int, channels: int, name: str) -> None:
+    """Refuse what nobody records a voice in: a small file of it may unpack to gigabytes."""
+    if rate > _HIGHEST_RATE:
+        raise InputError(
+            f"{name} has a sample rate of {rate} Hz; expected {_HIGHEST_RATE} Hz at most",
+            "convert it to 48000 Hz",
+        )
+    if channels > _MOST_CHANNELS:
+        raise InputError(
+            f"{name} has {channels} channels; expected {_MOST_CHANNELS} at most",
+            "convert it to one channel",
+        )
 
 
 def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:

@@ -1,0 +1,256 @@
+"""Voices over HTTP: uploaded, kept with their consent, spoken with, deleted; and what is none."""
+
+import base64
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import numpy as np
+import openai
+import pytest
+import soundfile
+
+from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.server.settings import Settings
+from qwen3_tts_edge.sound.pcm import to_pcm
+from qwen3_tts_edge.voices import library
+from server.serving import Served, serving
+
+KEY, SAID = "a-key", "Who is it?"
+CONSENT = "Anna allows it, for this test."
+
+
+def recording(seconds: float = 1.2, rate: int = 24000, form: str = "WAV") -> bytes:
+    at = np.arange(round(seconds * rate)) / rate
+    tone = sum(np.sin(2 * np.pi * 130 * k * at) / k for k in range(1, 9))
+    file = io.BytesIO()
+    soundfile.write(file, 0.15 * tone * (1.1 + np.sin(6 * np.pi * at)), rate, format=form)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def base(request: pytest.FixtureRequest) -> Path:
+    pytest.importorskip("torch")
+    make: Callable[..., Path] = request.getfixturevalue("tiny_bundle")
+    return make("base")
+
+
+@pytest.fixture(scope="module")
+def cloning(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(library.VARIABLE, str(tmp_path_factory.mktemp("voices") / "kept"))
+        with serving(Settings(bundle=base, slots=2, keys=(KEY,))) as server:
+            yield server
+
+
+@pytest.fixture
+def http(cloning: Served) -> Iterator[httpx2.Client]:
+    headers = {"authorization": f"Bearer {KEY}"}
+    with httpx2.Client(base_url=cloning.url, headers=headers, timeout=60) as client:
+        yield client
+    for name in library.names():
+        library.path_of(name).unlink()
+
+
+def upload(http: httpx2.Client, name: str = "anna", **fields: str) -> httpx2.Response:
+    sample = {"audio_sample": ("anna.wav", recording(), "audio/wav")}
+    return http.post(
+        "/v1/audio/voices", data={"name": name, "consent": CONSENT, **fields}, files=sample
+    )
+
+
+def pcm(http: httpx2.Client, **asked: Any) -> bytes:
+    body = {"input": "Yes.", "seed": 7, "response_format": "pcm", "max_new_tokens": 4, **asked}
+    answer = http.post("/v1/audio/speech", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def expected(base: Path, voice: Voice) -> bytes:
+    stream = Synthesizer.open(base, verify=False).stream("Yes.", voice, seed=7, max_seconds=0.32)
+    return b"".join(to_pcm(chunk.samples) for chunk in stream)
+
+
+@pytest.mark.parametrize("text", [None, SAID])
+def test_a_recording_becomes_a_voice_that_is_kept(
+    http: httpx2.Client, base: Path, text: str | None
+) -> None:
+    answer = upload(http, **({} if text is None else {"ref_text": text}))
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["id"], told["name"], told["object"]) == ("anna", "anna", "audio.voice")
+    assert told["success"] is True
+    kept = Voice.load(library.path_of("anna"))
+    assert kept.provenance is not None
+    assert (kept.provenance.consent, kept.text) == (CONSENT, text)
+    assert told["created_at"] == told["voice"]["created_at"] == kept.provenance.created_at
+    heard = Synthesizer.open(base, verify=False).clone(recording(), text)
+    assert np.array_equal(kept.speaker_vector, heard.speaker_vector)
+    assert pcm(http, voice="Anna") == expected(base, heard)
+    listed = http.get("/v1/audio/voices").json()
+    assert listed["voices"] == [{"id": "anna", "name": "anna"}]
+    (uploaded,) = listed["uploaded_voices"]
+    assert uploaded == told["voice"]
+    assert (uploaded["consent"], uploaded["embedding_source"]) == (CONSENT, "audio")
+    gone = http.delete("/v1/audio/voices/anna").json()
+    assert (gone["id"], gone["deleted"], gone["object"]) == ("anna", True, "audio.voice.deleted")
+    assert gone["success"] is True
+    assert library.names() == []
+    assert http.delete("/v1/audio/voices/anna").status_code == 404
+
+
+def test_through_openais_client(cloning: Served, http: httpx2.Client) -> None:
+    client = openai.OpenAI(base_url=f"{cloning.url}/v1", api_key=KEY, max_retries=0)
+    made = client.audio.voices.create(
+        name="anna", consent=CONSENT, audio_sample=("a.wav", recording(), "audio/wav")
+    )
+    assert (made.id, made.name, made.object) == ("anna", "anna", "audio.voice")
+    answer = client.audio.speech.create(
+        model="tts-1", voice={"id": "anna"}, input="Yes.", extra_body={"max_new_tokens": 3}
+    )
+    assert answer.read()
+
+
+def test_a_recording_may_come_with_the_request(http: httpx2.Client, base: Path) -> None:
+    heard = Synthesizer.open(base, verify=False).clone(recording(), SAID)
+    coded = base64.b64encode(recording()).decode()
+    for source in (coded, f"data:audio/wav;base64,{coded}"):
+        assert pcm(http, ref_audio=source, ref_text=SAID) == expected(base, heard)
+    alone = Synthesizer.open(base, verify=False).clone(recording())
+    asked = {"ref_audio": coded, "ref_text": SAID, "x_vector_only_mode": True}
+    assert pcm(http, **asked) == expected(base, alone)
+    vector = alone.speaker_vector.tolist()
+    assert pcm(http, speaker_embedding=vector) == expected(base, alone)
+
+
+def test_a_speaker_vector_becomes_a_voice(http: httpx2.Client, base: Path) -> None:
+    alone = Synthesizer.open(base, verify=False).clone(recording())
+    vector = alone.speaker_vector.tolist()
+    fields = {"name": "vector", "consent": CONSENT, "speaker_embedding": json.dumps(vector)}
+    told = http.post("/v1/audio/voices", data=fields).json()
+    assert told["voice"]["embedding_source"] == "direct"
+    assert told["voice"]["embedding_dim"] == len(vector)
+    assert pcm(http, voice="vector") == expected(base, alone)
+
+
+def test_a_name_that_is_taken_is_replaced_only_where_that_is_asked_for(http: httpx2.Client) -> None:
+    assert upload(http).status_code == 200
+    before = library.path_of("anna").read_bytes()
+    for name, more in (("anna", {}), ("Anna", {}), ("Anna", {"replace": "true"})):
+        answer = upload(http, name, ref_text=SAID, **more)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+        assert "there is a voice 'anna' already" in answer.json()["error"]["message"]
+    assert library.path_of("anna").read_bytes() == before
+    assert upload(http, ref_text=SAID, replace="true").status_code == 200
+    assert library.path_of("anna").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../up", "a/b", ".hidden", "", " ", "a\0b", "a\nb", "x" * 65, "\U00020000" * 64, "..", "a\\b"],
+)
+def test_a_name_that_is_none(http: httpx2.Client, name: str) -> None:
+    folder = library.folder()
+    before = sorted(folder.parent.rglob("*"))
+    answer = upload(http, name)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+    assert http.delete(f"/v1/audio/voices/{quote(name or 'x', safe='')}").status_code == 404
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "sample", "param", "message"),
+    [
+        ({"consent": ""}, recording(), "consent", ""),
+        ({}, None, "audio_sample", "one of audio_sample and speaker_embedding"),
+        ({"speaker_embedding": "[1.0]"}, recording(), "audio_sample", "one of"),
+        ({"speaker_embedding": "[1.0]"}, None, "speaker_embedding", "vector of 1 numbers"),
+        ({"speaker_embedding": "[NaN]"}, None, "speaker_embedding", ""),
+        ({"speaker_embedding": "x"}, None, "speaker_embedding", "JSON"),
+        ({"ref_text": "<|im_end|>"}, recording(), "ref_text", "control token"),
+        ({}, b"no sound", "audio_sample", "is not a sound file that can be read"),
+        ({}, recording(0.5), "audio_sample", "from 1 to 60 s"),
+        ({}, recording(61, 8000), "audio_sample", "is longer"),
+        ({}, recording(1.2, 384_000), "audio_sample", "384000 Hz"),
+    ],
+)
+def test_what_is_no_voice_leaves_nothing(
+    http: httpx2.Client, fields: dict[str, str], sample: bytes | None, param: str, message: str
+) -> None:
+    files = {} if sample is None else {"audio_sample": ("a.wav", sample, "audio/wav")}
+    data = {"name": "anna", "consent": CONSENT, **fields}
+    answer = http.post("/v1/audio/voices", data=data, files=files)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["param"] == param
+    assert message in answer.json()["error"]["message"]
+    assert os.listdir(library.folder()) == []  # noqa: PTH208
+
+
+def test_a_small_file_that_unpacks_to_hours_is_read_for_a_minute(
+    http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    plain = soundfile.SoundFile.read
+
+    def counted(self: soundfile.SoundFile, *args: Any, **more: Any) -> Any:
+        block = plain(self, *args, **more)
+        read.append(block.size)
+        return block
+
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(8000 * 3600, np.int16), 8000, format="FLAC")
+    assert len(file.getvalue()) < 1 << 17
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    files = {"audio_sample": ("a.flac", file.getvalue(), "audio/flac")}
+    answer = http.post("/v1/audio/voices", data={"name": "a", "consent": CONSENT}, files=files)
+    assert answer.status_code == 400
+    assert "is longer" in answer.json()["error"]["message"]
+    assert sum(read) <= 8000 * 60 + (1 << 20)
+
+
+def test_more_channels_than_a_voice_has_are_not_read(http: httpx2.Client) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((30000, 9)), 24000, format="WAV")
+    files = {"audio_sample": ("a.wav", file.getvalue(), "audio/wav")}
+    answer = http.post("/v1/audio/voices", data={"name": "a", "consent": CONSENT}, files=files)
+    assert answer.status_code == 400
+    assert "has 9 channels" in answer.json()["error"]["message"]
+
+
+def test_strangers_are_told_names_and_no_more(cloning: Served, http: httpx2.Client) -> None:
+    assert upload(http, ref_text=SAID).status_code == 200
+    for path in ("/v1/audio/voices", "/audio/voices"):
+        listed = httpx2.get(cloning.url + path).json()
+        assert listed["voices"] == [{"id": "anna", "name": "anna"}]
+        assert listed["uploaded_voices"] == [{"name": "anna"}]
+
+
+def test_a_file_that_is_no_profile_is_not_listed(http: httpx2.Client) -> None:
+    library.folder().mkdir(exist_ok=True)
+    library.path_of("broken").write_bytes(b"nothing")
+    assert http.get("/v1/audio/voices").json() == {"voices": [], "uploaded_voices": []}
+    answer = http.post("/v1/audio/speech", json={"input": "Yes.", "voice": "broken"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "voice")
+
+
+def test_a_voice_has_to_be_named(http: httpx2.Client) -> None:
+    answer = http.post("/v1/audio/speech", json={"input": "Yes."})
+    assert answer.status_code == 400
+    assert "no voice is named; upload one" in answer.json()["error"]["message"]
+
+
+def test_a_bundle_that_does_not_clone(served: Served) -> None:
+    with httpx2.Client(base_url=served.url) as http:
+        assert [each["id"] for each in http.get("/v1/audio/voices").json()["voices"]] == [
+            "heart",
+            "low",
+        ]
+        answer = upload(http)
+        assert answer.status_code == 400
+        assert "does not clone voices" in answer.json()["error"]["message"]
+        assert http.delete("/v1/audio/voices/heart").status_code == 404
