@@ -5,6 +5,8 @@ import functools
 import io
 import itertools
 import json
+import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -185,6 +187,30 @@ def test_whoever_leaves_is_gone_before_the_next_frame(
     assert closed == [len(launched)]
 
 
+def test_nothing_more_is_made_for_whoever_does_not_read(served: Served) -> None:
+    """Two seconds, and what the system holds on the way: here 64 kB and the client's own few."""
+
+    def made() -> float:
+        name = "qwen3_tts_audio_made_seconds_total"
+        return served.service.metrics.registry.get_sample_value(name) or 0.0
+
+    before, body = made(), json.dumps({"input": LONG * 3, "response_format": "pcm"}).encode()
+    host, port = served.url.removeprefix("http://").split(":")
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect((host, int(port)))
+        head = "POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        stalled.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        assert stalled.recv(12) == b"HTTP/1.1 200"
+        last = -1.0
+        while made() > last:
+            last = made()
+            time.sleep(0.5)
+        assert 0 < last - before < 10
+        assert served.service.admission.running == 1
+    served.settle()
+
+
 def test_whoever_does_not_wait_for_a_whole_answer_ends_it(served: Served) -> None:
     def cancelled() -> float:
         labels = {"transport": "openai", "outcome": "cancelled"}
@@ -225,7 +251,8 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"max_new_tokens": 0}, "max_new_tokens", "greater than or equal to 1"),
     ({"seed": -1}, "seed", "greater than or equal to 0"),
     ({"seed": 1.5}, "seed", "valid integer"),
-    ({"temperature": 0}, "temperature", "greater than 0"),
+    ({"temperature": 0}, "temperature", "must be above 0"),
+    ({"subtalker_top_p": 1e-300}, "subtalker_top_p", "must be above 0"),
     ({"top_p": float("nan")}, "top_p", ""),
     ({"word_timestamps": True}, "word_timestamps", "no times of words"),
 ]

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -139,6 +140,31 @@ def test_a_worker_that_dies_ends_streams_as_errors(
             assert dead.value.code == "unavailable"
             assert "start it again" in dead.value.message
         server.settle()
+
+
+def test_a_launch_that_fails_is_not_the_end_of_the_server(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the speech of everybody who was in it, which is one failure and not one for each."""
+    slots = served.service.synthesizer._scheduler._slots
+    step, broken = slots.step, iter([True])
+
+    def fails(rows: Any) -> Any:
+        if len(rows) == 4 and next(broken, False):
+            raise RuntimeError("injected by a test")
+        return step(rows)
+
+    monkeypatch.setattr(slots, "step", fails)
+
+    def cut(_: int) -> bool:
+        with pytest.raises(httpx2.RemoteProtocolError), streaming(client_of(served)) as answer:
+            list(answer.iter_bytes())
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(cut, range(4))) == [True] * 4
+    assert httpx2.get(f"{served.url}/health").status_code == 200
+    assert ask(client_of(served))
 
 
 def test_events_of_a_speech_that_fails_say_so_and_are_cut_off(

@@ -51,6 +51,7 @@ def guarded(service: Service) -> ASGIApp:
         responses=_ERRORS,
         docs_url=None,  # its page loads scripts from other hosts
         redoc_url=None,
+        redirect_slashes=False,
     )
     for protocol in _PROTOCOLS:
         routes.include_router(protocol.router(service))

@@ -17,9 +17,7 @@ from qwen3_tts_edge.server.problems import Problem
 _HEADERS = ("x-api-key", "xi-api-key")  # Cartesia, ElevenLabs
 _SCHEMES = ("bearer", "token")  # OpenAI, Deepgram
 _OPEN = {"/", "/health", "/ready"}
-_LISTS = {
-    "/v1/models", "/v1/audio/models", "/v1/audio/voices", "/audio/models", "/audio/voices",
-}  # fmt: skip
+_LISTS = {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/audio/voices"}
 
 ANYBODY = ""
 """The name of who needs no key."""

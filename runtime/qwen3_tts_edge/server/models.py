@@ -1,13 +1,31 @@
 """`GET /v1/models`: the one bundle that is served."""
 
-from typing import Any
-
 from fastapi import APIRouter
+from typing_extensions import TypedDict
 
 from qwen3_tts_edge.server.service import Service
 
 TASKS = {"custom_voice": "CustomVoice", "voice_design": "VoiceDesign", "base": "Base"}
 """Types of checkpoints, by their official names in `task_type`."""
+
+
+class Model(TypedDict):
+    """A model as OpenAI describes it, and below what ours can be asked for."""
+
+    id: str
+    object: str
+    created: int
+    owned_by: str
+    task_type: str
+    languages: list[str]
+    takes_instructions: bool
+
+
+class Models(TypedDict):
+    """All of them."""
+
+    object: str
+    data: list[Model]
 
 
 def router(service: Service) -> APIRouter:
@@ -16,12 +34,12 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/v1/models")
     @routes.get("/v1/audio/models")  # where Open WebUI looks first
-    async def models() -> dict[str, Any]:
+    async def models() -> Models:
         """List the models, which is one."""
         return {"object": "list", "data": [_model(service)]}
 
     @routes.get("/v1/models/{name:path}")
-    async def model(name: str) -> dict[str, Any]:
+    async def model(name: str) -> Model:
         """Describe a model."""
         service.check_model(name)
         return _model(service)
@@ -29,14 +47,13 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _model(service: Service) -> dict[str, Any]:
+def _model(service: Service) -> Model:
     manifest = service.synthesizer.manifest
     return {
         "id": service.name,
         "object": "model",
         "created": 0,
         "owned_by": "qwen3-tts-edge",
-        # Beyond OpenAI's: what it can be asked for.
         "task_type": TASKS[manifest.checkpoint.model_type],
         "languages": service.voices.languages,
         "takes_instructions": manifest.takes_instruct,

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
 from qwen3_tts_edge.server.models import TASKS
 from qwen3_tts_edge.server.problems import FieldError, blaming, problem_of
+from qwen3_tts_edge.server.references import vector_of
 from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.session import Session, Sound
@@ -28,13 +28,18 @@ from qwen3_tts_edge.voices.voice import Clone, Voice
 _NAME = "openai"
 _EVENTS = "text/event-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_EVENT = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Sound in the format that was asked for, or events that carry it.",
         "content": {
             **{FORMATS[name].content_type: _BINARY for name in ("mp3", "opus", "aac", "flac")},
             **{FORMATS[name].content_type: _BINARY for name in ("wav", "pcm")},
-            _EVENTS: {"schema": {"type": "string"}},
+            _EVENTS: {"schema": _EVENT},
         },
     }
 }
@@ -125,7 +130,7 @@ async def _voice(service: Service, body: Speech) -> Voice | None:
             return await service.references.voice(body.ref_audio, text)
     if body.speaker_embedding is not None:
         with blaming("speaker_embedding"):
-            voice: Voice | None = Clone(np.array(body.speaker_embedding, np.float32))
+            voice: Voice | None = Clone(vector_of(body.speaker_embedding))
             match(manifest, voice, None)
     else:
         with blaming("voice"):

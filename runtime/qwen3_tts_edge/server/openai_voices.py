@@ -6,17 +6,66 @@ Source: types/audio/voice*.py of https://github.com/openai/openai-python;
     vllm_omni/entrypoints/openai/api_server.py of https://github.com/vllm-project/vllm-omni
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi import Request as HttpRequest
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import NotRequired, TypedDict
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.keys import ANYBODY
 from qwen3_tts_edge.server.problems import FieldError, blaming
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.voices.voice import Clone
+
+
+class Named(TypedDict):
+    """A voice that can be asked for."""
+
+    id: str
+    name: str
+
+
+class Kept(TypedDict):
+    """A voice that was uploaded, as vLLM-Omni describes it; strangers are told the name alone."""
+
+    name: str
+    consent: NotRequired[str | None]
+    created_at: NotRequired[int | None]
+    embedding_source: NotRequired[str]
+    embedding_dim: NotRequired[int]
+    ref_text: NotRequired[str | None]
+
+
+class Listed(TypedDict):
+    """All voices."""
+
+    voices: list[Named]
+    uploaded_voices: list[Kept]
+
+
+class Uploaded(TypedDict):
+    """A voice that is kept now."""
+
+    id: str
+    object: str
+    created_at: int | None
+    name: str
+    type: str
+    success: bool
+    voice: Kept
+
+
+class Deleted(TypedDict):
+    """A voice that is kept no more."""
+
+    id: str
+    object: str
+    deleted: bool
+    success: bool
+    message: str
+
 
 _Words = Form(min_length=1, max_length=4096)
 _VECTOR = TypeAdapter(list[float])
@@ -29,7 +78,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/v1/audio/voices")
     @routes.get("/audio/voices", include_in_schema=False)  # Open WebUI, of an address without /v1
-    def voices(http: HttpRequest) -> dict[str, Any]:
+    def voices(http: HttpRequest) -> Listed:
         """Name the voices; where they are from is told to who shows a key, where one is needed."""
         stranger = bool(service.settings.keys) and http.state.key == ANYBODY
         kept = known.kept()
@@ -50,7 +99,7 @@ def router(service: Service) -> APIRouter:
         ref_text: Annotated[str | None, _Words] = None,
         *,
         replace: Annotated[bool, Form()] = False,
-    ) -> dict[str, Any]:
+    ) -> Uploaded:
         """Keep a voice: of a recording, or a speaker vector that was heard elsewhere."""
         with blaming("name"):
             known.place_for(name, replace=replace)
@@ -80,7 +129,7 @@ def router(service: Service) -> APIRouter:
         }
 
     @routes.delete("/v1/audio/voices/{name}")
-    async def delete(name: str) -> dict[str, Any]:
+    async def delete(name: str) -> Deleted:
         """Delete a voice that was kept."""
         if not known.drop(name):
             raise FieldError("name", f"no voice {name!r} is kept", status=404)
@@ -102,13 +151,13 @@ def _numbers(text: str) -> list[float]:
         raise InputError("expected a JSON list of numbers") from error
 
 
-def _described(name: str, voice: Clone) -> dict[str, Any]:
-    """Say where a kept voice is from, in vLLM-Omni's words."""
+def _described(name: str, voice: Clone) -> Kept:
+    """Say where a kept voice is from."""
     provenance = voice.provenance
     return {
         "name": name,
-        "consent": provenance and provenance.consent,
-        "created_at": provenance and provenance.created_at,
+        "consent": None if provenance is None else provenance.consent,
+        "created_at": None if provenance is None else provenance.created_at,
         "embedding_source": "audio" if provenance and provenance.seconds else "direct",
         "embedding_dim": len(voice.speaker_vector),
         "ref_text": voice.text,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qwen3_tts_edge.arrays import Vector
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.admission import RefusedError
 from qwen3_tts_edge.voices.listener import Listener
@@ -113,13 +114,19 @@ class References:
         Raises:
             InputError: The checkpoint does not clone, or its vectors are others.
         """
-        return self._listener.given(np.array(vector, np.float32), **notes)
+        return self._listener.given(vector_of(vector), **notes)
 
     def _bytes(self, recording: bytes | str) -> bytes:
         data = _decoded(recording) if isinstance(recording, str) else recording
         if len(data) > self._largest:
             raise InputError(f"the recording is larger than {self._largest} bytes")
         return data
+
+
+def vector_of(numbers: Sequence[float]) -> Vector:
+    """Take numbers as float32, (n,); what it does not hold becomes endless, and is refused."""
+    with np.errstate(over="ignore"):
+        return np.array(numbers, np.float32)
 
 
 def _key(recording: bytes | str, text: str | None) -> bytes:

@@ -10,6 +10,7 @@ import uvicorn
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.app import app
+from qwen3_tts_edge.server.response import CutError
 from qwen3_tts_edge.server.service import Service
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def run(service: Service, opened: socket.socket) -> None:
 def server(service: Service) -> uvicorn.Server:
     """Make what serves a service, for a program that has an event loop."""
     logging.getLogger("uvicorn.access").disabled = True  # an address may hold a key
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     config = uvicorn.Config(
         app(service),
         lifespan="on",
@@ -66,6 +68,11 @@ def server(service: Service) -> uvicorn.Server:
         timeout_graceful_shutdown=2,
     )
     return _Server(config, service)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out how an answer was cut off: why is logged where it is."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CutError))
 
 
 class _Server(uvicorn.Server):

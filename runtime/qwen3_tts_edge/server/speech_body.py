@@ -9,14 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from qwen3_tts_edge.server.problems import blaming
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.speech.stream import RAMP
 
 _SAMPLING = [field.name for field in fields(Sampling)]
-
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Share = Annotated[float, Field(gt=0, le=1)]
-_Count = Annotated[int, Field(ge=0)]
 
 
 class VoiceId(BaseModel):
@@ -57,14 +54,14 @@ class Speech(BaseModel):
     word_timestamps: bool | None = None
 
     do_sample: bool | None = None
-    temperature: _Positive | None = None
-    top_k: _Count | None = None
-    top_p: _Share | None = None
-    repetition_penalty: _Positive | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
     subtalker_dosample: bool | None = None
-    subtalker_temperature: _Positive | None = None
-    subtalker_top_k: _Count | None = None
-    subtalker_top_p: _Share | None = None
+    subtalker_temperature: float | None = None
+    subtalker_top_k: int | None = None
+    subtalker_top_p: float | None = None
 
     @property
     def named(self) -> str | None:
@@ -78,7 +75,14 @@ class Speech(BaseModel):
 
     @property
     def sampling(self) -> Sampling:
-        """How codes are chosen."""
+        """How codes are chosen.
+
+        Raises:
+            FieldError: A value is outside its range.
+        """
+        for name in _SAMPLING:
+            with blaming(name):
+                Sampling(**{name: getattr(self, name)})
         return Sampling(**{name: getattr(self, name) for name in _SAMPLING})
 
     @property

@@ -14,7 +14,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _FAILURES = 3
-"""So many speeches in a row that end by an error which is nobody's request's: nothing will work."""
+"""So many times in a row speech ends by an error which is nobody's request's: nothing will work."""
 
 
 class WorkerDiedError(Qwen3TTSError, RuntimeError):
@@ -50,6 +50,7 @@ class Worker:
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
         self._speaking: list[Speaking] = []
         self._failures = 0
+        self._failed = False
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="qwen3-tts-speech", daemon=True)
 
@@ -85,8 +86,10 @@ class Worker:
 
     def note(self, error: Exception | None) -> None:
         """Remember how a speech ended; a job's to call."""
-        ours = error is not None and not isinstance(error, Qwen3TTSError)
-        self._failures = self._failures + 1 if ours else 0
+        if error is None or isinstance(error, Qwen3TTSError):
+            self._failures = 0
+        else:
+            self._failed = True
 
     def _run(self) -> None:
         try:
@@ -108,8 +111,10 @@ class Worker:
         for each in self._speaking:
             moved = each.deliver() or moved
         self._speaking = [each for each in self._speaking if not each.over]
+        if self._failed:  # one launch that fails ends everybody's speech, and is one failure
+            self._failures, self._failed = self._failures + 1, False
         if self._failures >= _FAILURES:
-            raise RuntimeError(f"{_FAILURES} speeches in a row failed")
+            raise RuntimeError(f"speeches failed {_FAILURES} times in a row")
         return moved
 
     def _do_jobs(self, *, wait: bool) -> None:

@@ -3,7 +3,6 @@
 Choosing itself happens inside the frame graph; here are only its inputs.
 """
 
-import math
 from dataclasses import dataclass, fields
 
 import msgspec
@@ -17,6 +16,9 @@ from qwen3_tts_edge.errors import InputError
 
 MIN_FRAMES = 2
 """End of speech is banned before this many frames, as in the official generate()."""
+
+_LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+"""What graphs read as a number above 0: less is 0 there, and more is endless."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name in ("temperature", "subtalker_temperature", "repetition_penalty"):
-            _check(name, getattr(self, name), lambda x: math.isfinite(x) and x > 0, "above 0")
+            _check(name, getattr(self, name), lambda x: _LEAST <= x <= _MOST, "above 0")
         for name in ("top_p", "subtalker_top_p"):
-            _check(name, getattr(self, name), lambda x: 0 < x <= 1, "above 0 and at most 1")
+            _check(name, getattr(self, name), lambda x: _LEAST <= x <= 1, "above 0 and at most 1")
         for name in ("top_k", "subtalker_top_k"):
             _check(name, getattr(self, name), lambda x: x >= 0, "0 (keep all codes) or more")
 
