@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from qwen3_tts_edge.server.settings import Settings
 from server.serving import Served, serving
@@ -61,9 +63,17 @@ def test_head_is_get_without_a_body(served: Served) -> None:
 
 def test_no_page_of_another_origin_unless_it_is_named(served: Served, guarded: Served) -> None:
     asks = {"origin": ORIGIN, "access-control-request-method": "POST"}
-    assert httpx2.options(f"{served.url}/v1/audio/speech", headers=asks).status_code == 405
-    plain = httpx2.get(f"{served.url}/v1/models", headers={"origin": ORIGIN})
-    assert not any(name.startswith("access-control") for name in plain.headers)
+    for answer in (
+        httpx2.options(f"{served.url}/v1/audio/speech", headers=asks),
+        httpx2.get(f"{served.url}/v1/models", headers={"origin": ORIGIN}),
+        httpx2.post(f"{served.url}/v1/audio/voices", headers={"origin": "null"}),
+        httpx2.get(f"{served.url}/v1/models", headers={"origin": "http://["}),
+    ):
+        assert answer.status_code == 403
+        assert answer.json()["error"]["code"] == "origin_not_allowed"
+        assert not any(name.startswith("access-control") for name in answer.headers)
+    own = httpx2.get(f"{served.url}/v1/models", headers={"origin": served.url})
+    assert own.status_code == 200
     asks["access-control-request-headers"] = "authorization, content-type"
     answer = httpx2.options(f"{guarded.url}/v1/audio/speech", headers=asks)
     assert answer.status_code == 200
@@ -157,3 +167,11 @@ def test_nothing_of_a_text_a_voice_or_a_key_is_written_down(
     for word in words:
         assert word not in logged.lower()
         assert word not in metrics.lower()
+
+
+def test_no_page_of_another_origin_opens_a_websocket(served: Served) -> None:
+    """For which browsers ask nobody."""
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{served.ws}/v1/nothing", additional_headers={"origin": ORIGIN})
+    assert refused.value.response.status_code == 403
+    assert b"origin_not_allowed" in refused.value.response.body

@@ -14,7 +14,7 @@ from server import malformed
 from server.reference import spoken
 from server.serving import Served
 
-_ANSWERED = {200, 400, 404, 405, 408, 413, 503}
+_ANSWERED = {200, 400, 403, 404, 405, 408, 413, 503}
 """What there is an answer for. 503 only where more come than may wait, as 16 at once do not."""
 
 

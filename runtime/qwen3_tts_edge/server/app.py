@@ -17,6 +17,7 @@ from qwen3_tts_edge.server import health, models, openai_speech, openai_voices, 
 from qwen3_tts_edge.server.head import Head
 from qwen3_tts_edge.server.keys import Keys
 from qwen3_tts_edge.server.limits import BodyLimit
+from qwen3_tts_edge.server.origins import Origins
 from qwen3_tts_edge.server.problems import ErrorBody, Problem, problem_of
 from qwen3_tts_edge.server.request_id import RequestId
 from qwen3_tts_edge.server.service import Service
@@ -65,11 +66,13 @@ def guarded(service: Service) -> ASGIApp:
 def _doors(routes: ASGIApp, settings: Settings) -> ASGIApp:
     """Put in front of the routes what every request passes, the last of these first."""
     limited = BodyLimit(Head(routes), settings.largest_body, settings.body_seconds)
-    keyed = Keys(limited, settings.keys, open_lists=settings.open_lists)
+    door: ASGIApp = Keys(limited, settings.keys, open_lists=settings.open_lists)
+    if not settings.keys:
+        door = Origins(door, settings.cors_origins)
     if not settings.cors_origins:
-        return keyed
+        return door
     return CORSMiddleware(
-        keyed,
+        door,
         allow_origins=settings.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
