@@ -1,6 +1,8 @@
 """What all of HTTP has to keep to: methods, unknown paths, sizes, origins, keys, and silence."""
 
+import hmac
 import logging
+import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +99,30 @@ def test_a_body_may_be_large_but_not_too_large(served: Served) -> None:
         assert str(largest) in answer.json()["error"]["message"]
 
 
+def test_not_all_of_memory_is_for_bodies(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two leave no room for a third, and all of it when they are gone."""
+    monkeypatch.setattr("qwen3_tts_edge.server.limits._AT_ONCE", 2)
+    half, address = served.service.settings.largest_body - 100, served.url.removeprefix("http://")
+    host, port = address.split(":")
+
+    def opened() -> socket.socket:
+        connection = socket.create_connection((host, int(port)))
+        connection.sendall(
+            b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b"content-length: %d\r\n\r\n" % (half + 1) + b" " * half
+        )
+        return connection
+
+    with opened() as one, opened() as two, opened() as three:
+        (refused, *_), _, _ = select.select([one, two, three], [], [], 30)
+        answer = refused.recv(1 << 16)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in answer
+    served.settle()
+    body = {"input": "Yes.", "max_new_tokens": 2}
+    assert httpx2.post(f"{served.url}/v1/audio/speech", json=body).status_code == 200
+
+
 def test_a_body_that_does_not_come(guarded: Served) -> None:
     host, port = guarded.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as stuck:
@@ -126,6 +152,23 @@ def test_a_key_in_any_of_four_headers(guarded: Served, header: dict[str, str]) -
         answer = httpx2.post(address, json=body, headers={name: wrong})
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "invalid_api_key"
+
+
+def test_every_key_is_compared_whichever_it_is(
+    guarded: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    plain = hmac.compare_digest
+
+    def counted(one: bytes, other: bytes) -> bool:
+        compared.append(len(other))
+        return plain(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    for key in ("another", KEY, "x", "x" * 1000):
+        compared.clear()
+        httpx2.get(f"{guarded.url}/v1/models/edge-voice", headers={"x-api-key": key})
+        assert compared == [32, 32]
 
 
 def test_what_is_open_without_a_key(guarded: Served, voice_bundle: Path) -> None:

@@ -109,6 +109,13 @@ def decoded(data: bytes, name: str) -> bytes:
         return b"".join(frame.to_ndarray().tobytes() for frame in container.decode(audio=0))
 
 
+def test_stream_means_events_as_vllm_omni_has_it(client: openai.OpenAI) -> None:
+    asked = {"stream": True, "response_format": "pcm"}
+    deltas = speech(client, **asked).text.count("speech.audio.delta")
+    assert deltas > 1
+    assert speech(client, **asked, stream_format="audio").read() == spoken(TEXT, 7)
+
+
 def test_a_stream_of_wav_has_no_length_and_a_whole_one_has(client: openai.OpenAI) -> None:
     streamed = speech(client, response_format="wav").read()
     assert streamed[4:8] == streamed[40:44] == b"\xff" * 4

@@ -99,7 +99,8 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     """An address or a method that is not there."""
     assert isinstance(error, HTTPException)
-    return _answer(Problem(error.status_code, str(error.detail), headers=error.headers or {}))
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return _answer(Problem(error.status_code, str(error.detail), kind, headers=error.headers or {}))
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:

@@ -6,11 +6,14 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_AT_ONCE = 16
+"""Bodies of the largest size that are held together; nobody has been let in to speak yet."""
+
 
 class BodyLimit:
     """ASGI middleware: whoever reads a body that is too large or too slow meets an error.
 
-    Its status is 413 or 408.
+    Its status is 413 or 408, or 503 where others' bodies take all the room there is.
     """
 
     def __init__(self, app: ASGIApp, largest: int, seconds: float) -> None:
@@ -24,6 +27,7 @@ class BodyLimit:
         self._app = app
         self._largest = largest
         self._seconds = seconds
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting."""
@@ -34,10 +38,10 @@ class BodyLimit:
         end = loop.time() + self._seconds
         said = Headers(scope=scope).get("content-length", "")
         too_large = said.isdigit() and int(said) > self._largest
-        size, more = 0, True
+        held, more = 0, True
 
         async def counted() -> Message:
-            nonlocal size, more
+            nonlocal held, more
             if not more:
                 return await receive()
             try:
@@ -47,9 +51,16 @@ class BodyLimit:
                     408, f"the request did not come within {self._seconds:g} s"
                 ) from None
             more = message.get("more_body", False)
-            size += len(message.get("body", b""))
-            if too_large or size > self._largest:
+            size = len(message.get("body", b""))
+            held, self._held = held + size, self._held + size
+            if too_large or held > self._largest:
                 raise HTTPException(413, f"the request is larger than {self._largest} bytes")
+            if self._held > _AT_ONCE * self._largest:
+                retry = {"retry-after": "1"}
+                raise HTTPException(503, "too many large requests come at once", retry)
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._held -= held
