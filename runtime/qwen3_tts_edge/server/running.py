@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 _UNSENT = 64 << 10
 """Bytes that the system may hold for a client that does not read; else it would hold a minute."""
 
+_WAITING = 2048
+"""Connections that may wait to be accepted."""
+
 _MESSAGE = 4 << 20
 """Bytes of a websocket's message."""
 
@@ -34,6 +37,7 @@ def listening(host: str, port: int) -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)  # whoever is accepted has it
     try:
         opened.bind((host, port))
+        opened.listen(_WAITING)  # whoever comes now is answered when there is somebody to answer
     except OSError as error:
         opened.close()
         raise InputError(

@@ -1,0 +1,79 @@
+"""`qwen3-tts-edge serve` as a process of its own: what it refuses, and how it stops."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+
+from qwen3_tts_edge.cli import commands
+from server.reference import spoken
+
+TEXT = "The train to the coast leaves at seven, and the last one back is before midnight. " * 4
+
+
+@contextmanager
+def process(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start it on a free port; give it and its address."""
+    code = "from qwen3_tts_edge.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(bundle), "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stderr is not None
+            line = running.stderr.readline()
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert found, line + running.stderr.read()
+            end = time.monotonic() + 60
+            while httpx2.get(f"{found[0]}/ready").status_code != 200:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            yield running, found[0]
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])
+def test_nobody_beyond_this_machine_without_a_key(host: str) -> None:
+    done = CliRunner().invoke(commands, ["serve", "--host", host])
+    assert done.exit_code == 2
+    assert f"{host} can be reached from other machines" in done.stderr
+    assert "give --api-key, or --insecure" in done.stderr
+
+
+def test_who_speaks_may_finish_when_it_is_told_to_stop(voice_bundle: Path) -> None:
+    with process(voice_bundle, "--slots", "2") as (running, address):
+        body = {"input": TEXT, "voice": "heart", "seed": 7, "response_format": "pcm"}
+        with httpx2.stream("POST", f"{address}/v1/audio/speech", json=body) as answer:
+            parts = answer.iter_bytes()
+            heard = [next(parts)]
+            running.send_signal(signal.SIGTERM)
+            end = time.monotonic() + 10
+            while (ready := httpx2.get(f"{address}/ready")).status_code == 200:
+                assert time.monotonic() < end
+            assert ready.json() == {"status": "starting or stopping"}
+            late = httpx2.post(f"{address}/v1/audio/speech", json={"input": "Yes."})
+            assert (late.status_code, late.json()["error"]["code"]) == (503, "overloaded")
+            assert int(late.headers["retry-after"]) >= 1
+            heard += parts
+        assert b"".join(heard) == spoken(TEXT, 7)
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_time_to_finish_is_limited_and_what_is_cut_is_no_clean_end(voice_bundle: Path) -> None:
+    with process(voice_bundle, "--drain-seconds", "0.2") as (running, address):
+        body = {"input": TEXT * 40, "response_format": "pcm"}
+        with httpx2.stream("POST", f"{address}/v1/audio/speech", json=body) as answer:
+            parts = answer.iter_bytes()
+            next(parts)
+            running.send_signal(signal.SIGTERM)
+            time.sleep(1.0)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                list(parts)
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
