@@ -375,6 +375,31 @@ def test_pieces_of_a_text_stream_as_they_are_spoken_whole(tts: Synthesizer) -> N
     assert whole.metrics.audio == pytest.approx(len(whole.samples) / 24000)
 
 
+def test_pieces_can_be_taken_by_who_steps_for_all(tts: Synthesizer) -> None:
+    """One at a time, so that it takes one slot; somebody else speaks beside it."""
+    text = "Hello there. How are you?\n\nWe are fine!"
+    expected = [audio.samples for _, audio in tts.pieces(text, seed=2)]
+    beside = tts.speak(TEXT, seed=3).codes
+    pieces, stream = tts.pieces(text, seed=2, at_once=1), tts.stream(TEXT, seed=3)
+    found: list[np.ndarray] = []
+    chunks: list[Chunk] = []
+    while not (pieces.over and stream.over):
+        tts.step()
+        assert len(tts._scheduler._speaking) <= 2
+        if (piece := pieces.take()) is not None:
+            found.append(piece[1].samples)
+        if (chunk := stream.take()) is not None:
+            chunks.append(chunk)
+    assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+    assert np.array_equal(codes_of(chunks), beside)
+    left = tts.pieces(text, seed=2)
+    left.close()
+    assert left.over
+    assert list(left) == []
+    with pytest.raises(InputError, match="at_once is 0; give at least 1"):
+        tts.pieces(text, at_once=0)
+
+
 def _after_each_pause(pieces: list[Chunk]) -> list[list[Chunk]]:
     parts: list[list[Chunk]] = [[]]
     for piece in pieces:
