@@ -109,18 +109,17 @@ class Admission:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await asyncio.wait_for(turn, self._seconds)
-        except asyncio.TimeoutError:
-            raise RefusedError(
-                f"no place became free within {self._seconds:g} s", self._usual
-            ) from None
+            await asyncio.wait([turn], timeout=self._seconds)  # wait_for may lose a cancel
         except BaseException:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
+            if turn.done() and turn.exception() is None:
                 self._next()  # the place came, and so did the end of who waited for it
             raise
         finally:
             with suppress(ValueError):
                 self._waiting.remove(turn)
+        if not turn.done():
+            raise RefusedError(f"no place became free within {self._seconds:g} s", self._usual)
+        turn.result()
 
     def left(self, key: str, held: float) -> None:
         """Take a ticket back that was held for so many seconds."""

@@ -5,7 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import (
+    RequestValidationError,
+    ValidationException,
+    WebSocketRequestValidationError,
+)
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -13,18 +17,30 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from qwen3_tts_edge.errors import Qwen3TTSError
-from qwen3_tts_edge.server import health, models, openai_speech, openai_voices, page
+from qwen3_tts_edge.server import (
+    cartesia,
+    deepgram,
+    elevenlabs,
+    health,
+    models,
+    openai_speech,
+    openai_voices,
+    page,
+    realtime,
+)
 from qwen3_tts_edge.server.head import Head
 from qwen3_tts_edge.server.keys import Keys
 from qwen3_tts_edge.server.limits import BodyLimit
 from qwen3_tts_edge.server.origins import Origins
-from qwen3_tts_edge.server.problems import ErrorBody, Problem, problem_of
+from qwen3_tts_edge.server.problems import ErrorBody, Problem, invalid, problem_of
 from qwen3_tts_edge.server.request_id import RequestId
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.version import VERSION
 
-_PROTOCOLS = (openai_speech, openai_voices, models, health, page)
+_PROTOCOLS = (
+    openai_speech, openai_voices, realtime, cartesia, deepgram, elevenlabs, models, health, page,
+)  # fmt: skip
 _TOLD = ["retry-after", "x-channels", "x-request-id", "x-sample-rate", "x-seed"]
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "What is wrong with the request."},
@@ -56,7 +72,9 @@ def guarded(service: Service) -> ASGIApp:
     )
     for protocol in _PROTOCOLS:
         routes.include_router(protocol.router(service))
+    # A websocket that is not open yet is answered in the same way.
     routes.add_exception_handler(RequestValidationError, _invalid)
+    routes.add_exception_handler(WebSocketRequestValidationError, _invalid)
     routes.add_exception_handler(HTTPException, _refused)
     routes.add_exception_handler(Qwen3TTSError, _failed)
     routes.add_exception_handler(Exception, _failed)
@@ -82,18 +100,13 @@ def _doors(routes: ASGIApp, settings: Settings) -> ASGIApp:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """A body that is no JSON, or a field of another type or outside its range."""
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, ValidationException)
     first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return _answer(Problem(400, f"the body is not JSON: {first['ctx']['error']}"))
     if first["type"] == "model_attributes_type":
         return _answer(
             Problem(400, "the body is no JSON object; send one, as content-type: application/json")
         )
-    where = [str(part) for part in first["loc"][1:]]
-    param = where[0] if where else None
-    message = f"{'.'.join(where) or 'the body'}: {first['msg']}"
-    return _answer(Problem(400, message, param=param))
+    return _answer(problem_of(invalid("the body", first, first["loc"][1:])))
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from qwen3_tts_edge.server.models import TASKS
 from qwen3_tts_edge.server.problems import FieldError, blaming, problem_of
 from qwen3_tts_edge.server.references import vector_of
-from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse
+from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse, sound, streamed
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.server.session import Session, Sound
+from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.speech_body import Speech
 from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
@@ -75,7 +75,7 @@ def router(service: Service) -> APIRouter:
             )
         if body.events:
             return SpeechResponse(session, _events(service, body, session), _EVENTS, form)
-        return SpeechResponse(session, _sound(session), form.content_type, form)
+        return streamed(session, form)
 
     return routes
 
@@ -95,7 +95,7 @@ def _encoder(service: Service, body: Speech) -> Encoder:
 async def _request(service: Service, body: Speech) -> Request:
     """Read what is asked for, as a request without its text."""
     service.check_model(body.model)
-    service.check_length(body.input)
+    service.check_length(body.input, "input")
     manifest = service.synthesizer.manifest
     ours = TASKS[manifest.checkpoint.model_type]
     if body.task_type not in (None, ours):
@@ -139,15 +139,9 @@ async def _voice(service: Service, body: Speech) -> Voice | None:
     return voice
 
 
-async def _sound(session: Session) -> AsyncIterator[bytes]:
-    async for event in session:
-        if isinstance(event, Sound) and event.data:
-            yield event.data
-
-
 async def _events(service: Service, body: Speech, session: Session) -> AsyncIterator[bytes]:
     try:
-        async for data in _sound(session):
+        async for data in sound(session):
             yield _event("delta", {"audio": base64.b64encode(data).decode()})
     except Exception as error:
         # An event alone would be taken for the end of all: the connection is cut as well.

@@ -1,7 +1,7 @@
 """Errors as OpenAI's clients read them: a status, a kind and a body they can unwrap."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,8 @@ from qwen3_tts_edge.errors import BusyError, InputError, Qwen3TTSError
 from qwen3_tts_edge.server.admission import RefusedError
 
 _log = logging.getLogger(__name__)
+_LONGEST = 500
+"""Characters of a message that may repeat what a client sent."""
 
 
 class Error(BaseModel):
@@ -64,14 +66,14 @@ class FieldError(InputError):
     """A field of a request is wrong.
 
     Attributes:
-        param: Its name.
+        param: Its name; None is the whole.
         code: A word for programs, or None.
         status: Of HTTP.
     """
 
     def __init__(
         self,
-        param: str,
+        param: str | None,
         found: str,
         remedy: str | None = None,
         *,
@@ -91,6 +93,21 @@ def blaming(param: str) -> Iterator[None]:
         raise
     except InputError as error:
         raise FieldError(param, error.found, error.remedy) from error
+
+
+def invalid(what: str, error: Mapping[str, Any], where: Iterable[object]) -> FieldError:
+    """Make an error of one that pydantic found.
+
+    Args:
+        what: That is wrong: the body, the message.
+        error: One of those of a `ValidationError`.
+        where: The names of the field in it, from outside in.
+    """
+    if error["type"] == "json_invalid":
+        return FieldError(None, f"{what} is not JSON: {error['ctx']['error']}")
+    names = [str(name) for name in where]
+    found = f"{'.'.join(names) or what}: {error['msg']}"
+    return FieldError(names[0] if names else None, found[:_LONGEST])
 
 
 def problem_of(error: BaseException) -> Problem:

@@ -1,12 +1,12 @@
 """Sound as the body of an HTTP answer: while it is made, or when all of it is."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from qwen3_tts_edge.server.problems import problem_of
-from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.session import Session, Sound
 from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.sound.encoding import Encoder
 
@@ -87,3 +87,15 @@ def described(encoder: Encoder, seed: int) -> Mapping[str, str]:
         "x-sample-rate": str(encoder.sample_rate),
         "x-seed": str(seed),
     }
+
+
+def streamed(session: Session, encoder: Encoder) -> SpeechResponse:
+    """Answer with the sound of a session as it is made."""
+    return SpeechResponse(session, sound(session), encoder.content_type, encoder)
+
+
+async def sound(session: Session) -> AsyncIterator[bytes]:
+    """Give the bytes of a session as they come."""
+    async for event in session:
+        if isinstance(event, Sound) and event.data:
+            yield event.data

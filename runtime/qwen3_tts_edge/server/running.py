@@ -24,6 +24,9 @@ _WAITING = 2048
 _MESSAGE = 4 << 20
 """Bytes of a websocket's message."""
 
+_STALLED = 60_000
+"""Milliseconds in which a client must take some of what it is sent, or it is gone."""
+
 
 def listening(host: str, port: int) -> socket.socket:
     """Open the socket, before anything that takes time.
@@ -35,6 +38,8 @@ def listening(host: str, port: int) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)  # whoever is accepted has it
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # and this, on Linux
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED)
     try:
         opened.bind((host, port))
         opened.listen(_WAITING)  # whoever comes now is answered when there is somebody to answer
@@ -68,15 +73,18 @@ def server(service: Service) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        log_level=logging.WARNING,  # and so may that of a socket
         ws_max_size=_MESSAGE,
+        ws_per_message_deflate=False,  # sound grows no smaller by it, it takes time
         timeout_graceful_shutdown=2,
     )
     return _Server(config, service)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out how an answer was cut off: why is logged where it is."""
-    return not (record.exc_info and isinstance(record.exc_info[1], CutError))
+    """Leave out how an answer was cut off, and a socket refused: why is logged where it is."""
+    cut = record.exc_info and isinstance(record.exc_info[1], CutError)
+    return not (cut or "without completing handshake" in str(record.msg))
 
 
 class _Server(uvicorn.Server):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qwen3_tts_edge.server.remote import Remote
 
 CPU = "ort-cpu"
-_OPENAI = re.compile(r"(gpt-4o-mini-)?tts(-|$)")
+_OPENAI = re.compile(r"((gpt-4o-mini-)?tts|gpt(-4o)?(-mini)?-realtime)(-|$)")
 _WARM_UP = "One, two, three."
 _log = logging.getLogger(__name__)
 
@@ -115,15 +115,15 @@ class Service:
                 status=404,
             )
 
-    def check_length(self, text: str) -> None:
-        """Refuse a text that is longer than any may be.
+    def check_length(self, text: str, param: str) -> None:
+        """Refuse a text that is too long; `param` is its field.
 
         Raises:
-            FieldError: It is.
+            FieldError: It is; says how long it may be.
         """
         if len(text) > self.settings.largest_text:
             raise FieldError(
-                "input",
+                param,
                 f"the text has {len(text)} characters; {self.settings.largest_text} is the most",
                 "send it in parts",
             )

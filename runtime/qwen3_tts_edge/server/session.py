@@ -285,6 +285,7 @@ class _Speech:
             self.frames += len(stream.metrics.frames)
             self.runaways += stream.metrics.ran_away
             self._worker.note(None)
+            self._finish_sound()
         self._stream = None
         if len(self._texts) > 1:
             self._texts.popleft()
@@ -292,6 +293,11 @@ class _Speech:
             self._feed()
             return True
         self.over = True
-        self._tell(Sound(self._encoder.finish(), 0.0))
+        self._finish_sound()
         self._tell(None)
         return True
+
+    def _finish_sound(self) -> None:
+        """Tell what the encoder holds back. More text begins its sound anew."""
+        if rest := self._encoder.finish():
+            self._tell(Sound(rest, 0.0))

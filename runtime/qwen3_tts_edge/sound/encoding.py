@@ -4,7 +4,7 @@ What is fed in pieces becomes the same bytes as the whole fed at once. MP3 needs
 Opus, AAC and another speed need `serve-codecs`; without them the rest works.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -31,7 +31,7 @@ class Change(Protocol):
 
 
 class Encoder:
-    """Makes one file or one answer, see `encoder`. Not for several threads at once.
+    """Makes one file or one answer after the other, see `encoder`. Not for several threads at once.
 
     Attributes:
         content_type: Of the bytes.
@@ -39,12 +39,16 @@ class Encoder:
     """
 
     def __init__(
-        self, content_type: str, sample_rate: int, changes: list[Change], coder: Coder
+        self,
+        content_type: str,
+        sample_rate: int,
+        begin: Callable[[], tuple[list[Change], Coder]],
     ) -> None:
         self.content_type = content_type
         self.sample_rate = sample_rate
-        self._changes = changes
-        self._coder = coder
+        self._begin = begin
+        self._changes, self._coder = begin()
+        self._finished = False
 
     def encode(self, samples: Samples) -> bytes:
         """Take samples and give the bytes that are ready: none, or of samples fed before.
@@ -52,12 +56,21 @@ class Encoder:
         Args:
             samples: float32 (n,), n from 0; what lies outside [-1, 1] is clipped.
         """
+        if self._finished:
+            self._changes, self._coder = self._begin()
+            self._finished = False
         for change in self._changes:
             samples = change.feed(samples)
         return self._coder.encode(samples)
 
     def finish(self) -> bytes:
-        """Give what is left. Once, at the end."""
+        """Give what is left; what is encoded afterwards begins anew.
+
+        Nothing is left of what was finished before.
+        """
+        if self._finished:
+            return b""
+        self._finished = True
         rest = np.zeros(0, np.float32)
         for change in self._changes:
             rest = np.concatenate([change.feed(rest), change.finish()])
@@ -106,14 +119,18 @@ def encoder(
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
         raise InputError(f"the speed is {speed:g}; expected {SPEEDS[0]:g} to {SPEEDS[1]:g}")
     settings = _settings(name, form, bitrate)
-    changes: list[Change] = []
-    if speed != 1.0:
-        with _extra("serve-codecs", f"a speed of {speed:g}"):
-            changes.append(Tempo(speed, sample_rate))
-    if rate != sample_rate:
-        changes.append(Resampler(sample_rate, rate))
-    with _extra(form.extra, name):
-        return Encoder(form.content_type, rate, changes, form.coder(rate, *settings))
+
+    def begin() -> tuple[list[Change], Coder]:
+        changes: list[Change] = []
+        if speed != 1.0:
+            with _extra("serve-codecs", f"a speed of {speed:g}"):
+                changes.append(Tempo(speed, sample_rate))
+        if rate != sample_rate:
+            changes.append(Resampler(sample_rate, rate))
+        with _extra(form.extra, name):
+            return changes, form.coder(rate, *settings)
+
+    return Encoder(form.content_type, rate, begin)
 
 
 def _check_rate(name: str, form: Format, rate: int, *, asked: bool) -> None:

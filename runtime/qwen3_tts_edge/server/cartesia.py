@@ -1,0 +1,177 @@
+"""Cartesia's speech: `/tts/websocket`, where contexts speak side by side, and `POST /tts/bytes`.
+
+What only Cartesia's own models know is ignored: their names, emotions, volume, dictionaries, and
+timestamps, which clients ask for and do without.
+
+Source: https://docs.cartesia.ai/api-reference/tts/websocket
+"""
+
+import secrets
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from fastapi import Request as HttpRequest
+from pydantic import BaseModel, Field, TypeAdapter
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from qwen3_tts_edge.server.context import Message
+from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
+from qwen3_tts_edge.server.problems import FieldError, Problem
+from qwen3_tts_edge.server.response import streamed
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.speech.request import Request
+
+
+class _Voice(BaseModel):
+    id: str
+    mode: Literal["id"] = "id"
+
+
+class _Format(BaseModel):
+    container: Literal["raw", "wav", "mp3"] = "raw"
+    encoding: Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"] = "pcm_s16le"
+    sample_rate: int | None = None
+    bit_rate: int | None = None
+
+    def encoder(self, sample_rate: int, speed: float) -> Encoder:
+        if self.container == "wav" and self.encoding != "pcm_s16le":
+            raise FieldError("output_format", f"no {self.encoding} in wav", "use pcm_s16le or raw")
+        return encoder(
+            self.encoding if self.container == "raw" else self.container,
+            sample_rate,
+            rate_out=self.sample_rate,
+            speed=speed,
+            bitrate=self.bit_rate if self.container == "mp3" else None,
+        )
+
+
+class _Generation(BaseModel):
+    speed: float = 1.0
+
+
+class Generation(BaseModel):
+    """What a request and each message of a context say. The first of a context counts."""
+
+    transcript: str = ""
+    voice: _Voice | None = None
+    language: str | None = None
+    output_format: _Format = _Format()
+    generation_config: _Generation | None = None
+
+    def request(self, service: Service, seed: int | None) -> Request:
+        """Read what is asked for, without the text."""
+        voice = service.voices.find(self.voice.id if self.voice else None)
+        return Request(None, voice, language=self.language, seed=seed)
+
+    def encoder(self, service: Service) -> Encoder:
+        """Make the encoder of the sound that is asked for."""
+        speed = self.generation_config.speed if self.generation_config else 1.0
+        return self.output_format.encoder(service.synthesizer.manifest.sample_rate, speed)
+
+
+class _Message(Generation):
+    context_id: str | None = None
+    goes_on: Annotated[bool, Field(alias="continue")] = False
+    flush: bool = False
+    cancel: bool = False
+
+
+_MESSAGE = TypeAdapter(_Message)
+
+
+def router(service: Service) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+
+    @routes.websocket("/tts/websocket")
+    async def websocket(websocket: WebSocket, seed: Seed = None) -> None:
+        await _Cartesia(service, websocket, seed).run()
+
+    @routes.post("/tts/bytes", response_class=Response)
+    async def speech(body: Generation, http: HttpRequest, seed: Seed = None) -> Response:
+        """Speak a text."""
+        service.check_length(body.transcript, "transcript")
+        form = body.encoder(service)
+        session = await service.speak(
+            body.request(service, seed),
+            form,
+            text=body.transcript,
+            ended=True,
+            transport="cartesia",
+            key=http.state.key,
+        )
+        return streamed(session, form)
+
+    return routes
+
+
+class _Cartesia(Conversation):
+    transport = "cartesia"
+
+    def __init__(self, service: Service, websocket: WebSocket, seed: int | None) -> None:
+        super().__init__(service, websocket)
+        self._seed = seed
+
+    def take(self, text: str) -> list[Message]:
+        message = parsed(_MESSAGE, text)
+        name = message.context_id or secrets.token_hex(8)
+        if message.cancel:
+            self.close(name)
+            return []
+        context = self.contexts.get(name) or self.open(
+            name,
+            message.request(self.service, self._seed),
+            message.encoder(self.service),
+            _Answers(name),
+        )
+        context.append(message.transcript)
+        if message.flush:
+            context.flush()
+        if not message.goes_on:
+            self.end(name)
+        return []
+
+    def refused(self, text: str, problem: Problem) -> list[Message]:
+        return _Answers(field_of(text, "context_id")).failed(problem)
+
+
+class _Answers:
+    """Every message has a `context_id`, for clients look there before anything else."""
+
+    def __init__(self, context_id: str | None) -> None:
+        self._context_id = context_id
+        self._flushes = 0
+        self._last = time.monotonic()
+
+    def sound(self, data: bytes) -> list[Message]:
+        before, self._last = self._last, time.monotonic()
+        step = round(1000 * (self._last - before), 3)
+        return [self._message("chunk", 206, done=False, data=data, step_time=step)]
+
+    def flushed(self) -> list[Message]:
+        self._flushes += 1
+        return [
+            self._message("flush_done", 206, done=False, flush_done=True, flush_id=self._flushes)
+        ]
+
+    def done(self) -> list[Message]:
+        return [self._message("done", 200, done=True)]
+
+    def failed(self, problem: Problem) -> list[Message]:
+        return [
+            self._message(
+                "error",
+                problem.status,
+                done=True,
+                title=problem.kind,
+                message=problem.message,
+                error_code=problem.code or problem.kind,
+            )
+        ]
+
+    def _message(self, kind: str, status: int, *, done: bool, **more: Any) -> Message:
+        head = {"type": kind, "context_id": self._context_id, "status_code": status, "done": done}
+        return {**head, **more}

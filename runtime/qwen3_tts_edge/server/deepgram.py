@@ -1,0 +1,201 @@
+"""Deepgram's speech: `/v1/speak`, a socket with one text at a time, or `POST` for one answer.
+
+The model is the voice. What only Deepgram's service knows is ignored, as `mip_opt_out`.
+
+Source: https://developers.deepgram.com/reference/text-to-speech/speak-streaming
+"""
+
+import uuid
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi import Request as HttpRequest
+from pydantic import BaseModel, Field, TypeAdapter
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from qwen3_tts_edge.server.context import Context, Message
+from qwen3_tts_edge.server.conversation import Conversation, Seed, parsed
+from qwen3_tts_edge.server.problems import Problem
+from qwen3_tts_edge.server.response import streamed
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.version import VERSION
+
+_RAW = {"linear16": "pcm", "mulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
+
+
+class Asked(BaseModel):
+    """What stands in the address."""
+
+    model: str | None = None
+    sample_rate: int | None = None
+    speed: float = 1.0
+    seed: Seed = None
+    language: str | None = None
+
+    def request(self, service: Service) -> Request:
+        """Read what is asked for, without the text."""
+        voice = service.voices.find(self.model)
+        return Request(None, voice, language=self.language, seed=self.seed)
+
+
+class Socket(Asked):
+    """The address of a socket, whose sound has no container."""
+
+    encoding: Literal["linear16", "mulaw", "alaw"] = "linear16"
+
+    def encoder(self, service: Service) -> Encoder:
+        """Make an encoder of the sound that is asked for."""
+        rate = service.synthesizer.manifest.sample_rate
+        return encoder(_RAW[self.encoding], rate, rate_out=self.sample_rate, speed=self.speed)
+
+
+class Whole(Asked):
+    """The address of a request, whose sound is a file unless told otherwise."""
+
+    encoding: Literal["linear16", "mulaw", "alaw", "mp3", "opus", "flac", "aac"] = "mp3"
+    container: Literal["none", "wav", "ogg"] | None = None
+    bit_rate: int | None = None
+
+    def encoder(self, service: Service) -> Encoder:
+        """Make an encoder of the sound that is asked for."""
+        name = _RAW.get(self.encoding, self.encoding)
+        if self.encoding == "linear16" and self.container != "none":
+            name = "wav"
+        return encoder(
+            name,
+            service.synthesizer.manifest.sample_rate,
+            rate_out=self.sample_rate,
+            speed=self.speed,
+            bitrate=self.bit_rate,
+        )
+
+
+class Text(BaseModel):
+    """The body of a request."""
+
+    text: Annotated[str, Field(min_length=1)]
+
+
+class _Speak(BaseModel):
+    type: Literal["Speak"]
+    text: str
+
+
+class _Order(BaseModel):
+    type: Literal["Flush", "Clear", "Close"]
+
+
+_MESSAGE: TypeAdapter[_Speak | _Order] = TypeAdapter(
+    Annotated[_Speak | _Order, Field(discriminator="type")]
+)
+
+
+def router(service: Service) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+
+    @routes.websocket("/v1/speak")
+    async def websocket(websocket: WebSocket, asked: Annotated[Socket, Query()]) -> None:
+        asked.encoder(service)  # what is wrong is said before the socket is open
+        await _Deepgram(service, websocket, asked, asked.request(service)).run()
+
+    @routes.post("/v1/speak", response_class=Response)
+    async def speech(body: Text, asked: Annotated[Whole, Query()], http: HttpRequest) -> Response:
+        """Speak a text."""
+        service.check_length(body.text, "text")
+        form = asked.encoder(service)
+        session = await service.speak(
+            asked.request(service),
+            form,
+            text=body.text,
+            ended=True,
+            transport="deepgram",
+            key=http.state.key,
+        )
+        return streamed(session, form)
+
+    return routes
+
+
+class _Deepgram(Conversation):
+    transport = "deepgram"
+
+    def __init__(
+        self, service: Service, websocket: WebSocket, asked: Socket, request: Request
+    ) -> None:
+        super().__init__(service, websocket)
+        self._asked, self._request = asked, request
+        self._order = 0  # of what is answered to flushes and clears
+        self._flushes = 0  # not answered yet
+        self._begun = False  # whether there is text behind the last of them
+
+    def greeting(self) -> list[Message]:
+        name = self._asked.model or self.service.name
+        return [
+            {
+                "type": "Metadata",
+                "request_id": str(uuid.uuid4()),
+                "model_name": name,
+                "model_version": VERSION,
+                "model_uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
+            }
+        ]
+
+    def take(self, text: str) -> list[Message]:
+        message = parsed(_MESSAGE, text)
+        if isinstance(message, _Speak):
+            self._context().append(message.text)
+            self._begun = True
+        elif message.type == "Flush":
+            return self._flush()
+        elif message.type == "Clear":
+            self.close("")
+            self._flushes, self._begun = 0, False
+            return self._ordered("Cleared")
+        else:
+            self.finish()
+        return []
+
+    def refused(self, text: str, problem: Problem) -> list[Message]:
+        # Not an error: clients end the speech at that, and it goes on.
+        code = problem.code or problem.kind
+        return [{"type": "Warning", "warn_code": code.upper(), "warn_msg": problem.message}]
+
+    def sound(self, data: bytes) -> list[Message]:
+        return [data]
+
+    def flushed(self) -> list[Message]:
+        self._flushes -= 1
+        return self._ordered("Flushed")
+
+    def done(self) -> list[Message]:
+        return []
+
+    def failed(self, problem: Problem) -> list[Message]:
+        code = problem.code or problem.kind
+        error = {"type": "Error", "err_code": code.upper(), "err_msg": problem.message}
+        if not self._begun:
+            self.close("")  # what comes next is another text
+        # Some wait for their flush and know of no errors.
+        return [error, *(each for _ in range(self._flushes) for each in self.flushed())]
+
+    def _context(self) -> Context:
+        known = self.contexts.get("")
+        return known or self.open("", self._request, self._asked.encoder(self.service), self)
+
+    def _flush(self) -> list[Message]:
+        context = self.contexts.get("")
+        self._flushes += 1
+        self._begun = False
+        if context is not None and not context.failed:
+            context.flush()
+            return []
+        self.close("")  # the text that failed ends here
+        return self.flushed()
+
+    def _ordered(self, kind: str) -> list[Message]:
+        self._order += 1
+        return [{"type": kind, "sequence_id": self._order - 1}]

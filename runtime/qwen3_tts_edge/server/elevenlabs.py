@@ -1,0 +1,173 @@
+"""ElevenLabs' speech: `/v1/text-to-speech/{voice}`, and its socket with contexts side by side.
+
+What only ElevenLabs' own models know is ignored: their names and all voice settings but the speed.
+
+Source: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
+"""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi import Request as HttpRequest
+from pydantic import BaseModel, Field, TypeAdapter
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from qwen3_tts_edge.server.context import Context, Message
+from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
+from qwen3_tts_edge.server.problems import FieldError, Problem, blaming
+from qwen3_tts_edge.server.response import streamed
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.speech.request import Request
+
+_FORMAT = re.compile(r"(mp3|pcm|ulaw|alaw|opus|wav)_(\d{4,6})(?:_(\d{1,3}))?")
+_OURS = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
+
+
+class _Settings(BaseModel):
+    speed: float | None = None
+
+    def encoder(self, service: Service, output_format: str) -> Encoder:
+        if (found := _FORMAT.fullmatch(output_format)) is None:
+            raise FieldError(
+                "output_format", f"there is no {output_format[:40]!r}", "use pcm_24000 for one"
+            )
+        name, rate, kilobits = found.groups()
+        with blaming("output_format"):
+            return encoder(
+                _OURS.get(name, name),
+                service.synthesizer.manifest.sample_rate,
+                rate_out=int(rate),
+                speed=1.0 if self.speed is None else self.speed,
+                bitrate=1000 * int(kilobits) if kilobits else None,
+            )
+
+
+class Text(BaseModel):
+    """The body of a request."""
+
+    text: Annotated[str, Field(min_length=1)]
+    language_code: str | None = None
+    voice_settings: _Settings | None = None
+    seed: Annotated[int | None, Field(ge=0, lt=2**64)] = None
+
+
+class _Asked(BaseModel):
+    """What stands in the address of a socket."""
+
+    output_format: str = "mp3_44100_128"
+    language_code: str | None = None
+    seed: Seed = None
+
+
+class _Message(BaseModel):
+    context_id: str = ""
+    text: str | None = None
+    voice_settings: _Settings | None = None
+    flush: bool = False
+    close_context: bool = False
+    close_socket: bool = False
+
+
+_MESSAGE = TypeAdapter(_Message)
+
+
+def router(service: Service) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+
+    @routes.websocket("/v1/text-to-speech/{voice}/multi-stream-input")
+    async def websocket(
+        websocket: WebSocket, voice: str, asked: Annotated[_Asked, Query()]
+    ) -> None:
+        _Settings().encoder(service, asked.output_format)  # said before the socket is open
+        found = service.voices.find(voice)
+        request = Request(None, found, language=asked.language_code, seed=asked.seed)
+        await _ElevenLabs(service, websocket, asked, request).run()
+
+    @routes.post("/v1/text-to-speech/{voice}", response_class=Response)
+    @routes.post("/v1/text-to-speech/{voice}/stream", response_class=Response)
+    async def speech(
+        body: Text, voice: str, http: HttpRequest, output_format: str = "mp3_44100_128"
+    ) -> Response:
+        """Speak a text."""
+        service.check_length(body.text, "text")
+        form = (body.voice_settings or _Settings()).encoder(service, output_format)
+        session = await service.speak(
+            Request(None, service.voices.find(voice), language=body.language_code, seed=body.seed),
+            form,
+            text=body.text,
+            ended=True,
+            transport="elevenlabs",
+            key=http.state.key,
+        )
+        return streamed(session, form)
+
+    return routes
+
+
+class _ElevenLabs(Conversation):
+    transport = "elevenlabs"
+
+    def __init__(
+        self, service: Service, websocket: WebSocket, asked: _Asked, request: Request
+    ) -> None:
+        super().__init__(service, websocket)
+        self._asked, self._request = asked, request
+
+    def take(self, text: str) -> list[Message]:
+        message = parsed(_MESSAGE, text)
+        if message.close_socket:
+            self.finish()
+        elif message.close_context:
+            return self._close(message.context_id)
+        elif (context := self._context(message)) is not None:
+            context.append(message.text or "")
+            if message.flush:
+                context.flush()
+        return []
+
+    def refused(self, text: str, problem: Problem) -> list[Message]:
+        return _Answers(field_of(text, "context_id")).failed(problem)
+
+    def _context(self, message: _Message) -> Context | None:
+        """Find the context of a message; empty text, which keeps a socket alive, opens none."""
+        name = message.context_id
+        if name in self.contexts or not message.text:
+            return self.contexts.get(name)
+        settings = message.voice_settings or _Settings()
+        return self.open(
+            name,
+            self._request,
+            settings.encoder(self.service, self._asked.output_format),
+            _Answers(name),
+        )
+
+    def _close(self, name: str) -> list[Message]:
+        """Speak the rest; whoever closes what is closed already wants to hear no more of it."""
+        context = self.contexts.get(name)
+        if context is not None and context.ended:
+            self.close(name)
+            return _Answers(name).done()
+        self.end(name)
+        return []
+
+
+class _Answers:
+    def __init__(self, context_id: str | None) -> None:
+        self._context_id = context_id
+
+    def sound(self, data: bytes) -> list[Message]:
+        return [{"audio": data, "contextId": self._context_id}]
+
+    def flushed(self) -> list[Message]:
+        return []
+
+    def done(self) -> list[Message]:
+        return [{"isFinal": True, "contextId": self._context_id}]
+
+    def failed(self, problem: Problem) -> list[Message]:
+        code = problem.code or problem.kind
+        return [{"error": problem.message, "code": code, "contextId": self._context_id}]

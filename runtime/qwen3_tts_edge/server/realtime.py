@@ -1,0 +1,224 @@
+"""`/v1/realtime`: as much of OpenAI's Realtime as programs use that only want to hear a text.
+
+A response speaks the text of its `input`, word for word. `instructions` are for a model that makes
+up what to say, and are ignored.
+
+Source: https://platform.openai.com/docs/api-reference/realtime
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, TypeAdapter
+from starlette.websockets import WebSocket
+
+from qwen3_tts_edge.server.context import Message
+from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
+from qwen3_tts_edge.server.problems import FieldError, Problem, blaming
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.speech.request import Request
+
+_OURS = {"audio/pcm": "pcm", "audio/pcmu": "pcm_mulaw", "audio/pcma": "pcm_alaw"}
+_TELEPHONE = 8_000
+
+
+class _Id(BaseModel):
+    id: str
+
+
+class _Format(BaseModel):
+    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
+    rate: int | None = None
+
+
+class _Output(BaseModel):
+    """How it sounds; what is None was not said."""
+
+    voice: str | _Id | None = None
+    format: _Format | None = None
+    speed: float | None = None
+
+    def over(self, other: "_Output") -> "_Output":
+        """Put what is said here over what was said before."""
+        said = {name: value for name, value in self if value is not None}
+        return other.model_copy(update=said)
+
+
+class _Audio(BaseModel):
+    output: _Output = _Output()
+
+
+class _Session(BaseModel):
+    audio: _Audio = _Audio()
+
+
+class _Content(BaseModel):
+    type: str
+    text: str = ""
+
+
+class _Item(BaseModel):
+    content: list[_Content] = []
+
+
+class _Response(_Session):
+    input: list[_Item] | None = None
+
+
+class _Update(BaseModel):
+    type: Literal["session.update"]
+    session: _Session
+
+
+class _Create(BaseModel):
+    type: Literal["response.create"]
+    response: _Response = _Response()
+
+
+class _Cancel(BaseModel):
+    type: Literal["response.cancel"]
+    response_id: str | None = None
+
+
+_MESSAGE: TypeAdapter[_Update | _Create | _Cancel] = TypeAdapter(
+    Annotated[_Update | _Create | _Cancel, Field(discriminator="type")]
+)
+
+
+def router(service: Service) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter()
+
+    @routes.websocket("/v1/realtime")
+    async def websocket(websocket: WebSocket, model: str | None = None, seed: Seed = None) -> None:
+        service.check_model(model)
+        await _Realtime(service, websocket, seed).run()
+
+    return routes
+
+
+class _Realtime(Conversation):
+    transport = "realtime"
+
+    def __init__(self, service: Service, websocket: WebSocket, seed: int | None) -> None:
+        super().__init__(service, websocket)
+        self._seed = seed
+        self._id = f"sess_{secrets.token_hex(12)}"
+        self._output = _Output(format=_Format(rate=service.synthesizer.manifest.sample_rate))
+
+    def greeting(self) -> list[Message]:
+        return [_event("session.created", session=self._session())]
+
+    def take(self, text: str) -> list[Message]:
+        message = parsed(_MESSAGE, text)
+        if isinstance(message, _Update):
+            output = message.session.audio.output.over(self._output)
+            self._spoken(output)  # what is wrong with it is said now
+            self._output = output
+            return [_event("session.updated", session=self._session())]
+        if isinstance(message, _Create):
+            return self._create(message.response)
+        return self._cancel(message.response_id)
+
+    def refused(self, text: str, problem: Problem) -> list[Message]:
+        return [_event("error", error={**problem.error, "event_id": field_of(text, "event_id")})]
+
+    def _session(self) -> Mapping[str, Any]:
+        return {
+            "id": self._id,
+            "object": "realtime.session",
+            "type": "realtime",
+            "model": self.service.name,
+            "output_modalities": ["audio"],
+            "audio": {"output": self._output.model_dump(exclude_none=True)},
+        }
+
+    def _spoken(self, output: _Output) -> tuple[Request, Encoder]:
+        """Read how it shall sound."""
+        voice, form = output.voice, output.format or _Format()
+        name = voice.id if isinstance(voice, _Id) else voice
+        with blaming("session.audio.output.voice"):
+            found = self.service.voices.find(name)
+        sound = encoder(
+            _OURS[form.type],
+            self.service.synthesizer.manifest.sample_rate,
+            rate_out=form.rate or (None if form.type == "audio/pcm" else _TELEPHONE),
+            speed=output.speed or 1.0,
+        )
+        return Request(None, found, seed=self._seed), sound
+
+    def _create(self, asked: _Response) -> list[Message]:
+        if asked.input is None:
+            raise FieldError(
+                "response.input", "there is nothing to say", "give a message with the text"
+            )
+        request, sound = self._spoken(asked.audio.output.over(self._output))
+        answers = _Answers()
+        context = self.open(answers.id, request, sound, answers)
+        try:
+            contents = [content for item in asked.input for content in item.content]
+            context.append("\n".join(content.text for content in contents))
+        except FieldError:
+            self.close(answers.id)
+            raise
+        context.end()
+        return answers.created()
+
+    def _cancel(self, name: str | None) -> list[Message]:
+        names = list(self.contexts) if name is None else [name]
+        cancelled = [each for each in names if self.close(each)]
+        if not cancelled:
+            raise FieldError(
+                "response_id",
+                "there is no such response under way",
+                code="response_cancel_not_active",
+            )
+        return [_done(each, "cancelled") for each in cancelled]
+
+
+class _Answers:
+    def __init__(self) -> None:
+        self.id = f"resp_{secrets.token_hex(12)}"
+        self._item: dict[str, Any] = {
+            "response_id": self.id,
+            "item_id": f"item_{secrets.token_hex(12)}",
+            "output_index": 0,
+            "content_index": 0,
+        }
+
+    def created(self) -> list[Message]:
+        return [_event("response.created", response=_response(self.id, "in_progress"))]
+
+    def sound(self, data: bytes) -> list[Message]:
+        return [_event("response.output_audio.delta", **self._item, delta=data)]
+
+    def flushed(self) -> list[Message]:
+        return []
+
+    def done(self) -> list[Message]:
+        return [
+            _event("response.output_audio.done", **self._item),
+            _done(self.id, "completed"),
+        ]
+
+    def failed(self, problem: Problem) -> list[Message]:
+        details = {"type": "failed", "error": {"type": problem.kind, "code": problem.code}}
+        return [
+            _event("error", error={**problem.error, "event_id": None}),
+            _done(self.id, "failed", status_details=details),
+        ]
+
+
+def _done(name: str, status: str, **more: Any) -> Message:
+    return _event("response.done", response={**_response(name, status), **more})
+
+
+def _response(name: str, status: str) -> dict[str, Any]:
+    return {"id": name, "object": "realtime.response", "status": status, "output": []}
+
+
+def _event(kind: str, **content: Any) -> Message:
+    return {"type": kind, "event_id": f"event_{secrets.token_hex(12)}", **content}

@@ -1,0 +1,221 @@
+"""Cartesia's socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from server.reference import spoken
+from server.serving import Served
+from server.sockets import Socket, conversation, encoded, sound
+
+FIRST, SECOND = "Good morning.", "How are you?"
+BOTH = f"{FIRST} {SECOND}"
+
+
+def of_pipecat(transcript: str, name: str, *, goes_on: bool = True, **more: Any) -> str:
+    message = {
+        "transcript": transcript,
+        "continue": goes_on,
+        "context_id": name,
+        "model_id": "sonic-3.6",
+        "voice": {"mode": "id", "id": "heart"},
+        "output_format": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000},
+        "add_timestamps": True,
+        "use_normalized_timestamps": False,
+        "max_buffer_delay_ms": 0,
+        "language": "en",
+    }
+    return json.dumps({**message, **more})
+
+
+def of_livekit(transcript: str, name: str, *, goes_on: bool = True) -> str:
+    message = {
+        "model_id": "sonic-3",
+        "voice": {"mode": "id", "id": "heart"},
+        "output_format": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000},
+        "language": None,
+        "add_timestamps": True,
+        "max_buffer_delay_ms": 0,
+        "context_id": name,
+        "transcript": transcript,
+        "continue": goes_on,
+    }
+    return json.dumps(message)
+
+
+def of_context(messages: list[Any], name: str | None) -> list[Any]:
+    return [each for each in messages if each["context_id"] == name]
+
+
+def heard(messages: list[Any], name: str) -> bytes:
+    return sound(of_context(messages, name), "data")
+
+
+def until_done(socket: Socket, *names: str) -> list[Any]:
+    """Listen until each of these contexts is over."""
+    messages: list[Any] = []
+    while set(names) - {each["context_id"] for each in messages if each["done"]}:
+        messages.append(socket.hear())
+    return messages
+
+
+@pytest.fixture
+def url(served: Served) -> str:
+    return f"{served.ws}/tts/websocket?seed=7"
+
+
+def test_sentences_of_pipecat_are_one_text(url: str, served: Served) -> None:
+    key = {"X-API-Key": "any", "Cartesia-Version": "2026-03-01"}
+    with conversation(url, additional_headers=key) as socket:
+        socket.say(of_pipecat(FIRST, "a"), of_pipecat(SECOND, "a"))
+        socket.say(of_pipecat("", "a", goes_on=False))
+        messages = until_done(socket, "a")
+    assert heard(messages, "a") == spoken(BOTH, 7, language="en")
+    assert messages[-1] == {"type": "done", "context_id": "a", "done": True, "status_code": 200}
+    chunk = messages[0]
+    assert (chunk["type"], chunk["done"], chunk["status_code"]) == ("chunk", False, 206)
+    served.settle()
+
+
+def test_sentences_of_livekit_are_one_text(url: str) -> None:
+    with conversation(f"{url}&cartesia_version=2025-04-16") as socket:
+        socket.say(of_livekit(f"{FIRST} ", "a"), of_livekit(f"{SECOND} ", "a"))
+        socket.say(of_livekit(" ", "a", goes_on=False))
+        assert heard(until_done(socket, "a"), "a") == spoken(BOTH, 7)
+
+
+def test_contexts_speak_side_by_side(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(of_pipecat(FIRST, "a"), of_pipecat(SECOND, "b"))
+        socket.say(of_pipecat("", "b", goes_on=False), of_pipecat("", "a", goes_on=False))
+        messages = until_done(socket, "a", "b")
+    assert heard(messages, "a") == spoken(FIRST, 7, language="en")
+    assert heard(messages, "b") == spoken(SECOND, 7, language="en")
+    order = [each["context_id"] for each in messages]
+    assert order.index("b") < len(order) - 1 - order[::-1].index("a")  # b before the last of a
+    assert order.index("a") < len(order) - 1 - order[::-1].index("b")
+
+
+def test_what_is_cancelled_is_silent_at_once_and_gives_its_slot_back(
+    url: str, served: Served
+) -> None:
+    with conversation(url) as socket:
+        socket.say(of_pipecat(f"{BOTH} " * 20, "a"))
+        assert socket.hear()["context_id"] == "a"
+        socket.say({"context_id": "a", "cancel": True})
+        served.settle()
+        socket.say(of_pipecat(SECOND, "b", goes_on=False))
+        messages = until_done(socket, "b")
+        assert heard(messages, "b") == spoken(SECOND, 7, language="en")
+        assert not any(each["done"] for each in of_context(messages, "a"))
+        first_of_b = messages.index(of_context(messages, "b")[0])
+        assert of_context(messages[first_of_b:], "a") == []
+        socket.say({"context_id": "nobody", "cancel": True}, of_pipecat("", "c", goes_on=False))
+        assert socket.hear()["type"] == "done"  # and nothing to a cancel of what is not there
+
+
+def test_a_flush_is_answered_after_the_last_of_its_sound(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(of_pipecat(FIRST, "a", flush=True), of_pipecat("", "a", flush=True))
+        messages = socket.until("flush_done")
+        assert heard(messages, "a") == spoken(FIRST, 7, language="en")
+        assert (messages[-1]["flush_id"], messages[-1]["done"]) == (1, False)
+        assert socket.hear()["flush_id"] == 2
+        socket.say(of_pipecat(SECOND, "a", goes_on=False))
+        messages = until_done(socket, "a")
+        assert heard(messages, "a") == spoken(SECOND, 7, language="en")
+
+
+def test_a_message_alone_needs_no_name(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say({"transcript": FIRST, "voice": {"mode": "id", "id": "heart"}})
+        messages = [socket.hear()]
+        while not messages[-1]["done"]:
+            messages.append(socket.hear())
+    assert sound(messages, "data") == spoken(FIRST, 7)
+
+
+def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served: Served) -> None:
+    nobody = {"mode": "id", "id": "nobody"}
+    wrong = {
+        "voice": (of_pipecat(FIRST, "voice", voice=nobody), "no voice 'nobody'"),
+        "language": (of_pipecat(FIRST, "language", language="xx"), "language 'xx' is unknown"),
+        "token": (of_pipecat("<|im_end|>", "token", goes_on=False), "<|im_end|>"),
+        "speed": (of_pipecat(FIRST, "speed", generation_config={"speed": 9}), "speed is 9"),
+        "type": ({"context_id": "type", "transcript": 5}, "transcript: Input should be a"),
+    }
+    unnamed = {
+        of_pipecat("a" * (128 << 10), "size"): "larger than 131072 bytes",
+        '{"context_id": "b", "transcript": ': "is not JSON",
+        "[]": "should be an object",
+        b"\x00\x01": "is not JSON",
+    }
+    with conversation(url) as socket:
+        socket.say(of_pipecat(FIRST, "a"), *(message for message, _ in wrong.values()), *unnamed)
+        socket.say(of_pipecat("", "a", goes_on=False))
+        messages = until_done(socket, "a", *wrong)
+    assert heard(messages, "a") == spoken(FIRST, 7, language="en")
+    errors = [each for each in messages if each["type"] == "error"]
+    assert all((each["status_code"], each["done"]) == (400, True) for each in errors)
+    for name, (_, found) in wrong.items():
+        [error] = of_context(errors, name)
+        assert found in error["message"]
+    for error, found in zip(of_context(errors, None), unnamed.values(), strict=True):
+        assert found in error["message"]
+    served.settle()
+
+
+def test_a_name_can_be_used_again_once_its_text_was_given_up_and_has_ended(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(of_pipecat("<|im_end|>", "a", goes_on=False))
+        assert socket.hear()["type"] == "error"
+        socket.say(of_pipecat(FIRST, "b", language="xx"))
+        assert socket.hear()["type"] == "error"
+        socket.say(of_pipecat(FIRST, "b"), of_pipecat("", "b", goes_on=False))  # its rest
+        socket.say(of_pipecat(FIRST, "a", goes_on=False), of_pipecat(FIRST, "b", goes_on=False))
+        messages = until_done(socket, "a", "b")
+    for name in "ab":
+        assert heard(messages, name) == spoken(FIRST, 7, language="en")
+
+
+def test_there_are_bounds_to_a_text_and_to_the_number_of_contexts(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(*(of_pipecat("Hi", str(number)) for number in range(33)))
+        refused = socket.hear()
+        assert (refused["context_id"], refused["status_code"]) == ("32", 503)
+        assert "32 contexts" in refused["message"]
+        socket.say(of_pipecat("a " * 50_000, "0"), of_pipecat("a", "0"))
+        assert "100000 characters" in socket.hear()["message"]
+
+
+def test_contexts_that_nobody_ends_are_forgotten_when_there_are_too_many(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(*(of_pipecat(" ", str(number)) for number in range(40)))
+        socket.say(of_pipecat(FIRST, "a", goes_on=False))
+        assert heard(until_done(socket, "a"), "a") == spoken(FIRST, 7, language="en")
+
+
+def test_other_rates_and_encodings(url: str) -> None:
+    wanted = {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
+    with conversation(url) as socket:
+        socket.say(of_pipecat(FIRST, "a", goes_on=False, output_format=wanted))
+        data = heard(until_done(socket, "a"), "a")
+    assert data == encoded(FIRST, 7, "pcm_mulaw", 8000, language="en")
+
+
+def test_bytes_over_http(served: Served) -> None:
+    body = {
+        "model_id": "sonic-3",
+        "voice": {"mode": "id", "id": "heart"},
+        "output_format": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000},
+        "language": None,
+        "transcript": FIRST,
+    }
+    url = f"{served.url}/tts/bytes"
+    assert httpx2.post(url, params={"seed": 7}, json=body).content == spoken(FIRST, 7)
+    wav = httpx2.post(url, json={**body, "output_format": {"container": "wav"}})
+    assert (wav.headers["content-type"], wav.content[:4]) == ("audio/wav", b"RIFF")
+    wrong = httpx2.post(url, json={**body, "voice": {"mode": "id", "id": "nobody"}})
+    assert (wrong.status_code, "nobody" in wrong.json()["error"]["message"]) == (400, True)

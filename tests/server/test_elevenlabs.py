@@ -1,0 +1,133 @@
+"""ElevenLabs' socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
+
+import io
+from typing import Any
+
+import httpx2
+import pytest
+import soundfile
+from websockets.exceptions import InvalidStatus
+
+from server.reference import spoken
+from server.serving import Served
+from server.sockets import Socket, conversation, encoded, sound
+
+FIRST, SECOND = "Good morning.", "How are you?"
+OF_LIVEKIT = (
+    "model_id=eleven_turbo_v2_5&output_format={}&enable_ssml_parsing=false&enable_logging=true"
+    "&inactivity_timeout=180&apply_text_normalization=auto&sync_alignment=true&auto_mode=true"
+)
+
+
+def begin(name: str, **settings: float) -> dict[str, Any]:
+    return {"text": " ", "voice_settings": settings, "context_id": name}
+
+
+def say(text: str, name: str, **more: bool) -> dict[str, Any]:
+    return {"text": text, "context_id": name, **more}
+
+
+def close(name: str) -> dict[str, Any]:
+    return {"context_id": name, "close_context": True}
+
+
+def until_final(socket: Socket, *names: str) -> dict[str, bytes]:
+    """Listen until each of these contexts is over; give the sound of each."""
+    messages: list[Any] = []
+    while set(names) - {each["contextId"] for each in messages if each.get("isFinal")}:
+        messages.append(socket.hear())
+    return {
+        name: sound([each for each in messages if each["contextId"] == name], "audio")
+        for name in names
+    }
+
+
+@pytest.fixture
+def url(served: Served) -> str:
+    return f"{served.ws}/v1/text-to-speech/heart/multi-stream-input?seed=7"
+
+
+def test_sentences_of_livekit(url: str, served: Served) -> None:
+    """It has each sentence flushed, so each is spoken by itself."""
+    key = {"xi-api-key": "any"}
+    asked = OF_LIVEKIT.format("pcm_24000")
+    with conversation(f"{url}&{asked}", additional_headers=key) as socket:
+        socket.say(
+            begin("a"), say(f"{FIRST} ", "a", flush=True), say(f"{SECOND} ", "a", flush=True)
+        )
+        socket.say(say("", "a", flush=True), close("a"))
+        assert until_final(socket, "a")["a"] == spoken(FIRST, 7) + spoken(SECOND, 7)
+    served.settle()
+
+
+def test_sentences_of_pipecat_are_one_text(url: str) -> None:
+    address = f"{url}&model_id=eleven_flash_v2_5&output_format=pcm_24000&auto_mode=true"
+    with conversation(f"{address}&language_code=en") as socket:
+        socket.say({"text": ""}, {"text": " ", "context_id": "a"}, say(FIRST, "a"))
+        socket.say({"text": "", "context_id": "a"}, say(SECOND, "a"))
+        socket.say({"context_id": "a", "flush": True}, close("a"))
+        assert until_final(socket, "a")["a"] == spoken(f"{FIRST} {SECOND}", 7, language="en")
+        socket.say({"close_socket": True})
+        assert list(socket.connection) == []
+
+
+def test_contexts_speak_side_by_side_and_close_one_by_one(url: str, served: Served) -> None:
+    with conversation(f"{url}&output_format=pcm_24000") as socket:
+        socket.say(begin("a"), begin("b"), say(f"{FIRST} {SECOND} " * 20, "a"), say(SECOND, "b"))
+        assert socket.hear()["contextId"] == "a"
+        socket.say(close("a"), close("a"), close("b"))  # an end, then a second one: no more of it
+        heard = until_final(socket, "a", "b")
+        assert heard["b"] == spoken(SECOND, 7)
+        assert len(heard["a"]) < 20 * len(spoken(FIRST, 7))
+        served.settle()
+        socket.say(close("a"), begin("a"), say(FIRST, "a"), close("a"))
+        assert until_final(socket, "a")["a"] == spoken(FIRST, 7)
+
+
+def test_close_socket_lets_everybody_finish(url: str) -> None:
+    with conversation(f"{url}&output_format=pcm_24000") as socket:
+        socket.say(say(FIRST, "a"), say(SECOND, "b"), {"close_socket": True})
+        heard = until_final(socket, "a", "b")
+        assert (heard["a"], heard["b"]) == (spoken(FIRST, 7), spoken(SECOND, 7))
+        assert list(socket.connection) == []
+
+
+def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str) -> None:
+    with conversation(f"{url}&output_format=pcm_24000") as socket:
+        socket.say(say(FIRST, "a"), begin("b", speed=9.0), say("<|im_end|>", "c", flush=True))
+        assert "speed is 9" in socket.until("error")[-1]["error"]
+        socket.say('{"context_id": "d", "text": 5}', "{", close("a"))
+        messages: list[Any] = []
+        while not (messages and messages[-1].get("isFinal")):
+            messages.append(socket.hear())
+        errors = {each["contextId"]: each["error"] for each in messages if "error" in each}
+        assert set(errors) == {"c", "d", None}
+        assert "<|im_end|>" in errors["c"]
+        socket.say(
+            say("More.", "c"), close("c"), close("c"), begin("c"), say(SECOND, "c"), close("c")
+        )
+        assert until_final(socket, "c")["c"] == spoken(SECOND, 7)
+
+
+@pytest.mark.parametrize("asked", ["output_format=pcm", "seed=-1", "output_format=mp3_44100_999"])
+def test_an_address_that_is_wrong_is_refused_before_the_socket_opens(url: str, asked: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, conversation(f"{url.split('?')[0]}?{asked}"):
+        pass
+    assert refused.value.response.status_code == 400
+    assert asked.split("=")[0] in (refused.value.response.body or b"").decode()
+
+
+def test_mp3_as_livekit_asks_for_it_unasked(url: str) -> None:
+    with conversation(f"{url}&{OF_LIVEKIT.format('mp3_22050_32')}") as socket:
+        socket.say(begin("a"), say(FIRST, "a", flush=True), close("a"))
+        samples, rate = soundfile.read(io.BytesIO(until_final(socket, "a")["a"]))
+    assert (rate, len(samples) >= len(encoded(FIRST, 7, "pcm", 22_050)) // 2) == (22_050, True)
+
+
+@pytest.mark.parametrize("ending", ["", "/stream"])
+def test_a_text_over_http(served: Served, ending: str) -> None:
+    url = f"{served.url}/v1/text-to-speech/heart{ending}"
+    body = {"text": FIRST, "model_id": "eleven_turbo_v2_5", "voice_settings": None, "seed": 7}
+    answer = httpx2.post(url, params={"output_format": "pcm_24000"}, json=body)
+    assert answer.content == spoken(FIRST, 7)
+    assert httpx2.post(url, json={**body, "text": 5}).status_code == 400
