@@ -24,7 +24,7 @@ from qwen3_tts_edge.backends.ort import install as ort_install
 from qwen3_tts_edge.bundle.manifest import Manifest
 
 LAUNCHES_TO_CAPTURE = 3
-DEVICE_TO_DEVICE = 3
+TO_DEVICE, TO_HOST, DEVICE_TO_DEVICE = 1, 2, 3
 ILLEGAL_ADDRESS = 700
 TOTAL = "total"
 """What GroupQueryAttention reads in CPU memory."""
@@ -89,12 +89,14 @@ class FakeCuda:
         kind: int,
         stream: None,
     ) -> int:
-        assert (kind, stream) == (DEVICE_TO_DEVICE, None)
+        assert stream is None
         places = (to.value or 0, source.value or 0)
         assert abs(places[0] - places[1]) >= nbytes.value, "they overlap"
-        if not all(self.holds(place, nbytes.value) for place in places):
+        on_device = {TO_DEVICE: (True, False), TO_HOST: (False, True)}.get(kind, (True, True))
+        if tuple(self.holds(place, nbytes.value) for place in places) != on_device:
             return ILLEGAL_ADDRESS
-        self.copies.append(nbytes.value)
+        if kind == DEVICE_TO_DEVICE:
+            self.copies.append(nbytes.value)
         ctypes.memmove(to, source, nbytes.value)
         return 0
 

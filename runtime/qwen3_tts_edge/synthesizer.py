@@ -20,6 +20,7 @@ from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.utterance import Tools
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.voices.listener import Listener
+from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.reference import Reference, Source
 from qwen3_tts_edge.voices.voice import Voice
 
@@ -51,7 +52,7 @@ class Synthesizer:
         self.backend = backend.name
         self.frame_graph = frame
         self.prompts = PromptBuilder(bundle)
-        self.decoder = CodecDecoder(codec, bundle.manifest)
+        self.decoder = CodecDecoder(codec, bundle.manifest, backend.name)
         self.listener = Listener(bundle, backend)
         self.slots = slots
         self._tools = Tools(bundle, self.prompts, self.decoder, frame.capacity, (frame, codec))
@@ -129,6 +130,21 @@ class Synthesizer:
         Arguments and errors are those of `Listener.voice`.
         """
         return self.listener.voice(ref_audio, ref_text)
+
+    def prime(self, voice: Voice) -> Voice:
+        """Make a clone in context quick to begin: `voice.save` then writes 5 MB more.
+
+        A process that loads it need not decode the recording before its first sound, and says the
+        same. See `Clone.prime`.
+
+        Raises:
+            InputError: The voice is no clone in context, or not one for this checkpoint.
+        """
+        clone = match(self.manifest, voice, None).clone
+        if clone is None:
+            raise InputError("the voice is no clone", "only a recording can be decoded ahead")
+        with self._scheduler.lock:
+            return clone.prime(self.decoder)
 
     def stream(
         self,

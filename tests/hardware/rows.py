@@ -84,7 +84,7 @@ def codec(case: Case) -> Figures:
     spec = case.manifest.graphs[CODEC_DECODER]
     if case.holds_the_codec_alone:
         opener = open_backend(case.backend, flavour=case.manifest.flavour, threads=case.threads)
-        decoder = CodecDecoder(opener.open(case.folder, spec), case.manifest)
+        decoder = CodecDecoder.open(case.folder, case.manifest, opener)
     else:
         decoder = case.tts.decoder
     numbers = np.random.default_rng(0)

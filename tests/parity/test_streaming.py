@@ -12,7 +12,7 @@ from oracle import Official
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, Manifest
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.speech.stream import RAMP
 from tiny import EDGE_VOICE
@@ -36,9 +36,7 @@ def decoders(bundle: Callable) -> dict[str, CodecDecoder]:
     made = {}
     for name in NAMES:
         manifest = Manifest.load(bundle(name))
-        spec = manifest.graphs[CODEC_DECODER]
-        graph = open_backend(threads=1).open(bundle(name), spec)
-        made[name] = CodecDecoder(graph, manifest)
+        made[name] = CodecDecoder.open(bundle(name), manifest, open_backend(threads=1))
     return made
 
 

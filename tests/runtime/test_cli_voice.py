@@ -10,7 +10,9 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge import InputError, Request, Synthesizer, Voice
+from qwen3_tts_edge.backends import State
+from qwen3_tts_edge.backends.ort.graph import OrtGraph
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
@@ -151,6 +153,71 @@ def test_speak_with_a_kept_voice_and_with_a_recording(base: Path) -> None:
     assert Path("d.pcm").read_bytes() != to_pcm(expected.samples)
 
 
+def test_a_primed_voice_says_the_same_without_decoding_its_recording(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = create("plain", "--ref-text", REFERENCE_TEXT)
+    done = good(
+        "voice",
+        "create",
+        "anna",
+        "--ref-audio",
+        "anna.wav",
+        "--ref-text",
+        REFERENCE_TEXT,
+        "--primed",
+    )
+    path = library.path_of("anna")
+    assert "in context, 28 frames, primed for ort-cpu, base 0b6" in done.stderr
+    nbytes = path.stat().st_size - plain.stat().st_size
+    assert json.loads(good("voice", "show", "plain", "--json").stdout)["primed"] is None
+    told = json.loads(good("voice", "show", "anna", "--json").stdout)["primed"]
+    assert told["backend"] == "ort-cpu"
+    assert 0.9 < told["bytes"] / nbytes < 1, "the rest is the header"
+    lines = good("voice", "show", "anna").stdout.splitlines()
+    assert f"primed          for ort-cpu, {told['bytes'] / 1e6:.1f} MB" in lines
+
+    decoded: list[int] = []
+    run = OrtGraph.run
+
+    def counting(self: OrtGraph, inputs: dict[str, np.ndarray], state: State) -> object:
+        decoded.append(inputs["codes"].shape[1] if "codes" in inputs else 0)
+        return run(self, inputs, state)
+
+    monkeypatch.setattr(OrtGraph, "run", counting)
+    said = {}
+    for voice in (plain, path):
+        decoded.clear()
+        (audio,) = Synthesizer.open(base).speak_batch(
+            [Request(TEXT, Voice.load(voice), seed=3, max_seconds=0.6)]
+        )
+        said[voice] = audio.samples, sum(decoded) - len(audio.codes)
+    assert np.array_equal(said[plain][0], said[path][0])
+    assert (said[plain][1], said[path][1]) == (28, 0)
+    Synthesizer.open(base).prime(Voice.load(plain)).save("mine.safetensors")
+    mine, theirs = (Voice.load(file).primed for file in ("mine.safetensors", path))
+    assert mine is not None
+    assert theirs is not None
+    assert mine.sha256() == theirs.sha256()
+
+
+def test_what_cannot_be_primed(tiny_bundle: Callable[..., Path], base: Path) -> None:
+    refused(
+        "--primed is for a voice in context",
+        "voice",
+        "create",
+        "x",
+        "--ref-audio",
+        "anna.wav",
+        "--primed",
+    )
+    with pytest.raises(InputError, match="only a speaker vector; clone the voice with what the"):
+        Synthesizer.open(base).prime(Voice.load(create()))
+    named = Synthesizer.open(tiny_bundle("custom_voice"))
+    with pytest.raises(InputError, match="the voice is no clone"):
+        named.prime(Voice.speaker(named.speakers[0]))
+
+
 def test_what_speak_refuses(tiny_bundle: Callable[..., Path]) -> None:
     create()
     speak = ("speak", TEXT, "-o", "a.wav")
@@ -214,9 +281,10 @@ def test_a_designed_voice_that_ends(
     monkeypatch.setattr(Synthesizer, "stream", ending)
     design = tiny_bundle("voice_design")
     ask = ("voice", "design", "captain", "--instruct", "an old sailor", "--base", base)
-    good(*ask, "--model", design, "--seed", 4, "--max-seconds", 2, "--text", "Aye.")
+    good(*ask, "--model", design, "--seed", 4, "--max-seconds", 2, "--text", "Aye.", "--primed")
     profile = Voice.load(library.path_of("captain"))
     assert profile.codes is not None
+    assert profile.primed is not None
     assert (len(profile.codes), profile.text) == (25, "Aye.")
     assert profile.provenance is not None
     assert (profile.provenance.design, profile.provenance.source) == ("an old sailor", None)

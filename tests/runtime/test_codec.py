@@ -2,8 +2,11 @@
 
 import gc
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import Array, Graph, State, open_backend
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FileSpec
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.stream import RAMP
@@ -50,10 +53,17 @@ def codec(tts: Synthesizer) -> CodecDecoder:
 
 @pytest.fixture
 def counted(voice_bundle: Path) -> tuple[CodecDecoder, Counted]:
-    bundle = Bundle.open(voice_bundle)
-    backend = open_backend("ort-cpu", threads=1)
+    return opened(voice_bundle)
+
+
+def opened(
+    voice_bundle: Path, name: str = "ort-cpu", **changes: Any
+) -> tuple[CodecDecoder, Counted]:
+    """A decoder as another process has it, which takes the backend for the one of that name."""
+    bundle, backend = Bundle.open(voice_bundle), open_backend("ort-cpu", threads=1)
     graph = Counted(backend.open(bundle.folder, bundle.manifest.graphs[CODEC_DECODER]))
-    return CodecDecoder(graph, bundle.manifest), graph
+    manifest = msgspec.structs.replace(bundle.manifest, **changes)
+    return CodecDecoder(graph, manifest, name), graph
 
 
 def some_codes(frames: int, seed: int = 0) -> np.ndarray:
@@ -188,6 +198,44 @@ def test_the_last_few_references_are_kept(counted: tuple[CodecDecoder, Counted])
     codec.begin(some_codes(1, 0))  # used longest ago: given up for the ninth
     assert graph.frames == [1]
     assert graph.states == states
+
+
+def test_a_primed_reference_is_not_decoded(
+    counted: tuple[CodecDecoder, Counted], voice_bundle: Path
+) -> None:
+    """And all that follows is the same, to the last bit."""
+    reference, codes = some_codes(FRAMES_AT_ONCE + 7), some_codes(80, seed=1)
+    expected = counted[0].begin(reference).push(codes)
+    primed = counted[0].prime(reference)
+    codec, graph = opened(voice_bundle)
+    for _ in range(2):  # what a stream made of it is not kept
+        stream = codec.begin(primed)
+        assert graph.frames == []
+        assert stream.position == len(reference)
+        assert np.array_equal(stream.push(codes), expected)
+        graph.frames.clear()
+    assert np.array_equal(codec.begin(reference).push(codes), expected)
+
+
+@pytest.mark.parametrize("other", ["graph", "backend", "state"])
+def test_another_decoder_decodes_what_was_primed(
+    counted: tuple[CodecDecoder, Counted], voice_bundle: Path, other: str
+) -> None:
+    reference, codes = some_codes(9), some_codes(6, seed=1)
+    expected = counted[0].begin(reference).push(codes)
+    primed = counted[0].prime(reference)
+    lies = {name: array + 1 for name, array in primed.state.items()}
+    codec, graph = opened(voice_bundle)
+    if other == "graph":
+        files = dict(Bundle.open(voice_bundle).manifest.files)
+        files["codec_decoder.data"] = FileSpec(size=1, sha256="another")
+        codec, graph = opened(voice_bundle, files=files)
+    elif other == "backend":
+        codec, graph = opened(voice_bundle, "ort-cuda")
+    else:
+        lies["past.first"] = lies["past.first"][:, :-1]
+    assert np.array_equal(codec.begin(replace(primed, state=lies)).push(codes), expected)
+    assert graph.frames == [9, 6]
 
 
 def test_samples_are_playable(codec: CodecDecoder) -> None:

@@ -143,7 +143,7 @@ class Stage:
         self.tools = Tools(
             bundle,
             PromptBuilder(bundle),
-            CodecDecoder(Silent(), bundle.manifest),
+            CodecDecoder(Silent(), bundle.manifest, "ort-cpu"),
             self.script.capacity,
             (self.script,),
         )

@@ -301,6 +301,10 @@ def test_states_of_bfloat16(
     assert added(state, 1, 1) == [9, 1]
     state.clear()
     assert added(state, 1, 2) == [1, 2]
+    other.fill(state.view(1).arrays())
+    assert added(other, 5) == [7]
+    state.view(0).fill(other.arrays())
+    assert added(state, 1, 1) == [8, 3]
 
 
 def test_a_node_that_would_run_on_the_cpu(cuda_bundle: Path, gpu: FakeCuda) -> None:

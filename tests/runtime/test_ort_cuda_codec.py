@@ -35,7 +35,7 @@ def opened(bundle: Path, backend: str) -> Graph:
 
 
 def decoder(bundle: Path, backend: str) -> CodecDecoder:
-    return CodecDecoder(opened(bundle, backend), Manifest.load(bundle))
+    return CodecDecoder(opened(bundle, backend), Manifest.load(bundle), backend)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +212,21 @@ def test_a_stream_that_goes_on_from_another(
     assert same(pushed(codec.begin(reference), codes, RAMP), expected)
     taken(gpu)
     stream = codec.begin(reference)
+    assert taken(gpu) == []
+    assert same(pushed(stream, codes, RAMP), expected)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_reference_that_was_decoded_in_another_process(
+    voice_bundle: Path, tmp_path: Path, gpu: FakeCuda, *, in_place: bool
+) -> None:
+    bundle = disguised(voice_bundle, tmp_path / "bundle", flavour="cuda", in_place=in_place)
+    reference, codes = some_codes(7, 20), some_codes(8, 9)
+    before = decoder(bundle, "ort-cuda")
+    expected = pushed(before.begin(reference), codes, RAMP)
+    primed = before.prime(reference)
+    taken(gpu)
+    stream = decoder(bundle, "ort-cuda").begin(primed)
     assert taken(gpu) == []
     assert same(pushed(stream, codes, RAMP), expected)
 

@@ -4,6 +4,7 @@ import json
 import pickle
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from safetensors.numpy import load, save
 from qwen3_tts_edge import InputError, Voice
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.code_file import Content as CodeContent
+from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.matching import match
-from qwen3_tts_edge.voices.profile import Family, Provenance
+from qwen3_tts_edge.voices.profile import KIND, Family, Provenance
 from qwen3_tts_edge.voices.voice import Clone
 
 FAMILY = Family(
@@ -42,6 +44,12 @@ PROVENANCE = Provenance(
 )
 VECTOR = np.arange(8, dtype=np.float32) / 7
 CODES = np.arange(48, dtype=np.int64).reshape(3, 16)
+PRIMED = Primed(
+    graph="96af",
+    backend="ort-cpu",
+    reference=CODES,
+    state={"past.key": VECTOR.reshape(1, 2, 4), "past.last": np.arange(6, dtype=np.uint16)[None]},
+)
 
 
 def profile(**changes: Any) -> Clone:
@@ -76,6 +84,25 @@ def test_what_is_saved_is_loaded(path: Path) -> None:
             made.provenance,
         )
         assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_primed_codec_is_saved_with_its_voice(path: Path) -> None:
+    profile(primed=PRIMED).save(path)
+    found = Voice.load(path).primed
+    assert found is not None
+    assert (found.graph, found.backend, found.nbytes) == ("96af", "ort-cpu", 32 + 12)
+    assert np.array_equal(found.reference, CODES)
+    assert found.state.keys() == PRIMED.state.keys()
+    for name, array in PRIMED.state.items():
+        assert found.state[name].dtype == array.dtype
+        assert np.array_equal(found.state[name], array)
+    assert replace(Voice.load(path), primed=None).primed is None
+
+
+def test_a_codec_that_was_primed_with_other_codes() -> None:
+    for changes in ({"codes": CODES[::-1]}, {"codes": CODES[:2]}, {"codes": None, "text": None}):
+        with pytest.raises(InputError, match="primed with other codes than the clone's; leave"):
+            profile(primed=PRIMED, **changes)
 
 
 def test_the_file_is_plain_safetensors_and_small(path: Path) -> None:
@@ -185,8 +212,8 @@ def _write(path: Path, tensors: dict[str, np.ndarray], content: dict[str, Any] |
     path.write_bytes(save(tensors, metadata))
 
 
-def _content(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    profile().save(path)
+def _content(path: Path, **changes: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    profile(**changes).save(path)
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
     return load(data), json.loads(header["__metadata__"]["voice"])
@@ -235,6 +262,37 @@ def test_a_profile_with_something_wrong_in_it(
     assert "\n" not in str(failure.value)
 
 
+_BOTH = "has a primed codec, but not the codes or the decoder of it"
+_NOT_THAT = "its codes or its primed codec are not those that were written"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_with("primed.past.key", VECTOR.reshape(1, 2, 4) + 1), _NOT_THAT),
+        (_with("primed.past.key", VECTOR.reshape(1, 4, 2)), _NOT_THAT),
+        (_with("primed.past.key", VECTOR.reshape(1, 2, 4).view(np.int32)), _NOT_THAT),
+        (_with("primed.past.more", VECTOR), _NOT_THAT),
+        (lambda t, _: t.pop("primed.past.last"), _NOT_THAT),
+        (_with("codes", CODES[::-1].astype(np.int16)), _NOT_THAT),
+        (lambda _, c: c["primed"].update(graph="f00"), _NOT_THAT),
+        (lambda _, c: c["primed"].update(backend="ort-cuda"), _NOT_THAT),
+        (lambda _, c: c["primed"].pop("backend"), "missing required field `backend`"),
+        (lambda _, c: c["primed"].update(more=1), "unknown field `more`"),
+        (lambda _, c: c.pop("primed"), _BOTH),
+        (lambda t, c: (t.pop("codes"), c.update(text=None)), _BOTH),
+    ],
+)
+def test_a_primed_codec_with_something_wrong_in_it(
+    path: Path, change: Callable[[dict, dict], Any], message: str
+) -> None:
+    tensors, content = _content(path, primed=PRIMED)
+    change(tensors, content)
+    _write(path, tensors, content)
+    with pytest.raises(InputError, match=f"is a damaged voice profile: .*{message}.*; create the"):
+        Voice.load(path)
+
+
 def test_other_files(path: Path, tmp_path: Path) -> None:
     _write(path, {"weight": np.zeros(3)}, None)
     with pytest.raises(InputError, match="a safetensors file, but no voice profile"):
@@ -244,7 +302,7 @@ def test_other_files(path: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is not a voice profile or is damaged"):
             Voice.load(path)
     with path.open("wb") as file:
-        file.truncate((4 << 20) + 1)
+        file.truncate(KIND.largest + 1)
     with pytest.raises(InputError, match="too many for a voice profile"):
         Voice.load(path)
     with pytest.raises(FileNotFoundError):
@@ -274,7 +332,7 @@ QUIET = settings(
 @QUIET
 @given(data=st.data())
 def test_any_bytes_in_a_profile_are_an_error_or_a_profile(path: Path, data: st.DataObject) -> None:
-    profile().save(path)
+    profile(primed=data.draw(st.sampled_from([None, PRIMED]))).save(path)
     broken = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 8))):
         broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
@@ -285,6 +343,7 @@ def test_any_bytes_in_a_profile_are_an_error_or_a_profile(path: Path, data: st.D
         return
     assert np.isfinite(found.speaker_vector).all()
     assert found.codes is None or 0 <= found.codes.min() <= found.codes.max() < 2**15
+    assert found.primed is None or found.primed.sha256() == PRIMED.sha256()
 
 
 @QUIET

@@ -325,6 +325,30 @@ def test_a_codec_has_a_state_for_each_stream(world: World) -> None:
     sums[2][1] = sums[0][0]
     for at in (0, 1, 2, 2):
         run(at)
+    states[1].fill(states[2].view(1).arrays())
+    sums[1][:] = sums[2][1]
+    states[2].fill({"past.sum": sums[2][::-1]})
+    sums[2] = sums[2][::-1].copy()
+    for at in (1, 2, 2):
+        run(at)
+
+
+def test_what_a_state_carries_as_arrays(both: World) -> None:
+    """Of slots that were launched together and alone, and so take other turns."""
+    frame = both.frame()
+    house = Slots(frame, 3)
+    for seed, prompt in enumerate((5, 2, 9)):
+        house.join(Speech(request(seed, prompt)))
+    house.step()
+    house.read()
+    carried, other = house.state.arrays(), frame.state(3)
+    other.fill(carried)
+    again = other.arrays()
+    assert {name: array.shape[0] for name, array in carried.items()} == dict.fromkeys(again, 3)
+    for name, array in carried.items():
+        assert array.any(), name
+        assert np.array_equal(again[name], array)
+        assert np.array_equal(other.view(1, 2).arrays()[name], array[1:])
 
 
 def test_the_codec_does_not_wait_for_the_next_frame(world: World) -> None:

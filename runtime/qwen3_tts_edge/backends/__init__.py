@@ -52,6 +52,14 @@ class State(Protocol):
         """
         ...
 
+    def arrays(self) -> dict[str, Array]:
+        """Give what it carries, by the names of the pasts: copies, in the types that store them."""
+        ...
+
+    def fill(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `arrays` gave, of as many slots of the same graph."""
+        ...
+
 
 class Graph(Protocol):
     """A graph and its weights, ready to launch.

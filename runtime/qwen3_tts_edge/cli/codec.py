@@ -9,7 +9,6 @@ import numpy as np
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle import CodecBundle
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import progressed
 from qwen3_tts_edge.codec.code_file import CodeFile
@@ -100,10 +99,10 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-    graph = opener.open(folder, manifest.graphs[CODEC_DECODER])
+    decoder = CodecDecoder.open(folder, manifest, opener)
     seconds = found.content.samples / manifest.sample_rate
     with target as file:
-        spoken = _decoded(CodecDecoder(graph, manifest), found)
+        spoken = _decoded(decoder, found)
         for samples in progressed(spoken, lambda s: len(s) / manifest.sample_rate, seconds):
             file.write(samples)
     click.echo(f"{output}: {seconds:.2f} s", err=True)

@@ -3,12 +3,15 @@
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
-from qwen3_tts_edge.backends import Graph, State
-from qwen3_tts_edge.bundle.manifest import CodecManifest
+from qwen3_tts_edge.backends import Backend, Graph, State
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest
+from qwen3_tts_edge.codec.primed import Primed, fingerprint
 from qwen3_tts_edge.errors import InputError
 
 FRAMES_AT_ONCE = 25
@@ -21,18 +24,26 @@ _PRIMED = 8
 class CodecDecoder:
     """The codec decoder's graph, for any number of streams of sound."""
 
-    def __init__(self, graph: Graph, manifest: CodecManifest) -> None:
+    def __init__(self, graph: Graph, manifest: CodecManifest, backend: str) -> None:
+        """Take the graph; `backend` is the name of what runs it."""
         self._graph = graph
         self._manifest = manifest
+        self._backend = backend
         self._free: list[State] = []
         self._primed: OrderedDict[bytes, State] = OrderedDict()
 
-    def begin(self, reference: Codes | None = None) -> "DecoderStream":
+    @classmethod
+    def open(cls, folder: Path, manifest: CodecManifest, backend: Backend) -> Self:
+        """Open the graph of a bundle. Errors are those of the backend."""
+        return cls(backend.open(folder, manifest.graphs[CODEC_DECODER]), manifest, backend.name)
+
+    def begin(self, reference: Codes | Primed | None = None) -> "DecoderStream":
         """Start a stream of sound.
 
         Args:
             reference: Codes that it goes on from, of which no samples are wanted; None starts from
-                silence. The last few references are decoded once.
+                silence. The last few references are decoded once, and one that this decoder was
+                primed with not at all.
 
         Raises:
             InputError: As for `DecoderStream.push`.
@@ -41,9 +52,25 @@ class CodecDecoder:
         state.clear()
         stream = DecoderStream(self._graph, self._manifest, state)
         weakref.finalize(stream, self._free.append, state)
-        if reference is not None:
-            self._prime(stream, reference)
+        if isinstance(reference, Primed) and reference.fits(self._manifest, self._backend):
+            state.fill(reference.state)
+            stream.position = len(reference.reference)
+        elif reference is not None:
+            codes = reference.reference if isinstance(reference, Primed) else reference
+            self._decode_once(stream, codes)
         return stream
+
+    def prime(self, reference: Codes) -> Primed:
+        """Decode a reference, or take what is kept of it, to `begin` from in another process.
+
+        Args:
+            reference: As for `begin`.
+
+        Raises:
+            InputError: As for `DecoderStream.push`.
+        """
+        state = self.begin(reference).state
+        return Primed(fingerprint(self._manifest), self._backend, reference, state.arrays())
 
     def decode(self, codes: Codes) -> Samples:
         """Decode codes that are complete.
@@ -59,7 +86,7 @@ class CodecDecoder:
         """
         return np.concatenate([np.zeros(0, np.float32), *self.begin().pieces(codes)])
 
-    def _prime(self, stream: "DecoderStream", reference: Codes) -> None:
+    def _decode_once(self, stream: "DecoderStream", reference: Codes) -> None:
         key = reference.tobytes()
         kept = self._primed.pop(key, None)
         if kept is None:

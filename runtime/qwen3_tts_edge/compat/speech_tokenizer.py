@@ -14,7 +14,7 @@ from typing_extensions import Self
 from qwen3_tts_edge.arrays import Array, Codes, Samples
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle import CodecBundle
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, CodecManifest
+from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
@@ -97,16 +97,12 @@ class Qwen3TTSTokenizer:
         bundle.verify()
         manifest = bundle.manifest
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-        graphs = {
-            name: opener.open(bundle.folder, manifest.graphs[name])
-            for name in (CODEC_DECODER, CODEC_ENCODER)
-            if name in manifest.graphs
-        }
-        encoder = graphs.get(CODEC_ENCODER)
+        parts = (bundle.folder, manifest, opener)
+        encodes = CODEC_ENCODER in manifest.graphs
         return cls(
             manifest,
-            CodecDecoder(graphs[CODEC_DECODER], manifest),
-            None if encoder is None else CodecEncoder(encoder, manifest),
+            CodecDecoder.open(*parts),
+            CodecEncoder.open(*parts) if encodes else None,
             fetch_urls=fetch_urls,
         )
 

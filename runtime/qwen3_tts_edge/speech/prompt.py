@@ -14,6 +14,7 @@ import numpy as np
 
 from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.languages import AUTO, language_named
 from qwen3_tts_edge.voices.matching import Match, match
@@ -31,7 +32,7 @@ class Prompt:
         text_rows: float32 (m, hidden), one added to each frame's feedback.
         silence: float32 (hidden,), the text row once `text_rows` are used up.
         opening: How many of `rows` do not depend on the text.
-        reference: int64 (frames, codebooks) that the speech goes on from, or None.
+        reference: What the speech goes on from, int64 (frames, codebooks), perhaps primed; or None.
         ended: Whether `text_rows` are all there will be.
     """
 
@@ -39,7 +40,7 @@ class Prompt:
     text_rows: Rows
     silence: Rows
     opening: int
-    reference: Codes | None = None
+    reference: Codes | Primed | None = None
     ended: bool = True
 
     def text_row(self, frame: int) -> Rows | None:
@@ -61,14 +62,14 @@ class Start:
         opening: float32 (n, hidden).
         sound: float32 (m, hidden), what the speech goes on from.
         ids: What `sound` says.
-        reference: The codes of it, or None.
+        reference: The codes of it, perhaps primed; or None.
         layout: One of `TEXT_LAYOUTS`.
     """
 
     opening: Rows
     sound: Rows
     ids: list[int]
-    reference: Codes | None
+    reference: Codes | Primed | None
     layout: str
 
 
@@ -147,12 +148,13 @@ class PromptBuilder:
             self._tables.text(*self._tokenizer.role()),
             self._prefix(language, chosen),
         ]
-        clone, ids, reference = chosen.clone, [], None
+        clone, ids = chosen.clone, []
+        reference: Codes | Primed | None = None
         sound = self._tables.codec(self._manifest.control_codes.bos)
         if clone is not None and clone.codes is not None:
             # An in-context clone: as if the reference had just been spoken.
-            ids, reference = self._tokenizer.text(clone.text or ""), clone.codes
-            sound = np.concatenate([sound, self._tables.frames(reference)])
+            ids, reference = self._tokenizer.text(clone.text or ""), clone.primed or clone.codes
+            sound = np.concatenate([sound, self._tables.frames(clone.codes)])
         return Start(np.concatenate(opening), sound, ids, reference, layout)
 
     def prompt(self, start: Start, ids: Sequence[int], *, ended: bool) -> Prompt | None:

@@ -1,7 +1,8 @@
 """Reference samples → a clone: the two encoders of a base bundle, opened when first needed.
 
 In: mono float32 at 24 kHz. Out: speaker vectors, codes, and `Clone`s that know which checkpoints
-they belong to. It speaks nothing, so a voice can be created without loading the talker.
+they belong to. It speaks nothing, so a voice can be created without loading the talker. To prime
+one takes the codec's decoder.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from qwen3_tts_edge.arrays import Samples, Vector
 from qwen3_tts_edge.backends import Backend, Graph, State, open_backend
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER
+from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.version import VERSION
@@ -132,6 +134,15 @@ class Listener:
         """The codec encoder, opened when first asked for."""
         self.check()
         return CodecEncoder.open(self._bundle.folder, self._manifest, self._backend)
+
+    def prime(self, clone: Clone) -> Clone:
+        """Decode a clone's reference, as `Clone.prime` says, with the bundle's codec decoder."""
+        with self._lock:
+            return clone.prime(self._decoder)
+
+    @cached_property
+    def _decoder(self) -> CodecDecoder:
+        return CodecDecoder.open(self._bundle.folder, self._manifest, self._backend)
 
     @cached_property
     def _speaker_graph(self) -> tuple[Graph, State]:

@@ -4,13 +4,17 @@ A safetensors file, so reading it runs nothing. Tensors:
 
     speaker_vector  F32 (hidden,)            from the speaker encoder
     codes           I16 (frames, codebooks)  of the reference; absent without its text
+    primed.*        (1, ...)                 what the codec's decoder carries behind the reference,
+                                             as it names it; absent unless asked for
 
 and one string in its metadata, `voice`, JSON with the keys of `Content`: the format's number, what
-the reference says, where the voice comes from and which checkpoints can speak with it. Unknown or
-missing keys are errors. `format` rises whenever an old profile would be read wrongly.
+the reference says, where the voice comes from, which checkpoints can speak with it and which
+decoder was primed. Unknown or missing keys are errors. `format` rises whenever an old profile would
+be read wrongly.
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from typing_extensions import Self
 from qwen3_tts_edge import files
 from qwen3_tts_edge.arrays import Array, Codes, Vector
 from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict
 
@@ -28,11 +33,11 @@ KIND = files.Kind(
     name="voice profile",
     key="voice",
     format=1,
-    largest=4 << 20,  # 60 s and the widest talker are 33 kB, the rest is the text
+    largest=16 << 20,  # 60 s and the widest talker are 33 kB, a primed codec 5 MB
     remedy="create the voice again",
 )
 _log = logging.getLogger(__name__)
-_VECTOR, _CODES = "speaker_vector", "codes"
+_VECTOR, _CODES, _PRIMED = "speaker_vector", "codes", "primed."
 
 
 class Family(Strict, frozen=True):
@@ -128,20 +133,35 @@ class Provenance(Strict, frozen=True):
         return int(datetime.fromisoformat(self.created).timestamp())
 
 
-class Content(Strict, frozen=True):
+class Priming(Strict, frozen=True):
+    """Which decoder was primed, as `Primed` says, and the hash of what it carries."""
+
+    graph: str
+    backend: str
+    sha256: str
+
+    @classmethod
+    def of(cls, primed: Primed) -> Self:
+        """Describe a primed codec."""
+        return cls(graph=primed.graph, backend=primed.backend, sha256=primed.sha256())
+
+
+class Content(Strict, frozen=True, omit_defaults=True):
     """What stands in the metadata."""
 
     format: int
     text: str | None
     family: Family
     provenance: Provenance | None
+    primed: Priming | None = None
 
 
-def load(path: str | Path) -> tuple[Content, Vector, Codes | None]:
+def load(path: str | Path) -> tuple[Content, Vector, Codes | None, Primed | None]:
     """Read and check a profile.
 
     Returns:
-        The description, the speaker vector float32 (hidden,), and the reference's codes.
+        The description, the speaker vector float32 (hidden,), the reference's codes, and the codec
+        that is primed with them.
 
     Raises:
         InputError: Not a profile, damaged, or of another format.
@@ -149,17 +169,30 @@ def load(path: str | Path) -> tuple[Content, Vector, Codes | None]:
     """
     path = Path(path).expanduser()
     content, tensors = files.load(path, KIND, Content)
+    state = {
+        name.removeprefix(_PRIMED): tensors.pop(name)
+        for name in sorted(tensors)
+        if name.startswith(_PRIMED)
+    }
     expected = {_VECTOR} | ({_CODES} if content.text is not None else set())
     if tensors.keys() != expected:
         raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {sorted(expected)}")
-    codes = tensors.get(_CODES)
     _check_vector(path, content.family, tensors[_VECTOR])
-    if codes is not None:
-        _check_codes(path, content.family, codes)
-    return content, tensors[_VECTOR], None if codes is None else codes.astype(np.int64)
+    if content.text is None:
+        codes = None
+    else:
+        _check_codes(path, content.family, tensors[_CODES])
+        codes = tensors[_CODES].astype(np.int64)
+    return content, tensors[_VECTOR], codes, _primed(path, content.primed, codes, state)
 
 
-def save(path: str | Path, content: Content, vector: Vector, codes: Codes | None) -> None:
+def save(
+    path: str | Path,
+    content: Content,
+    vector: Vector,
+    codes: Codes | None,
+    state: Mapping[str, Array],
+) -> None:
     """Write a profile whole or not at all; what was there is replaced.
 
     Raises:
@@ -168,6 +201,7 @@ def save(path: str | Path, content: Content, vector: Vector, codes: Codes | None
     tensors: files.Tensors = {_VECTOR: vector.astype(np.float32)}
     if codes is not None:
         tensors[_CODES] = codes.astype(np.int16)
+    tensors |= {_PRIMED + name: array for name, array in state.items()}
     files.save(path, KIND, content, tensors)
 
 
@@ -187,3 +221,16 @@ def _check_codes(path: Path, family: Family, codes: Array) -> None:
             f"{_CODES} range over {codes.min()}..{codes.max()}, the codebooks have "
             f"0..{family.codebook_size - 1}",
         )
+
+
+def _primed(
+    path: Path, priming: Priming | None, codes: Codes | None, state: Mapping[str, Array]
+) -> Primed | None:
+    if priming is None or codes is None:
+        if priming is not None or state:
+            raise KIND.damaged(path, "has a primed codec, but not the codes or the decoder of it")
+        return None
+    primed = Primed(priming.graph, priming.backend, codes, state)
+    if primed.sha256() != priming.sha256:
+        raise KIND.damaged(path, "its codes or its primed codec are not those that were written")
+    return primed

@@ -1,6 +1,6 @@
 """Who speaks: a value that any `stream` or `speak` takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,11 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Vector
+from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices import profile
-from qwen3_tts_edge.voices.profile import Family, Provenance
+from qwen3_tts_edge.voices.profile import Family, Priming, Provenance
 
 
 class Voice:
@@ -47,8 +49,8 @@ class Voice:
             InputError: Not a voice profile, damaged, or of another format.
             OSError: The file cannot be read.
         """
-        content, vector, codes = profile.load(path)
-        return Clone(vector, codes, content.text, content.family, content.provenance)
+        content, vector, codes, primed = profile.load(path)
+        return Clone(vector, codes, content.text, content.family, content.provenance, primed)
 
     def save(self, path: str | Path) -> None:
         """Write a cloned voice as a profile; a file that is there already is replaced.
@@ -87,9 +89,11 @@ class Clone(Voice):
         text: What the reference says, or None.
         family: Which checkpoints it belongs to. Where it is None only shapes are checked.
         provenance: Where it comes from, or None.
+        primed: What a codec's decoder carries behind the reference, or None, see `prime`.
 
     Raises:
-        InputError: Only one of codes and text is there, or a shape is wrong.
+        InputError: Only one of codes and text is there, a shape is wrong, or `primed` is of other
+            codes.
     """
 
     speaker_vector: Vector
@@ -97,6 +101,7 @@ class Clone(Voice):
     text: str | None = None
     family: Family | None = None
     provenance: Provenance | None = None
+    primed: Primed | None = None
 
     def __post_init__(self) -> None:
         if self.speaker_vector.ndim != 1 or not np.isfinite(self.speaker_vector).all():
@@ -113,6 +118,29 @@ class Clone(Voice):
             raise InputError(
                 f"reference codes have shape {self.codes.shape}; expected (frames, codebooks)"
             )
+        primed = self.primed
+        if primed and (self.codes is None or not np.array_equal(primed.reference, self.codes)):
+            raise InputError(
+                "the codec was primed with other codes than the clone's",
+                "leave `primed` out, and prime the clone again",
+            )
+
+    def prime(self, decoder: CodecDecoder) -> "Clone":
+        """Decode the reference and give the same voice with what the decoder carries then.
+
+        Saved with the voice it spares the first request of a process the decoding. It is for that
+        decoder alone: where another bundle's or another backend's speaks, the reference is decoded
+        as if there were nothing, once in a process.
+
+        Raises:
+            InputError: The clone is not in context, or the decoder has other codebooks.
+        """
+        if self.codes is None:
+            raise InputError(
+                "there is no reference to decode: the clone has only a speaker vector",
+                "clone the voice with what the recording says",
+            )
+        return replace(self, primed=decoder.prime(self.codes))
 
     def save(self, path: str | Path) -> None:
         """Write a profile, as `Voice.save` says."""
@@ -126,5 +154,7 @@ class Clone(Voice):
             text=self.text,
             family=self.family,
             provenance=self.provenance,
+            primed=None if self.primed is None else Priming.of(self.primed),
         )
-        profile.save(path, content, self.speaker_vector, self.codes)
+        state = {} if self.primed is None else self.primed.state
+        profile.save(path, content, self.speaker_vector, self.codes, state)

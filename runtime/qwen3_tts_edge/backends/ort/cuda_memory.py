@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from qwen3_tts_edge.backends import Array
 from qwen3_tts_edge.errors import BackendError
 
-_DEVICE_TO_DEVICE = 3
-"""cudaMemcpyDeviceToDevice."""
+_TO_DEVICE, _TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3
+"""cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice."""
 
 
 class CudaMemory:
@@ -36,23 +37,34 @@ class CudaMemory:
 
     def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
         """Copy, as `state.Memory.copy` says."""
-        for to, source, nbytes in runs:
-            self._check(
-                self._cuda.cudaMemcpyAsync(
-                    ctypes.c_void_p(to),
-                    ctypes.c_void_p(source),
-                    ctypes.c_size_t(nbytes),
-                    _DEVICE_TO_DEVICE,
-                    None,
-                )
-            )
-        self._check(self._cuda.cudaDeviceSynchronize())
+        self._copy(runs, _DEVICE_TO_DEVICE)
+
+    def read(self, at: int, into: Array) -> None:
+        """Copy into an array, as `state.Memory.read` says."""
+        self._copy([(into.ctypes.data, at, into.nbytes)], _TO_HOST)
+
+    def write(self, at: int, array: Array) -> None:
+        """Copy an array, as `state.Memory.write` says."""
+        self._copy([(at, array.ctypes.data, array.nbytes)], _TO_DEVICE)
 
     def clear(self, at: int, nbytes: int) -> None:
         """Set to zero, as `state.Memory.clear` says."""
         self._check(
             self._cuda.cudaMemsetAsync(ctypes.c_void_p(at), 0, ctypes.c_size_t(nbytes), None)
         )
+        self._check(self._cuda.cudaDeviceSynchronize())
+
+    def _copy(self, runs: Iterable[tuple[int, int, int]], kind: int) -> None:
+        for to, source, nbytes in runs:
+            self._check(
+                self._cuda.cudaMemcpyAsync(
+                    ctypes.c_void_p(to),
+                    ctypes.c_void_p(source),
+                    ctypes.c_size_t(nbytes),
+                    kind,
+                    None,
+                )
+            )
         self._check(self._cuda.cudaDeviceSynchronize())
 
     def _check(self, status: int) -> None:

@@ -91,6 +91,14 @@ class CpuMemory:
         """Set to zero, as `state.Memory.clear` says."""
         ctypes.memset(at, 0, nbytes)
 
+    def read(self, at: int, into: Array) -> None:
+        """Copy into an array, as `state.Memory.read` says."""
+        ctypes.memmove(into.ctypes.data, at, into.nbytes)
+
+    def write(self, at: int, array: Array) -> None:
+        """Copy an array, as `state.Memory.write` says."""
+        ctypes.memmove(at, array.ctypes.data, array.nbytes)
+
 
 @dataclass(frozen=True)
 class Binding:

@@ -9,7 +9,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from qwen3_tts_edge.backends import State
+import numpy as np
+
+from qwen3_tts_edge.backends import Array, State
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec
 
 
@@ -32,6 +34,14 @@ class Memory(Protocol):
 
     def clear(self, at: int, nbytes: int) -> None:
         """Set bytes to zero; done when it returns."""
+        ...
+
+    def read(self, at: int, into: Array) -> None:
+        """Copy this memory into an array that lies in one piece; done when it returns."""
+        ...
+
+    def write(self, at: int, array: Array) -> None:
+        """Copy an array that lies in one piece to this memory; done when it returns."""
         ...
 
 
@@ -142,6 +152,22 @@ class OrtState:
         self.shared.memory.copy(
             run for state in self.shared.spec.states for run in self._runs(state, other, positions)
         )
+
+    def arrays(self) -> dict[str, Array]:
+        """Give what it carries, as `backends.State.arrays` says."""
+        found: dict[str, Array] = {}
+        for state in self.shared.spec.states:
+            array = np.empty(state.past.sized(self.sizes), state.past.stored)
+            self.shared.memory.read(self.past(state), array)
+            found[state.past.name] = array
+        return found
+
+    def fill(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `arrays` gave, as `backends.State.fill` says."""
+        for state in self.shared.spec.states:
+            array = np.ascontiguousarray(arrays[state.past.name])
+            assert array.nbytes == state.past.nbytes(self.sizes), f"{state.past.name} is another's"
+            self.shared.memory.write(self.past(state), array)
 
     def _runs(
         self, state: StateSpec, other: "OrtState", positions: int | None

@@ -5,16 +5,17 @@ turns, and each slot has its own turn: one that was launched alone, as a prompt 
 where the others are when they are launched together again.
 
 Everything here is asynchronous, on the stream of the graph: it happens after what was launched
-before and ahead of what is launched next.
+before and ahead of what is launched next. Only `arrays` and `fill`, where the host is the other
+side, wait.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qwen3_tts_edge.backends import State
-from qwen3_tts_edge.backends.tensorrt.memory import ALIGNMENT, Memory, Sizes
+from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.backends.tensorrt.memory import ALIGNMENT, Block, Memory, Sizes
 from qwen3_tts_edge.bundle.graph_spec import StateSpec
 
 Pair = tuple[int, int]
@@ -111,6 +112,26 @@ class TensorRTState:
             for to, source in zip(self._all, other._all, strict=True):
                 self._copy(spec, to, other, source, positions)
 
+    def arrays(self) -> dict[str, Array]:
+        """Give what it carries, as `backends.State.arrays` says."""
+        memory, block, sizes = self._beside()
+        for spec, slot, at in self._each(block):
+            self._move(spec, at, self._past(spec, slot))
+        block.download(sizes, self.shared.stream)
+        self._finish(memory)
+        pasts = [spec.past for spec in self.shared.specs]
+        return {past.name: block.read(past.name, past.sized(sizes)) for past in pasts}
+
+    def fill(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `arrays` gave, as `backends.State.fill` says."""
+        memory, block, sizes = self._beside()
+        for name in block.host:
+            block.write(name, arrays[name])
+        block.upload(sizes, self.shared.stream)
+        for spec, slot, at in self._each(block):
+            self._move(spec, self._past(spec, slot), at)
+        self._finish(memory)
+
     def enter(self) -> dict[str, int]:
         """Make ready for a launch: the addresses of all pasts and presents, by tensor name."""
         shared, turn = self.shared, self.turn
@@ -137,6 +158,24 @@ class TensorRTState:
             self._move(spec, self._past(spec, self.first, turn), aside)
         for slot in self._all:
             self.shared.turns[slot] ^= 1
+
+    def _beside(self) -> tuple[Memory, Block, Sizes]:
+        """Memory for a copy of these slots, on the device and for the host to read and write."""
+        sizes = {**self.shared.sizes, "batch": self.slots}
+        memory = Memory(self.shared.memory.cuda, self.shared.memory)
+        return memory, Block(memory, [spec.past for spec in self.shared.specs], sizes), sizes
+
+    def _each(self, block: Block) -> Iterator[tuple[StateSpec, int, int]]:
+        """Every tensor of every slot, with its place in the copy."""
+        for spec in self.shared.specs:
+            for number, slot in enumerate(self._all):
+                yield spec, slot, block.device[spec.past.name] + number * self._nbytes(spec)
+
+    def _finish(self, memory: Memory) -> None:
+        """Wait for all that was launched: then the memory may go."""
+        done = memory.event()
+        memory.cuda.record(done, self.shared.stream)
+        memory.cuda.wait(done)
 
     @property
     def _all(self) -> range:
