@@ -142,8 +142,8 @@ def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
         key = _fold(name)
         if key in folded:
             raise CheckpointError(
-                f"the {what} {spelt[key]!r} and {name!r} differ only in case; rename one of them "
-                "in config.json, for names are asked for in any case"
+                f"the {what} {spelt[key]!r} and {name!r} differ only in case",
+                "rename one of them in config.json, for names are asked for in any case",
             )
         folded[key], spelt[key] = code, name
     return folded

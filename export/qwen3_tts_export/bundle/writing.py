@@ -84,7 +84,8 @@ def write_codec_bundle(
     config = checkpoint.config
     if config.encoder is None:
         raise CheckpointError(
-            f"{checkpoint.folder} describes no encoder; a codec of its own encodes and decodes"
+            f"{checkpoint.folder} describes no encoder, and a codec of its own encodes and decodes",
+            "export a codec that is whole, such as Qwen/Qwen3-TTS-Tokenizer-12Hz",
         )
     graphs = [
         codec_encoder_graph(config.encoder, checkpoint.codec),
@@ -101,7 +102,7 @@ def write_codec_bundle(
 def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: Precision) -> Iterator[Path]:
     """Give a folder to write in; it becomes `folder` when all went well, else it is removed."""
     if folder.exists():
-        raise CheckpointError(f"{folder} already exists; remove it or choose another place")
+        raise CheckpointError(f"{folder} already exists", "remove it or choose another place")
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     _check_space(tensors, part.absolute().parent, precision)
@@ -152,8 +153,9 @@ def _refuse_head_dim(checkpoint: Checkpoint) -> None:
         found = getattr(checkpoint.config, name).head_dim
         if found % 16:
             raise CheckpointError(
-                f"the {name}'s head_dim is {found}; ONNX Runtime's GroupQueryAttention needs a "
-                "multiple of 16"
+                f"the {name}'s head_dim is {found}, and ONNX Runtime's GroupQueryAttention needs "
+                "a multiple of 16",
+                "take --flavour trt or compat",
             )
 
 
@@ -165,6 +167,6 @@ def _check_space(tensors: Iterable[TensorEntry], parent: Path, precision: Precis
     free = shutil.disk_usage(parent).free
     if free < need:
         raise CheckpointError(
-            f"{parent} has {free / 1e9:.1f} GB free and the bundle may need {need / 1e9:.1f} GB; "
-            "make room or choose another place"
+            f"{parent} has {free / 1e9:.1f} GB free and the bundle may need {need / 1e9:.1f} GB",
+            "make room or choose another place",
         )

@@ -177,7 +177,7 @@ def released_json(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
     """
     spec = load_spec(name)
     if spec.codec is None:
-        raise InputError(f"{spec.name} is the codec alone; name a checkpoint that contains it")
+        raise InputError(f"{spec.name} is the codec alone", "name a checkpoint that contains it")
     codec = load_spec(spec.codec)
     known = load_spec(_IDS_FROM).unasserted
     voice = read_json(models_folder() / _TEXT_FROM / "config.json")
@@ -201,7 +201,7 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 def _reserve(folder: Path, nbytes: int) -> Path:
     if folder.exists():
-        raise InputError(f"{folder} exists already; choose another folder or remove it")
+        raise InputError(f"{folder} exists already", "choose another folder or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f"{folder.name}.part")
     if part.exists():
@@ -211,7 +211,8 @@ def _reserve(folder: Path, nbytes: int) -> Path:
     if free < needed:
         raise InputError(
             f"{folder.parent} has {free / 1e9:.1f} GB free, this checkpoint needs"
-            f" {needed / 1e9:.1f} GB; choose another disk"
+            f" {needed / 1e9:.1f} GB",
+            "choose another disk",
         )
     return part
 

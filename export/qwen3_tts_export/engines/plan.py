@@ -141,7 +141,8 @@ def check_tensors(network: Any, spec: GraphSpec) -> None:
             if found.get(name) != expected.get(name):
                 raise BundleError(
                     f"{spec.file}: {kind} {name} is {found.get(name, 'missing')}, the manifest "
-                    f"says {expected.get(name, 'nothing of it')}; export the bundle again"
+                    f"says {expected.get(name, 'nothing of it')}",
+                    "export the bundle again",
                 )
 
 

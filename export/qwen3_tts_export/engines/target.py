@@ -47,8 +47,9 @@ def find_target(name: str) -> Target:
     if name in RTX_CAPABILITIES:
         return Target(TENSORRT_RTX, (name,), None)
     raise InputError(
-        f"no target is called {name!r}; choose one of {', '.join(TARGETS)}: TensorRT-RTX builds "
-        "for those capabilities anywhere, and TensorRT for any GPU on the machine that has it"
+        f"no target is called {name!r}",
+        f"choose one of {', '.join(TARGETS)}: TensorRT-RTX builds for those capabilities "
+        "anywhere, and TensorRT for any GPU on the machine that has it",
     )
 
 
@@ -68,8 +69,8 @@ def open_library(name: str, flavour: str) -> Any:
     """
     if flavour not in LEAST_VERSIONS[name]:
         raise BundleError(
-            f"the bundle has flavour {flavour!r}, {name} reads flavour trt, or compat where it is "
-            "old; export the checkpoint again with --flavour trt"
+            f"the bundle has flavour {flavour!r}, {name} reads trt, or compat where it is old",
+            "export the checkpoint again with --flavour trt",
         )
     module = import_library(name)
     least = LEAST_VERSIONS[name][flavour]
@@ -78,8 +79,9 @@ def open_library(name: str, flavour: str) -> Any:
         older = LEAST_VERSIONS[name]["compat"] < least
         raise BackendError(
             f"{name} {module.__version__} is too old for flavour {flavour}, which needs "
-            f"{'.'.join(map(str, least))}; run: {INSTALL[name]}"
-            + (", or export the checkpoint again with --flavour compat" if older else "")
+            f"{'.'.join(map(str, least))}",
+            f"run: {INSTALL[name]}"
+            + (", or export the checkpoint again with --flavour compat" if older else ""),
         )
     return module
 

@@ -110,7 +110,7 @@ def find_precision(name: str, flavour: str) -> Precision:
         InputError: There is no such precision, or it is not for this flavour.
     """
     if name not in PRECISIONS:
-        raise InputError(f"precision {name!r} is unknown; choose one of {', '.join(PRECISIONS)}")
+        raise InputError(f"precision {name!r} is unknown", f"choose one of {', '.join(PRECISIONS)}")
     if name == "fp32":
         return FP32
     if flavour != "ort":
@@ -125,7 +125,7 @@ def find_precision(name: str, flavour: str) -> Precision:
         )
     if name != "int8":
         raise InputError(
-            f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs "
-            "only; take --precision fp32 or int8, or --flavour cuda, trt or compat"
+            f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs only",
+            "take --precision fp32 or int8, or --flavour cuda, trt or compat",
         )
     return Precision(name, int8=True, lossless_halves=True)

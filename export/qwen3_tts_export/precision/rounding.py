@@ -50,7 +50,8 @@ class Rounding:
             raise CheckpointError(
                 f"{name} does not fit into {dtype}: {large} of its {array.size} numbers are beyond "
                 f"{ends.max:g} (the largest is {float(np.nanmax(size)):g}) and "
-                f"{int(np.isnan(size).sum())} are none; take --precision bf16 or fp32"
+                f"{int(np.isnan(size).sum())} are none",
+                "take --precision bf16 or fp32",
             )
         rest = np.abs(found.astype(np.float32))
         self.numbers += array.size

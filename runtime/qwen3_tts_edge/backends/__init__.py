@@ -158,14 +158,14 @@ def open_backend(
         BackendError: Unknown, not installed, or for bundles of another flavour.
     """
     if name not in BACKENDS:
-        raise BackendError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
+        raise BackendError(f"backend {name!r} is unknown", f"choose one of {', '.join(BACKENDS)}")
     best = automatic(flavour)
     if name == "auto":
         name = best
     elif flavour not in FLAVOURS[name]:
         raise BackendError(
-            f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}; use "
-            f"the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}"
+            f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}",
+            f"use the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}",
         )
     if name == "ort-cuda":
         from qwen3_tts_edge.backends.ort.cuda import OrtCudaBackend
@@ -189,8 +189,8 @@ def automatic(flavour: str) -> str:
     fitting = [backend for backend, flavours in FLAVOURS.items() if flavour in flavours]
     if not fitting:
         raise BackendError(
-            f"no backend of this version runs bundles of the flavour {flavour!r}; update, or "
-            "export the checkpoint again"
+            f"no backend of this version runs bundles of the flavour {flavour!r}",
+            "update, or export the checkpoint again",
         )
     return next(filter(_may_be_there, fitting), fitting[0])
 

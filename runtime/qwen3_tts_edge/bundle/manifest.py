@@ -138,16 +138,16 @@ class CodecManifest(Strict, frozen=True):
         for name, spec in self.files.items():
             path = folder / name
             if not path.is_file():
-                raise BundleError(f"{path} is missing; export the bundle again")
+                raise BundleError(f"{path} is missing", "export the bundle again")
             size = path.stat().st_size
             if size != spec.size:
                 raise BundleError(
-                    f"{path} has {size} bytes, the manifest says {spec.size}; export it again"
+                    f"{path} has {size} bytes, the manifest says {spec.size}", "export it again"
                 )
             if sha256(path) != spec.sha256:
                 raise BundleError(
-                    f"{path} is not what was exported: its sha256 differs from the manifest's; "
-                    "copy or export the bundle again"
+                    f"{path} is not what was exported: its sha256 differs from the manifest's",
+                    "copy or export the bundle again",
                 )
 
 

@@ -15,7 +15,7 @@ from qwen3_tts_edge.errors import BackendError, BundleError
 try:
     import onnxruntime as ort
 except ImportError as error:
-    raise BackendError(f"ONNX Runtime is not installed; run: {INSTALL}") from error
+    raise BackendError("ONNX Runtime is not installed", f"run: {INSTALL}") from error
 
 from qwen3_tts_edge.backends.ort.cuda_memory import CudaMemory
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
@@ -89,8 +89,9 @@ class OrtCudaBackend:
                 raise
             raise BackendError(
                 f"{path} has {len(nodes)} nodes that CUDA does not run: "
-                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)}; what is captured "
-                f"must stay on the GPU, so export the checkpoint with --flavour cuda ({error})"
+                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)} ({error})",
+                "export the checkpoint with --flavour cuda, for what is captured must stay on the "
+                "GPU",
             ) from error
         return CapturedGraph(session, spec, CudaMemory())
 

@@ -58,8 +58,8 @@ class CudaMemory:
     def _check(self, status: int) -> None:
         if status:
             raise BackendError(
-                f"the GPU refused to copy (CUDA error {status}); start the program again, and if "
-                "it recurs run: qwen3-tts-edge doctor"
+                f"the GPU refused to copy (CUDA error {status})",
+                "start the program again, and if it recurs run: qwen3-tts-edge doctor",
             )
 
 
@@ -78,5 +78,5 @@ def cuda_runtime(version: str) -> Any:
         return ctypes.CDLL(name)
     except OSError as error:
         raise BackendError(
-            f"{name} cannot be loaded ({error}); run: pip install 'qwen3-tts-edge[gpu]'"
+            f"{name} cannot be loaded ({error})", "run: pip install 'qwen3-tts-edge[gpu]'"
         ) from error

@@ -59,7 +59,7 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
     running = session.get_providers()[0]
     if running != wanted:
         raise BackendError(
-            f"asked for {wanted}, ONNX Runtime runs {running}; its messages above say why"
+            f"asked for {wanted}, ONNX Runtime runs {running}", "its messages above say why"
         )
     return session
 

@@ -76,8 +76,8 @@ def check_sizes(engine: Engine, sizes: Mapping[str, int]) -> dict[str, int]:
     for name, most in engine.most.items():
         if sizes.get(name, 1) > most:
             raise CapacityError(
-                f"{sizes[name]} {name} are asked for, the engines were built for at most {most}; "
-                "ask for fewer at a time"
+                f"{sizes[name]} {name} are asked for, the engines were built for at most {most}",
+                "ask for fewer at a time",
             )
     return {**engine.most, **sizes}
 
