@@ -16,6 +16,7 @@ from qwen3_tts_edge.backends.tensorrt.library import DTYPES, make_logger
 from qwen3_tts_edge.bundle.engines import FOLDER, AxisRange, EngineKey
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_export.engines.target import make_progress, reasons
 
 
@@ -172,6 +173,5 @@ def _timing_cache(bundle: Path, key: EngineKey, config: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        part = path.with_name(f"{path.name}.part")
-        part.write_bytes(config.get_timing_cache().serialize())
-        part.replace(path)
+        with whole_or_nothing(path) as part:
+            part.write_bytes(config.get_timing_cache().serialize())

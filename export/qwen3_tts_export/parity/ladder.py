@@ -16,6 +16,7 @@ import numpy.typing as npt
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_export.parity.forced_graph import ForcedGraph
 from qwen3_tts_export.parity.judge import (
     SETS,
@@ -207,6 +208,7 @@ def write_parity(
         for name, folder in zip(names, (reference, bundle), strict=True):
             verdicts[name] = listened(folder, judge, asked, report=report)
     path = bundle / NAME
-    path.write_text(page(names, agreement, verdicts), "utf-8")
+    with whole_or_nothing(path) as part:
+        part.write_text(page(names, agreement, verdicts), "utf-8")
     report("done", 1.0)
     return path

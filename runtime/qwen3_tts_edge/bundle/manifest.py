@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.files import Strict
+from qwen3_tts_edge.files import Strict, write_json
 
 FORMAT = 2
 """Rises whenever a bundle of the old format would be read wrongly."""
@@ -126,8 +126,7 @@ class CodecManifest(Strict, frozen=True):
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, sorted and indented so that two of them can be compared."""
-        data = msgspec.json.encode(self, order="sorted")
-        (folder / FILE).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+        write_json(folder / FILE, self)
 
     def verify(self, folder: Path) -> None:
         """Compare every file with its size and hash.

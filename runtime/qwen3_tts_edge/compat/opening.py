@@ -174,25 +174,16 @@ def _export(checkpoint: Path, made: Path, precision: str) -> None:
             "run: pip install 'qwen3-tts-edge[export]', or export it elsewhere and give the bundle",
         )
     _log.warning("exporting %s into %s, once; this takes minutes", checkpoint, made)
-    made.parent.mkdir(parents=True, exist_ok=True)
-    ours = made.with_name(f"{made.name}.{os.getpid()}")  # another process may be at it too
-    try:
-        done = subprocess.run(
-            [command, "bundle", str(checkpoint), "-o", str(ours), "--precision", precision],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise BundleError(
-                f"{checkpoint} could not be exported: {reason.removeprefix('error: ')}"
-            )
+    arguments = ["bundle", str(checkpoint), "-o", str(made), "--precision", precision]
+    with subprocess.Popen(
+        [command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as export:
         try:
-            ours.rename(made)
-        except OSError:
-            if not (made / FILE).is_file():
-                raise
-    finally:
-        for left in (ours, ours.with_name(ours.name + ".part")):
-            shutil.rmtree(left, ignore_errors=True)
+            _, said = export.communicate()
+        except BaseException:
+            export.terminate()  # and wait: it leaves nothing behind
+            raise
+    # Where another process was at it too, this one has waited, and found that it is there.
+    if export.returncode and not (made / FILE).is_file():
+        reason = (said.strip().splitlines() or ["it says nothing"])[-1]
+        raise BundleError(f"{checkpoint} could not be exported: {reason.removeprefix('error: ')}")
