@@ -212,6 +212,7 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
     ("args", "code", "message"),
     [
         (["speak", ""], 2, "the text is empty"),
+        (["speak", "* * *"], 2, "the text has no letter or digit"),
         (["speak", "a <|im_end|>"], 2, "a control token"),
         (["speak", TEXT, "--speaker", "bob"], 2, "choose one of heart, low"),
         (["speak", TEXT, "--language", "latin"], 2, "choose one of auto, english"),

@@ -24,6 +24,7 @@ from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import TEXT_LAYOUTS, PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Text
 from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
@@ -184,6 +185,7 @@ def speak(
     words = _text(text, file, arrives=output == "-")
     who = choice.find(bundle, backend, threads)
     if isinstance(words, str):
+        check_text(words)
         PromptBuilder(bundle).build(
             words, who, language=language, instruct=instruct, text_layout=text_layout
         )

@@ -13,13 +13,12 @@ from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE
-from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Piece, split
+from qwen3_tts_edge.speech.sentences import Piece, check_text, split
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 _AHEAD = 2
@@ -239,9 +238,9 @@ def _pieces(tools: Tools, request: Request) -> list[Piece]:
     """Cut a text; find what is wrong with any of it now, and not when it is its turn."""
     given = request.text or ()
     text = given if isinstance(given, str) else "".join(map(checked, given))
+    if not request.verbatim:
+        check_text(text)
     tools.bundle.tokenizer.encode(text)
     pieces = split(tools.splitter(request), text)
-    if not pieces:
-        raise InputError("the text is empty", "give at least one word to say")
     Utterance(tools, request, Metrics(0), (1,)).feed(pieces[0].text, ended=True)
     return pieces
