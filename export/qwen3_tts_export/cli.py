@@ -11,13 +11,11 @@ from pathlib import Path
 import click
 
 from qwen3_tts_edge.bundle.manifest import load_codec
+from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.precision.policy import PRECISIONS
-
-FLAVOURS = ("ort", "cuda", "trt", "compat")
-"""Those of `flavours`, named here so that help needs no PyTorch."""
 
 _EXTRA = dict.fromkeys(
     ("torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"), "export"
@@ -79,14 +77,14 @@ def commands() -> None:
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    default="int8",
+    default=INT8,
     show_default=True,
     help="int8 is small and fast, fp32 the reference; fp16 and bf16 are for GPUs.",
 )
 @click.option(
     "--flavour",
     type=click.Choice(FLAVOURS),
-    default="ort",
+    default=ORT,
     show_default=True,
     help="What runs it: ort ONNX Runtime on the CPU, cuda the same on CUDA, trt TensorRT from "
     "10.15, compat TensorRT from 10.3.",
@@ -111,7 +109,7 @@ def bundle(
         folder = Path(output).expanduser()
         with _progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
-                precision = "fp32"
+                precision = FP32
                 write_codec_bundle(opened, folder, flavour=flavour, report=report)
             else:
                 write_bundle(opened, folder, precision=precision, flavour=flavour, report=report)
@@ -155,7 +153,7 @@ def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: b
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
         with tempfile.TemporaryDirectory() as aside, _progress_bar() as report:
             opened = Checkpoint.open(checkpoint or str(folder.parent))
-            reference = write_bundle(opened, Path(aside) / "fp32", precision="fp32")
+            reference = write_bundle(opened, Path(aside) / FP32, precision=FP32)
             page = write_parity(folder, reference, asked, judge, report)
     click.echo(page.read_text("utf-8"), nl=False)
 

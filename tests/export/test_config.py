@@ -231,7 +231,7 @@ def test_a_missing_key_is_named_with_its_file(which: int) -> None:
         (
             "tts_model_type",
             "singing",
-            "tts_model_type is 'singing', expected one of custom_voice, ",
+            "tts_model_type is 'singing', expected one of base, custom_voice, ",
         ),
         ("talker_config.attention_bias", True, "attention biases are not implemented"),
         ("talker_config.hidden_act", "gelu", 'hidden_act is "gelu", expected "silu"'),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from qwen3_tts_edge.bundle.manifest import TOKENIZER
+from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.bundle.description import describe, describe_codec, folded
@@ -33,7 +34,7 @@ def write_bundle(
     folder: Path,
     *,
     precision: str,
-    flavour: str = "ort",
+    flavour: str = ORT,
     report: Report = lambda *_: None,
 ) -> Path:
     """Write a bundle.
@@ -74,7 +75,7 @@ def write_codec_bundle(
     checkpoint: CodecCheckpoint,
     folder: Path,
     *,
-    flavour: str = "ort",
+    flavour: str = ORT,
     report: Report = lambda *_: None,
 ) -> Path:
     """Write a bundle of the codec alone, encoder and decoder, always in fp32.
@@ -119,7 +120,7 @@ def _fill(
 def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
     """List a checkpoint's graphs; encoders only for base, although each codec has an encoder."""
     config = checkpoint.config
-    if config.tts_model_type == "base":
+    if config.tts_model_type == BASE:
         assert config.speaker_encoder is not None
         assert config.codec_encoder is not None
         yield speaker_encoder_graph(config.speaker_encoder, checkpoint.talker)
@@ -147,4 +148,4 @@ def _refuse_head_dim(checkpoint: Checkpoint) -> None:
 def _size(tensors: Iterable[TensorEntry], precision: Precision) -> int:
     """Give the bytes that a bundle of these tensors may take."""
     numbers = sum(int(np.prod(entry.shape)) for entry in tensors)
-    return numbers * (4 if precision.name == "fp32" else 2)
+    return numbers * (4 if precision == FP32 else 2)

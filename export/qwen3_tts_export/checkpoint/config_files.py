@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from qwen3_tts_edge.bundle.names import BASE, ModelType
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
@@ -16,7 +17,6 @@ from qwen3_tts_export.checkpoint.config import (
     CodecEncoderConfig,
     Count,
     GenerationConfig,
-    ModelType,
     SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
@@ -143,7 +143,7 @@ def parse_checkpoint(
             _AGAIN,
         )
     speaker_encoder = None
-    if model.tts_model_type == "base":
+    if model.tts_model_type == BASE:
         speaker_encoder = _speaker_encoder(model, file)
         _refuse_deaf(codec_config, file=codec_file)
     return CheckpointConfig(
@@ -152,7 +152,7 @@ def parse_checkpoint(
         generation=parse_generation(
             generation,
             file=f"{folder}generation_config.json",
-            non_streaming_mode=model.tts_model_type != "base",
+            non_streaming_mode=model.tts_model_type != BASE,
         ),
         text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,

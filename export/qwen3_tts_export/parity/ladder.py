@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.names import STREAMED, UPFRONT
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_export.parity.forced_graph import ForcedGraph
@@ -27,7 +28,7 @@ from qwen3_tts_export.parity.judge import (
     synthesizer_speaks,
 )
 
-LAYOUTS = ("streamed", "upfront")
+LAYOUTS = (STREAMED, UPFRONT)
 NAME = "PARITY.md"
 Report = Callable[[str, float], None]
 Array = npt.NDArray[np.float32]

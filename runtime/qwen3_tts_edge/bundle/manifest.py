@@ -15,6 +15,7 @@ import msgspec
 from typing_extensions import Self
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.names import INT8, ORT
 from qwen3_tts_edge.errors import BundleError
 from qwen3_tts_edge.files import Strict, write_json
 
@@ -237,8 +238,8 @@ class _Head(msgspec.Struct):
 
     format: int
     checkpoint: _Origin
-    precision: str = "int8"
-    flavour: str = "ort"
+    precision: str = INT8
+    flavour: str = ORT
 
 
 def _read(folder: Path) -> tuple[bytes, _Head]:

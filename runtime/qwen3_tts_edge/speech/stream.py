@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.bundle.memory import frame_count
+from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.metrics import Metrics
@@ -53,7 +54,7 @@ class Stream(Iterator[Chunk]):
         """
         started = time.perf_counter()
         if not isinstance(request.text, str) and request.text_layout is None:
-            request = replace(request, text_layout="streamed")  # upfront nothing could be said yet
+            request = replace(request, text_layout=STREAMED)  # upfront nothing could be said yet
         if isinstance(request.text, str) and not request.verbatim:
             check_text(request.text)
         self._request = request.seeded()

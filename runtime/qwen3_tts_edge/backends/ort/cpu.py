@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from qwen3_tts_edge.backends import ORT_CPU
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FRAME
 from qwen3_tts_edge.errors import BackendError
@@ -21,7 +22,7 @@ from qwen3_tts_edge.backends.ort.graph import OrtGraph, load, session_options
 class OrtBackend:
     """Opens graphs on the CPU."""
 
-    name = "ort-cpu"
+    name = ORT_CPU
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._threads = threads

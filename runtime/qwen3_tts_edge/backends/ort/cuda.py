@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qwen3_tts_edge.backends import ORT_CUDA
 from qwen3_tts_edge.backends.ort.install import CUDA, INSTALL, cuda_lack
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FRAME
@@ -45,7 +46,7 @@ _numbers = itertools.count(1)
 class OrtCudaBackend:
     """Opens graphs on the GPU that CUDA counts first; `CUDA_VISIBLE_DEVICES` says which it is."""
 
-    name = "ort-cuda"
+    name = ORT_CUDA
 
     def __init__(self, *, threads: int | None = None) -> None:
         """Look for what is needed.
