@@ -24,8 +24,16 @@ class OrtBackend:
 
     name = ORT_CPU
 
-    def __init__(self, *, threads: int | None = None) -> None:
+    def __init__(self, *, threads: int | None = None, profiles: Path | None = None) -> None:
+        """Note how graphs are opened.
+
+        Args:
+            threads: That a launch may use; None is one per physical core.
+            profiles: A folder, for who measures: ONNX Runtime writes what each node of a graph took
+                into a JSON file there, when the graph is closed.
+        """
         self._threads = threads
+        self._profiles = profiles
 
     def open(self, folder: Path, spec: GraphSpec) -> OrtGraph:
         """Load a graph, as `backends.Backend.open` says.
@@ -34,8 +42,11 @@ class OrtBackend:
             BundleError: ONNX Runtime cannot read the graph.
             BackendError: The session does not run where it should.
         """
-        session = load(folder / spec.file, session_options(self._threads), "CPUExecutionProvider")
-        return OrtGraph(session, spec)
+        options = session_options(self._threads)
+        if self._profiles is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(self._profiles / Path(spec.file).stem)
+        return OrtGraph(load(folder / spec.file, options, "CPUExecutionProvider"), spec)
 
     def open_frame(
         self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
