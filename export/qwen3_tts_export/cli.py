@@ -4,7 +4,7 @@ PyTorch is imported when a command that needs it runs; building engines does not
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.precision.policy import PRECISIONS
+from qwen3_tts_export.progress import progress_bar
 
 _EXTRA = dict.fromkeys(
     ("torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"), "export"
@@ -107,7 +108,7 @@ def bundle(
 
         opened = open_checkpoint(checkpoint, revision=revision)
         folder = Path(output).expanduser()
-        with _progress_bar() as report:
+        with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
                 precision = FP32
                 write_codec_bundle(opened, folder, flavour=flavour, report=report)
@@ -151,7 +152,7 @@ def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: b
         folder = Path(bundle).expanduser().resolve()
         judge = Judge() if listen else None
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
-        with tempfile.TemporaryDirectory() as aside, _progress_bar() as report:
+        with tempfile.TemporaryDirectory() as aside, progress_bar() as report:
             opened = Checkpoint.open(checkpoint or str(folder.parent))
             reference = write_bundle(opened, Path(aside) / FP32, precision=FP32)
             page = write_parity(folder, reference, asked, judge, report)
@@ -178,7 +179,7 @@ def engines(bundle: str, target: str, max_seconds: float | None) -> None:
     with _export_extra(dict.fromkeys(("onnx", "rich"), extra)):
         from qwen3_tts_export.engines.building import build_engines
 
-        with _progress_bar() as report:
+        with progress_bar() as report:
             folder = build_engines(
                 Path(bundle).expanduser(), target, max_seconds=max_seconds, report=report
             )
@@ -222,25 +223,6 @@ def _export_extra(brings: Mapping[str, str] = _EXTRA) -> Iterator[None]:
         raise CheckpointError(
             f"{doing} needs {package}", f"run: pip install 'qwen3-tts-edge[{extra}]'"
         ) from error
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """Show a bar on stderr that the work moves; nothing if stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
 
 
 def main() -> None:

@@ -81,8 +81,8 @@ def test_what_rounding_cost_is_told(tmp_path: Path) -> None:
 def test_a_bar_on_a_terminal() -> None:
     mine, theirs = pty.openpty()
     code = """
-from qwen3_tts_export.cli import _progress_bar
-with _progress_bar() as report:
+from qwen3_tts_export.progress import progress_bar
+with progress_bar() as report:
     report("frame: weights", 0.42)
 """
     subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)

@@ -10,7 +10,7 @@ from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.bundle.description import describe, describe_codec, folded
-from qwen3_tts_export.bundle.graph_files import Report, write_graphs
+from qwen3_tts_export.bundle.graph_files import write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 from qwen3_tts_export.checkpoint.space import check_space
@@ -27,6 +27,7 @@ from qwen3_tts_export.graphs.declared import (
 )
 from qwen3_tts_export.graphs.flavours import FLAVOURS, find_flavour
 from qwen3_tts_export.precision.policy import FP32, Precision, find_precision
+from qwen3_tts_export.progress import Report
 
 
 def write_bundle(

@@ -3,7 +3,7 @@
 It needs no PyTorch: engines for the GPU of a small device are built on that device.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,9 +23,7 @@ from qwen3_tts_edge.errors import BundleError
 from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.engines.plan import build_plan
 from qwen3_tts_export.engines.target import find_target, open_library
-
-Report = Callable[[str, float], None]
-"""What is being done, and how much of the whole is done, 0 to 1."""
+from qwen3_tts_export.progress import Report
 
 _MOST_ROWS = 256  # of a prompt at a time; scratch memory is planned for as many
 _MOST_FRAMES = 8  # the largest chunk of a stream

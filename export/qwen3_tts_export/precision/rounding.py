@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.errors import CheckpointError
-
-Array = npt.NDArray[np.generic]
 
 
 def numpy_type(name: str) -> np.dtype[np.generic]:

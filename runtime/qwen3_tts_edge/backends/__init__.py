@@ -5,15 +5,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.names import COMPAT, CUDA, ORT, TRT
 from qwen3_tts_edge.errors import BackendError
 
-Array = npt.NDArray[np.generic]
 AUTO, ORT_CPU, ORT_CUDA = "auto", "ort-cpu", "ort-cuda"
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
     ORT_CUDA: (CUDA,),

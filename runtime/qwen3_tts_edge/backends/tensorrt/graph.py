@@ -3,7 +3,8 @@
 import time
 from collections.abc import Mapping
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.tensorrt.engine import Engine
 from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory
