@@ -54,14 +54,21 @@ def turn(place: Path) -> Iterator[None]:
 
 
 def _take(path: Path) -> int | None:
-    """Open and lock; None where it is held, or has just been removed by its holder."""
+    """Open and lock; None where it is held, or was just removed by who held it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if _lock(file):
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
+    if _lock(file) and _is_there(file, path):
+        return file
     os.close(file)
     return None
+
+
+def _is_there(file: int, path: Path) -> bool:
+    if sys.platform == "win32":  # an open file is not removed
+        return True
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(file: int) -> bool:
