@@ -21,7 +21,6 @@ from qwen3_tts_edge.voices.matching import Match, match
 from qwen3_tts_edge.voices.voice import Voice
 
 
-
 @dataclass
 class Prompt:
     """What one utterance is made from.

@@ -13,6 +13,7 @@ from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
