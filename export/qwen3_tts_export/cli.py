@@ -4,20 +4,19 @@ PyTorch is imported when a command that needs it runs; building engines does not
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from qwen3_tts_edge.bundle.manifest import load_codec
+from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.precision.policy import PRECISIONS
-
-FLAVOURS = ("ort", "cuda", "trt", "compat")
-"""Those of `flavours`, named here so that help needs no PyTorch."""
+from qwen3_tts_export.progress import progress_bar
 
 _EXTRA = dict.fromkeys(
     ("torch", "onnx", "onnxscript", "onnx_ir", "safetensors", "rich"), "export"
@@ -79,14 +78,14 @@ def commands() -> None:
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    default="int8",
+    default=INT8,
     show_default=True,
     help="int8 is small and fast, fp32 the reference; fp16 and bf16 are for GPUs.",
 )
 @click.option(
     "--flavour",
     type=click.Choice(FLAVOURS),
-    default="ort",
+    default=ORT,
     show_default=True,
     help="What runs it: ort ONNX Runtime on the CPU, cuda the same on CUDA, trt TensorRT from "
     "10.15, compat TensorRT from 10.3.",
@@ -109,9 +108,9 @@ def bundle(
 
         opened = open_checkpoint(checkpoint, revision=revision)
         folder = Path(output).expanduser()
-        with _progress_bar() as report:
+        with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
-                precision = "fp32"
+                precision = FP32
                 write_codec_bundle(opened, folder, flavour=flavour, report=report)
             else:
                 write_bundle(opened, folder, precision=precision, flavour=flavour, report=report)
@@ -153,9 +152,9 @@ def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: b
         folder = Path(bundle).expanduser().resolve()
         judge = Judge() if listen else None
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
-        with tempfile.TemporaryDirectory() as aside, _progress_bar() as report:
+        with tempfile.TemporaryDirectory() as aside, progress_bar() as report:
             opened = Checkpoint.open(checkpoint or str(folder.parent))
-            reference = write_bundle(opened, Path(aside) / "fp32", precision="fp32")
+            reference = write_bundle(opened, Path(aside) / FP32, precision=FP32)
             page = write_parity(folder, reference, asked, judge, report)
     click.echo(page.read_text("utf-8"), nl=False)
 
@@ -180,7 +179,7 @@ def engines(bundle: str, target: str, max_seconds: float | None) -> None:
     with _export_extra(dict.fromkeys(("onnx", "rich"), extra)):
         from qwen3_tts_export.engines.building import build_engines
 
-        with _progress_bar() as report:
+        with progress_bar() as report:
             folder = build_engines(
                 Path(bundle).expanduser(), target, max_seconds=max_seconds, report=report
             )
@@ -222,27 +221,8 @@ def _export_extra(brings: Mapping[str, str] = _EXTRA) -> Iterator[None]:
         extra = brings[package]
         doing = _DOING.get(extra, "building engines")
         raise CheckpointError(
-            f"{doing} needs {package}; run: pip install 'qwen3-tts-edge[{extra}]'"
+            f"{doing} needs {package}", f"run: pip install 'qwen3-tts-edge[{extra}]'"
         ) from error
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """Show a bar on stderr that the work moves; nothing if stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
 
 
 def main() -> None:

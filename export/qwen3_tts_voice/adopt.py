@@ -14,15 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_voice.codes import Quantiser, load_shard, utterances
 from qwen3_tts_voice.decoder_model import build, first_half, sized
 from qwen3_tts_voice.features import HOP, RATE, blocks
-
-Samples = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.int64]
 
 
 def pitch(samples: Samples) -> Samples:

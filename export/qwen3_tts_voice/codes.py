@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_voice.features import BINS, HOP, PER_FRAME, blocks
 
 CODES, BOOKS, ACOUSTIC = 256, 16, 64
@@ -244,15 +245,14 @@ def encode_shard(shard: dict[str, npt.NDArray[Any]], quantiser: Quantiser, path:
         codes.append(quantiser.encode(block, spoken["phone"], spoken["speaker"]))
         middle = torch.arange(len(block)) * PER_FRAME + PER_FRAME // 2
         words.append(spoken["word"][middle])
-    aside = path.with_suffix(".part.npz")
-    np.savez(
-        aside,
-        codes=torch.cat(codes).numpy().astype(np.uint8),
-        word=torch.cat(words).numpy().astype(np.uint8),
-        offset=shard["offset"] // (HOP * PER_FRAME),
-        index=shard["index"],
-        speaker=shard["speaker"],
-        aligned=shard["aligned"],
-    )
-    aside.rename(path)
+    with whole_or_nothing(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            codes=torch.cat(codes).numpy().astype(np.uint8),
+            word=torch.cat(words).numpy().astype(np.uint8),
+            offset=shard["offset"] // (HOP * PER_FRAME),
+            index=shard["index"],
+            speaker=shard["speaker"],
+            aligned=shard["aligned"],
+        )
     return sum(len(c) for c in codes)

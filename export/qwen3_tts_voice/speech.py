@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qwen3_tts_edge.files import whole_or_nothing
+
 RATE = 24_000
 HOP = 240
 FRAME = 1920
@@ -159,17 +161,16 @@ def _cut(
 
 def write_shard(path: Path, utterances: list[Utterance]) -> None:
     """Store utterances; the file appears only when it is whole."""
-    aside = path.with_suffix(".part.npz")
     sizes = [len(u.samples) for u in utterances]
-    np.savez(
-        aside,
-        samples=np.concatenate([u.samples for u in utterances]),
-        pitch=np.concatenate([u.pitch for u in utterances]),
-        phone=np.concatenate([u.phone for u in utterances]),
-        word=np.concatenate([u.word for u in utterances]),
-        offset=np.concatenate([[0], np.cumsum(sizes)]),
-        index=np.array([u.index for u in utterances]),
-        speaker=np.array([u.speaker for u in utterances]),
-        aligned=np.array([u.aligned for u in utterances]),
-    )
-    aside.rename(path)
+    with whole_or_nothing(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            samples=np.concatenate([u.samples for u in utterances]),
+            pitch=np.concatenate([u.pitch for u in utterances]),
+            phone=np.concatenate([u.phone for u in utterances]),
+            word=np.concatenate([u.word for u in utterances]),
+            offset=np.concatenate([[0], np.cumsum(sizes)]),
+            index=np.array([u.index for u in utterances]),
+            speaker=np.array([u.speaker for u in utterances]),
+            aligned=np.array([u.aligned for u in utterances]),
+        )

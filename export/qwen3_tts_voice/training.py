@@ -13,6 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import nn
 
+from qwen3_tts_edge.files import whole_or_nothing
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -143,7 +145,6 @@ class Training:
 
     def save(self) -> None:
         """Store the training; the file is replaced whole."""
-        aside = self.path.with_suffix(".part")
         stored = {
             self.name: self.model.state_dict(),
             "average": self.average,
@@ -151,8 +152,8 @@ class Training:
             "step": self.step,
             "seconds": self.seconds,
         }
-        torch.save(stored, aside)
-        aside.rename(self.path)
+        with whole_or_nothing(self.path) as part:
+            torch.save(stored, part)
 
     def _resume(self) -> None:
         stored = torch.load(self.path)

@@ -8,9 +8,10 @@ kind or of another format is refused with the reason.
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from qwen3_tts_edge import locks
 from qwen3_tts_edge.errors import InputError
 
 
@@ -37,8 +39,10 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
     """Give a name to write a file under, beside its place; move it there at the end.
 
     After an error, a signal that ends the program or Ctrl-C nothing is left, and what was there
-    before is as it was. A symbolic link stays and the file it leads to is replaced; a replaced
-    file's mode is kept. A pipe or a device cannot be replaced: its own name is given.
+    before is as it was. What a process that was killed has left is removed by whoever writes there
+    next; who writes there now is waited for. A symbolic link stays and the file it leads to is
+    replaced; a replaced file's mode is kept. A pipe or a device cannot be replaced: its own name is
+    given.
 
     Args:
         path: The file's place; a `~` at its beginning is the home folder.
@@ -54,13 +58,65 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
         yield asked
         return
     place = Path(os.path.realpath(asked))
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
-    try:
+    with _aside(place) as part:
         yield part
         if mode is not None:
             part.chmod(stat.S_IMODE(mode))
         part.replace(place)
+
+
+@contextmanager
+def whole_folder_or_nothing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a new folder to write in, beside its place; move it there at the end.
+
+    As `whole_or_nothing`. Folders above it are made, and removed if nothing comes to stand in them.
+
+    Args:
+        folder: Its place.
+        replace: Whether what is there then is replaced. Else it is an error that something is
+            there, at the beginning or because somebody else was faster.
+
+    Raises:
+        InputError: Something is there.
+        OSError: A folder cannot be made or replaced.
+    """
+    _refuse_existing(folder, replace=replace)
+    above = [each for each in folder.parents if not each.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _aside(folder) as part:
+            _refuse_existing(folder, replace=replace)
+            part.mkdir()
+            yield part
+            if folder.exists():
+                shutil.rmtree(folder)
+            part.rename(folder)
     finally:
+        for each in above:
+            with suppress(OSError):  # there is something in it
+                each.rmdir()
+
+
+def _refuse_existing(folder: Path, *, replace: bool) -> None:
+    if folder.exists() and not replace:
+        raise InputError(f"{folder} already exists", "remove it or choose another place")
+
+
+@contextmanager
+def _aside(place: Path) -> Iterator[Path]:
+    part = place.with_name(f"{place.name}.part")
+    with locks.turn(part):
+        _remove(part)  # of a process that was killed
+        try:
+            yield part
+        finally:
+            _remove(part)
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part)
+    else:
         part.unlink(missing_ok=True)
 
 
@@ -128,6 +184,17 @@ def save(path: str | Path, kind: Kind, description: msgspec.Struct, tensors: Ten
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     with whole_or_nothing(path) as part:
         part.write_bytes(to_bytes(arrays, {kind.key: text}))
+
+
+def write_json(path: Path, content: msgspec.Struct) -> None:
+    """Write a struct as JSON, sorted and indented so that two files can be compared.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=1)
+    with whole_or_nothing(path) as part:
+        part.write_bytes(data + b"\n")
 
 
 def _described(text: str, path: Path, kind: Kind, description: type[T]) -> T:

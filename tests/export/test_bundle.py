@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from qwen3_tts_edge.bundle.manifest import FILE, Manifest
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_export.bundle import graph_files
 from qwen3_tts_export.bundle.writing import write_bundle
 from qwen3_tts_export.checkpoint.opening import Checkpoint
@@ -53,7 +53,7 @@ def test_it_is_written_aside_until_it_is_complete(
     with pytest.raises(RuntimeError):
         write_bundle(checkpoint, tmp_path / "out", precision="int8", report=report)
     assert seen
-    assert all(names == ["out.part"] for names in seen)
+    assert all(names == ["out.part", "out.part.lock"] for names in seen)
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(
@@ -129,7 +129,7 @@ def test_what_is_there_already_is_left_alone(
     else:
         there.touch()
     message = "out already exists; remove it or choose another place"
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(InputError, match=message):
         write_bundle(checkpoint, there, precision="int8")
     assert [path.name for path in tmp_path.rglob("*")] in (["out", "mine"], ["out"])
 
@@ -141,7 +141,7 @@ def test_a_disk_that_is_too_small(
     """Found before anything is written, in the nearest folder that exists."""
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
-    message = r"has 0\.0 GB free and the bundle may need 0\.\d GB; make room or choose another"
-    with pytest.raises(CheckpointError, match=message):
+    message = r"has 0\.0 GB free and out may need 0\.\d GB; make room or choose another place"
+    with pytest.raises(InputError, match=message):
         write_bundle(checkpoint, tmp_path / "not" / "yet" / "out", precision=precision)
     assert list(tmp_path.iterdir()) == []

@@ -186,7 +186,7 @@ NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.
         ),
         (
             values("speech_tokenizer/config.json", model_type="qwen3_tts_tokenizer_25hz"),
-            "only the 12 Hz codec is supported",
+            "use the 12 Hz codec",
         ),
         (write("generation_config.json", '{"top_k": "many"}'), 'top_k is "many"'),
     ],

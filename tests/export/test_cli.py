@@ -81,8 +81,8 @@ def test_what_rounding_cost_is_told(tmp_path: Path) -> None:
 def test_a_bar_on_a_terminal() -> None:
     mine, theirs = pty.openpty()
     code = """
-from qwen3_tts_export.cli import _progress_bar
-with _progress_bar() as report:
+from qwen3_tts_export.progress import progress_bar
+with progress_bar() as report:
     report("frame: weights", 0.42)
 """
     subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
@@ -114,12 +114,12 @@ def test_help_has_examples(command: str) -> None:
         (["bundle", "nothing", "-o", "out"], 1, "nothing is not a folder, nor a hub id"),
         (["bundle", ".", "-o", "out"], 1, "config.json"),
         (["bundle", EDGE_VOICE], 2, "Missing option '-o'"),
-        (["bundle", EDGE_VOICE, "-o", "."], 1, ". already exists"),
+        (["bundle", EDGE_VOICE, "-o", "."], 2, ". already exists"),
         (["bundle", EDGE_VOICE, "-o", "out", "--precision", "int3"], 2, "'int8', 'fp32'"),
         (["bundle", EDGE_VOICE, "-o", "out", "--precision", "fp16"], 2, "not for the flavour ort"),
         (["bundle", EDGE_VOICE, "-o", "out", "--revision", "main"], 1, "belongs to a hub id"),
         (["random", "7b-opera", "-o", "out"], 2, "no spec is called '7b-opera'; choose one of"),
-        (["random", "1.7b-base", "-o", "."], 2, "exists already"),
+        (["random", "1.7b-base", "-o", "."], 2, "already exists"),
         (["engines", "nothing", "--target", "rtx"], 1, "nothing is not a bundle"),
         (["engines", "nothing", "--target", "sm_87"], 2, "no target is called 'sm_87'; choose one"),
         (["engines", "nothing"], 2, "Missing option '--target'"),

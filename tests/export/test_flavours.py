@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from export import cuda_rules, tensorrt_rules
+from qwen3_tts_edge.bundle import names
 from qwen3_tts_edge.bundle.bundled import bundled_voice
 from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
@@ -40,7 +41,7 @@ def load(folder: Path, name: str) -> onnx.ModelProto:
 
 
 def test_the_flavours_of_the_command_line_are_those_there_are() -> None:
-    assert list(cli.FLAVOURS) == list(FLAVOURS)
+    assert list(names.FLAVOURS) == list(FLAVOURS)
 
 
 def test_the_command_line_hands_the_flavour_on(

@@ -130,7 +130,7 @@ def test_the_codec_encoder_hears_a_difference(tiny_checkpoint: TinyCheckpoint) -
 def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
-    with pytest.raises(InputError, match="mine exists already; choose another folder"):
+    with pytest.raises(InputError, match="mine already exists; remove it or choose another"):
         write(folder)
     assert list(folder.iterdir()) == []
 
@@ -161,7 +161,7 @@ def test_a_full_disk_is_refused_before_writing(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 10**7, 10**7))
-    with pytest.raises(InputError, match=r"has 0\.0 GB free, this checkpoint needs 2\.5 GB"):
+    with pytest.raises(InputError, match=r"has 0\.0 GB free and big may need 2\.5 GB"):
         random_from_spec("0.6b-customvoice", tmp_path / "big", 0)
     assert list(tmp_path.iterdir()) == []
 

@@ -4,13 +4,13 @@ On a GPU PyTorch's profiler looks, which sees every kernel of the process, also 
 graph. On the CPU ONNX Runtime's own does, and a kernel is a node of the graph.
 """
 
+import gc
 import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 from hardware.case import CPU, Case, attempt, for_each
 from hardware.record import Figures, NotRun, ran
@@ -139,25 +139,22 @@ def from_pytorch(events: Sequence[dict[str, Any]]) -> Figures:
 
 
 def _nodes(case: Case) -> Figures:
-    from qwen3_tts_edge.backends.ort import cpu as ort
+    from qwen3_tts_edge.backends.ort.cpu import OrtBackend
 
     with tempfile.TemporaryDirectory() as aside:
-        plain = ort.session_options
-
-        def profiling(threads: int | None) -> Any:
-            options = plain(threads)
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(aside) / "frame")
-            return options
-
-        with patch.object(ort, "session_options", profiling):
-            opener = ort.OrtBackend(threads=case.threads)
-            capacity = case.tts.frame_graph.capacity
-            graph = opener.open_frame(case.folder, case.tts.manifest.graphs, capacity)
-        slots = Slots(graph, case.tts.manifest, 1)
+        opener = OrtBackend(threads=case.threads, profiles=Path(aside))
+        capacity = case.tts.frame_graph.capacity
+        slots = Slots(
+            opener.open_frame(case.folder, case.tts.manifest.graphs, capacity),
+            case.tts.manifest,
+            1,
+        )
         for _ in frames_of(slots, [prompt_of(case.tts)], 1 + WARM_UP + FRAMES):
             pass
-        events = json.loads(Path(graph._graph._session.end_profiling()).read_text("utf-8"))
+        del slots  # the graph is closed, and what was seen of it is written
+        gc.collect()
+        (profile,) = Path(aside).iterdir()
+        events = json.loads(profile.read_text("utf-8"))
     return from_onnxruntime(events)
 
 

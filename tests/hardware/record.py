@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from qwen3_tts_edge.files import whole_or_nothing
+
 NOT_RUN = "not run"
 Figures = dict[str, Any]
 _MACHINE_PATH = re.compile(r"(?<![\w.~*/-])/(?:home|root|Users|work|mnt|tmp|opt)/(?:[\w.+-]+/)*")
@@ -60,12 +62,12 @@ class Record:
         return cls(**json.loads(path.read_text("utf-8")))
 
     def save(self, folder: Path) -> Path:
-        """Write it aside and rename it into place; paths of the machine are left out."""
+        """Write it, whole or not at all; paths of the machine are left out."""
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
         path = folder / self.name
-        part = path.with_suffix(".part")
-        part.write_text(_MACHINE_PATH.sub("…/", text) + "\n", "utf-8")
-        return part.replace(path)
+        with whole_or_nothing(path) as part:
+            part.write_text(_MACHINE_PATH.sub("…/", text) + "\n", "utf-8")
+        return path
 
     def resumed(self, folder: Path) -> "Record":
         """What was measured before of the same device on the same day, or this."""

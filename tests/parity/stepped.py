@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from qwen3_tts_edge import Synthesizer
-from qwen3_tts_edge.backends import Array, open_backend
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.backends.ort.graph import OrtGraph
 from qwen3_tts_edge.backends.ort.state import OrtState
 from qwen3_tts_edge.bundle import Bundle

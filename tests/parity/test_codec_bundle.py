@@ -12,7 +12,7 @@ from parity.tolerances import assert_close
 from qwen3_tts_edge import BundleError, Synthesizer
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, load_codec
 from qwen3_tts_edge.compat import Qwen3TTSTokenizer
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_export.bundle.writing import write_codec_bundle
 from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
@@ -49,7 +49,7 @@ def test_it_does_not_speak_and_says_so(bundle: Path) -> None:
 
 
 def test_a_bundle_that_is_there_is_not_overwritten(checkpoint: Path, bundle: Path) -> None:
-    with pytest.raises(CheckpointError, match="already exists"):
+    with pytest.raises(InputError, match="already exists"):
         write_codec_bundle(CodecCheckpoint.open(checkpoint / "speech_tokenizer"), bundle)
 
 

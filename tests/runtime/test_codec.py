@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import Synthesizer
-from qwen3_tts_edge.backends import Array, Graph, State, open_backend
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import Graph, State, open_backend
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FileSpec
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder

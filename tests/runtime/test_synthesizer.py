@@ -20,7 +20,7 @@ from qwen3_tts_edge import (
     Synthesizer,
     Voice,
 )
-from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SENTENCE_PAUSE
+from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS
 
@@ -409,13 +409,35 @@ def _after_each_pause(pieces: list[Chunk]) -> list[list[Chunk]]:
     return parts
 
 
-@pytest.mark.parametrize("text", ["Hello there. How are you?\n\nFine!", f"{TEXT}\n\n", TEXT])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello there. How are you?\n\nFine!",
+        f"{TEXT}\n\n",
+        TEXT,
+        f"***\n{TEXT}\n\n* * *\n\n---\n\n{TEXT}\n😀\n\n...",
+    ],
+)
 def test_a_text_that_comes_in_bits_is_spoken_as_the_whole(tts: Synthesizer, text: str) -> None:
     whole = tts.speak(text, seed=2)
     pieces = list(tts.stream(iter(text), seed=2))
     assert np.array_equal(codes_of(pieces), whole.codes)
     assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
+    assert len(samples_of(pieces)) == len(whole.samples)
     assert pieces[-1].metrics.ended is True
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_pause_grows_while_it_is_waited_for(tts: Synthesizer, heard: bool) -> None:
+    stream = tts.stream(None, seed=2)
+    stream.feed(f"{TEXT}\n\n")
+    pieces = until_it_starves(stream) if heard else []
+    stream.feed("* * *\n\n")
+    stream.feed(TEXT)
+    stream.finish()
+    pieces += list(stream)
+    pauses = [len(piece.samples) / 24000 for piece in pieces if not len(piece.codes)]
+    assert pauses == [SECTION_PAUSE]
 
 
 def test_a_text_is_spoken_while_it_comes(tts: Synthesizer) -> None:
@@ -471,6 +493,18 @@ def test_a_text_that_ends_before_it_begins(tts: Synthesizer) -> None:
         stream.finish()
     with pytest.raises(InputError, match="the text is empty"):
         list(tts.stream(iter([" ", "\n"])))
+    stream = tts.stream(None)
+    stream.feed("* * *\n\n…")
+    with pytest.raises(InputError, match="has no letter or digit"):
+        stream.finish()
+
+
+@pytest.mark.parametrize("text", ["😀", "* * *", "…", "\u115f"])
+def test_where_there_is_nothing_to_say_it_says_so(tts: Synthesizer, text: str) -> None:
+    for speak in (tts.speak, tts.stream, tts.pieces):
+        with pytest.raises(InputError, match=r"the text (is empty|has no letter or digit); give"):
+            speak(text)
+    assert len(tts.speak(text, verbatim=True, max_seconds=0.2).codes)
 
 
 def test_what_cannot_be_spoken_in_a_text_that_comes_is_told_to_both_ends(tts: Synthesizer) -> None:

@@ -7,12 +7,21 @@ from pathlib import Path
 from qwen3_tts_edge.bundle import manifest as door
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import CodecManifest, Manifest
+from qwen3_tts_edge.bundle.names import (
+    CUSTOM_VOICE,
+    FP32,
+    INT8,
+    ORT,
+    STREAMED,
+    UPFRONT,
+    VOICE_DESIGN,
+)
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 
 # What tests/parity/test_company.py measures; the others wait for a GPU.
-_EQUAL_IN_COMPANY = {("ort", "fp32"), ("ort", "int8")}
+_EQUAL_IN_COMPANY = {(ORT, FP32), (ORT, INT8)}
 
 # The released checkpoints speak short texts safely, and public reports call long ones degrading:
 # words are left out, the pace drifts, end of speech does not come.
@@ -66,7 +75,7 @@ def describe(
         speakers=folded(talker.speakers, "speakers"),
         dialects={_fold(name): _fold(dialect) for name, dialect in talker.dialects.items()},
         takes_instruct=_takes_instruct(checkpoint),
-        text_layout="upfront" if generation.non_streaming_mode else "streamed",
+        text_layout=UPFRONT if generation.non_streaming_mode else STREAMED,
         sampling=door.SamplingDefaults(
             **{name: getattr(generation, name) for name in door.SamplingDefaults.__struct_fields__}
         ),
@@ -85,7 +94,7 @@ def describe_codec(
     return CodecManifest(
         format=door.FORMAT,
         checkpoint=_origin(checkpoint, door.CODEC, ""),
-        precision="fp32",
+        precision=FP32,
         flavour=flavour,
         made_with=_made_with(),
         sample_rate=config.sample_rate,
@@ -125,8 +134,8 @@ def _takes_instruct(checkpoint: Checkpoint) -> bool:
     # Source: Qwen3TTSModel.generate_custom_voice drops the instruction on the 0.6B. The bundled
     # voice, which is smaller, has learnt none.
     config = checkpoint.config
-    return config.tts_model_type == "voice_design" or (
-        config.tts_model_type == "custom_voice" and config.tts_model_size == "1b7"
+    return config.tts_model_type == VOICE_DESIGN or (
+        config.tts_model_type == CUSTOM_VOICE and config.tts_model_size == "1b7"
     )
 
 
@@ -142,8 +151,8 @@ def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
         key = _fold(name)
         if key in folded:
             raise CheckpointError(
-                f"the {what} {spelt[key]!r} and {name!r} differ only in case; rename one of them "
-                "in config.json, for names are asked for in any case"
+                f"the {what} {spelt[key]!r} and {name!r} differ only in case",
+                "rename one of them in config.json, for names are asked for in any case",
             )
         folded[key], spelt[key] = code, name
     return folded

@@ -1,7 +1,7 @@
 """Trace and write the graphs of a bundle one by one, and describe each for the manifest."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,7 @@ from qwen3_tts_export.graphs.typed import typed
 from qwen3_tts_export.graphs.weight_file import write_graph
 from qwen3_tts_export.precision.policy import Precision
 from qwen3_tts_export.precision.rounding import Rounding
-
-Report = Callable[[str, float], None]
-"""What is being done, and how much of the whole is done, 0 to 1."""
+from qwen3_tts_export.progress import Report
 
 _PREFIXES = {
     door.FRAME: "talker.",

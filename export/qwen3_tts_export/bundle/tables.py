@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from qwen3_tts_edge.bundle import manifest as door
+from qwen3_tts_edge.bundle.names import BASE
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.modules.talker import text_rows
 from qwen3_tts_export.precision.rounding import Rounding
@@ -29,7 +30,7 @@ def write_tables(checkpoint: Checkpoint, part: Path, text_ids: int, dtype: str) 
     name = "talker.model.codec_embedding.weight"
     codec_rows = checkpoint.talker[name].float().numpy()
     np.save(part / door.CODEC_ROWS, Rounding().convert(name, codec_rows, dtype))
-    if checkpoint.config.tts_model_type == "base":
+    if checkpoint.config.tts_model_type == BASE:
         _write_predictor_rows(checkpoint, part / door.PREDICTOR_ROWS, dtype)
 
 

@@ -1,18 +1,19 @@
 """Turn a checkpoint into a bundle, the folder that the runtime opens."""
 
-import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from qwen3_tts_edge.bundle.manifest import TOKENIZER
+from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.bundle.description import describe, describe_codec, folded
-from qwen3_tts_export.bundle.graph_files import Report, write_graphs
+from qwen3_tts_export.bundle.graph_files import write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+from qwen3_tts_export.checkpoint.space import check_space
 from qwen3_tts_export.checkpoint.text_tokenizer import read_text_tokenizer
 from qwen3_tts_export.checkpoint.weights import TensorEntry
 from qwen3_tts_export.graphs.declared import (
@@ -26,6 +27,7 @@ from qwen3_tts_export.graphs.declared import (
 )
 from qwen3_tts_export.graphs.flavours import FLAVOURS, find_flavour
 from qwen3_tts_export.precision.policy import FP32, Precision, find_precision
+from qwen3_tts_export.progress import Report
 
 
 def write_bundle(
@@ -33,13 +35,13 @@ def write_bundle(
     folder: Path,
     *,
     precision: str,
-    flavour: str = "ort",
+    flavour: str = ORT,
     report: Report = lambda *_: None,
 ) -> Path:
     """Write a bundle.
 
-    It is written beside its place as `<name>.part` and renamed when complete: a folder that has
-    the final name is whole. What an export that was killed left behind is thrown away.
+    A folder that has the final name is whole, see `files.whole_folder_or_nothing`. Where another
+    process is writing the same one, this waits, and then finds that it exists.
 
     Args:
         checkpoint: What to export.
@@ -52,10 +54,10 @@ def write_bundle(
         `folder`.
 
     Raises:
-        CheckpointError: `folder` exists, the disk is too small, the checkpoint cannot be read, two
-            of its names differ only in case, or one of its weights does not fit into the
-            precision's type.
-        InputError: There is no such flavour or precision, or this one is not for that one.
+        CheckpointError: The checkpoint cannot be read, two of its names differ only in case, or one
+            of its weights does not fit into the precision's type.
+        InputError: `folder` exists, the disk is too small, there is no such flavour or precision,
+            or this one is not for that one.
     """
     family = find_flavour(flavour)
     wanted = find_precision(precision, flavour)
@@ -64,7 +66,8 @@ def write_bundle(
     for what in ("speakers", "languages"):
         folded(getattr(checkpoint.config.talker, what), what)  # or it would be refused at the end
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
-    with _aside(folder, tensors, wanted) as part:
+    check_space(folder, _size(tensors, wanted))
+    with whole_folder_or_nothing(folder) as part:
         _fill(checkpoint, part, wanted, flavour, report)
     return folder
 
@@ -73,7 +76,7 @@ def write_codec_bundle(
     checkpoint: CodecCheckpoint,
     folder: Path,
     *,
-    flavour: str = "ort",
+    flavour: str = ORT,
     report: Report = lambda *_: None,
 ) -> Path:
     """Write a bundle of the codec alone, encoder and decoder, always in fp32.
@@ -84,34 +87,19 @@ def write_codec_bundle(
     config = checkpoint.config
     if config.encoder is None:
         raise CheckpointError(
-            f"{checkpoint.folder} describes no encoder; a codec of its own encodes and decodes"
+            f"{checkpoint.folder} describes no encoder, and a codec of its own encodes and decodes",
+            "export a codec that is whole, such as Qwen/Qwen3-TTS-Tokenizer-12Hz",
         )
     graphs = [
         codec_encoder_graph(config.encoder, checkpoint.codec),
         codec_decoder_graph(config.decoder, checkpoint.codec),
     ]
-    with _aside(folder, [*checkpoint.codec.entries.values()], FP32) as part:
+    check_space(folder, _size(checkpoint.codec.entries.values(), FP32))
+    with whole_folder_or_nothing(folder) as part:
         specs = write_graphs(graphs, checkpoint.codec.entries, part, FP32, flavour, report)
         describe_codec(checkpoint, part, flavour, specs).save(part)
         report("done", 1.0)
     return folder
-
-
-@contextmanager
-def _aside(folder: Path, tensors: Iterable[TensorEntry], precision: Precision) -> Iterator[Path]:
-    """Give a folder to write in; it becomes `folder` when all went well, else it is removed."""
-    if folder.exists():
-        raise CheckpointError(f"{folder} already exists; remove it or choose another place")
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    _check_space(tensors, part.absolute().parent, precision)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        part.rename(folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def _fill(
@@ -133,7 +121,7 @@ def _fill(
 def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
     """List a checkpoint's graphs; encoders only for base, although each codec has an encoder."""
     config = checkpoint.config
-    if config.tts_model_type == "base":
+    if config.tts_model_type == BASE:
         assert config.speaker_encoder is not None
         assert config.codec_encoder is not None
         yield speaker_encoder_graph(config.speaker_encoder, checkpoint.talker)
@@ -152,19 +140,13 @@ def _refuse_head_dim(checkpoint: Checkpoint) -> None:
         found = getattr(checkpoint.config, name).head_dim
         if found % 16:
             raise CheckpointError(
-                f"the {name}'s head_dim is {found}; ONNX Runtime's GroupQueryAttention needs a "
-                "multiple of 16"
+                f"the {name}'s head_dim is {found}, and ONNX Runtime's GroupQueryAttention needs "
+                "a multiple of 16",
+                "take --flavour trt or compat",
             )
 
 
-def _check_space(tensors: Iterable[TensorEntry], parent: Path, precision: Precision) -> None:
-    while not parent.exists():
-        parent = parent.parent
+def _size(tensors: Iterable[TensorEntry], precision: Precision) -> int:
+    """Give the bytes that a bundle of these tensors may take."""
     numbers = sum(int(np.prod(entry.shape)) for entry in tensors)
-    need = numbers * (4 if precision.name == "fp32" else 2)
-    free = shutil.disk_usage(parent).free
-    if free < need:
-        raise CheckpointError(
-            f"{parent} has {free / 1e9:.1f} GB free and the bundle may need {need / 1e9:.1f} GB; "
-            "make room or choose another place"
-        )
+    return numbers * (4 if precision == FP32 else 2)

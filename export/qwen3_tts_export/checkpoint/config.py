@@ -11,14 +11,15 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from qwen3_tts_edge.bundle.names import ModelType
+
 Count = Annotated[int, Meta(ge=1)]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
-ModelType = Literal["custom_voice", "voice_design", "base"]
 
 _NAMES = {
     "num_layers": "num_hidden_layers",

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from qwen3_tts_edge.bundle.names import BASE, ModelType
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
@@ -16,7 +17,6 @@ from qwen3_tts_export.checkpoint.config import (
     CodecEncoderConfig,
     Count,
     GenerationConfig,
-    ModelType,
     SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
@@ -27,6 +27,7 @@ from qwen3_tts_export.checkpoint.json_file import convert
 
 MODEL_TYPE = "qwen3_tts"
 CODEC_TYPE = "qwen3_tts_tokenizer_12hz"
+_AGAIN = "download the checkpoint again"
 
 
 class _Kind(msgspec.Struct):
@@ -85,24 +86,24 @@ def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
     found = convert(config, _Kind, file).model_type
     if found == CODEC_TYPE:
         raise CheckpointError(
-            f"{file}: this is the codec alone; expected a whole checkpoint such as"
-            " Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice"
+            f"{file}: this is the codec alone; expected a whole checkpoint",
+            "name one such as Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",
         )
     if found != MODEL_TYPE:
         raise CheckpointError(
-            f"{file}: model_type is {found!r}, expected {MODEL_TYPE!r};"
-            " this is not a Qwen3-TTS checkpoint"
+            f"{file}: model_type is {found!r}, expected {MODEL_TYPE!r}",
+            "name a Qwen3-TTS checkpoint, this is another model",
         )
     family = convert(config, _Family, file)
     if family.tokenizer_type != CODEC_TYPE:
         raise CheckpointError(
-            f"{file}: tokenizer_type is {family.tokenizer_type!r}, expected {CODEC_TYPE!r};"
-            " use a Qwen3-TTS-12Hz checkpoint, the 25 Hz family is not supported"
+            f"{file}: tokenizer_type is {family.tokenizer_type!r}, expected {CODEC_TYPE!r}",
+            "use a Qwen3-TTS-12Hz checkpoint, the 25 Hz family is not supported",
         )
     if family.tts_model_type not in get_args(ModelType):
         raise CheckpointError(
             f"{file}: tts_model_type is {family.tts_model_type!r}, expected one of"
-            f" {', '.join(get_args(ModelType))}; only these voices are known"
+            f" {', '.join(get_args(ModelType))}"
         )
 
 
@@ -138,10 +139,11 @@ def parse_checkpoint(
     if codec_config.decoder.num_codebooks != talker.num_codebooks:
         raise CheckpointError(
             f"{file}: the talker writes {talker.num_codebooks} codebooks, the codec reads"
-            f" {codec_config.decoder.num_codebooks}; the two are not from one checkpoint"
+            f" {codec_config.decoder.num_codebooks}: the two are not from one checkpoint",
+            _AGAIN,
         )
     speaker_encoder = None
-    if model.tts_model_type == "base":
+    if model.tts_model_type == BASE:
         speaker_encoder = _speaker_encoder(model, file)
         _refuse_deaf(codec_config, file=codec_file)
     return CheckpointConfig(
@@ -150,7 +152,7 @@ def parse_checkpoint(
         generation=parse_generation(
             generation,
             file=f"{folder}generation_config.json",
-            non_streaming_mode=model.tts_model_type != "base",
+            non_streaming_mode=model.tts_model_type != BASE,
         ),
         text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,
@@ -170,8 +172,8 @@ def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> Code
     found = convert(values, _Kind, file).model_type
     if found != CODEC_TYPE:
         raise CheckpointError(
-            f"{file}: model_type is {found!r}, expected {CODEC_TYPE!r};"
-            " only the 12 Hz codec is supported"
+            f"{file}: model_type is {found!r}, expected {CODEC_TYPE!r}",
+            "use the 12 Hz codec, no other is supported",
         )
     codec = convert(values, _Codec, file)
     decoder, rate = codec.decoder_config, codec.output_sample_rate
@@ -206,9 +208,7 @@ def parse_generation(
 def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:
     at = "speaker_encoder_config"
     if model.speaker_encoder_config is None:
-        raise CheckpointError(
-            f"{file}: {at} is missing; a base checkpoint needs it, download it again"
-        )
+        raise CheckpointError(f"{file}: {at} is missing, and a base checkpoint needs it", _AGAIN)
     config = convert(model.speaker_encoder_config, SpeakerEncoderConfig, file, at)
     width = model.talker_config.hidden_size
     _agree(f"{file}: {at}.enc_dim", config.vector_size, "the talker's hidden_size", width)
@@ -219,19 +219,22 @@ def _refuse_deaf(codec: CodecConfig, *, file: str) -> None:
     """Refuse a base checkpoint whose encoder cannot hear the codes that the talker speaks."""
     if codec.encoder is None:
         raise CheckpointError(
-            f"{file}: encoder_config is missing; a base checkpoint needs it, download it again"
+            f"{file}: encoder_config is missing, and a base checkpoint needs it", _AGAIN
         )
     heard = (codec.encoder.num_codebooks, codec.encoder.codebook_size)
     spoken = (codec.decoder.num_codebooks, codec.decoder.codebook_size)
     if heard != spoken:
         raise CheckpointError(
             f"{file}: the encoder writes {heard[0]} codebooks of {heard[1]}, the decoder reads"
-            f" {spoken[0]} of {spoken[1]}; the two are not from one codec"
+            f" {spoken[0]} of {spoken[1]}: the two are not from one codec",
+            _AGAIN,
         )
 
 
 def _agree(what: str, found: int, other: str, expected: int) -> None:
     if found != expected:
         raise CheckpointError(
-            f"{what} is {found}, but {other} says {expected}; the files are not from one checkpoint"
+            f"{what} is {found}, but {other} says {expected}: the files are not from one"
+            " checkpoint",
+            _AGAIN,
         )

@@ -43,22 +43,23 @@ def download(hub_id: str, revision: str | None = None) -> Path:
         from huggingface_hub import constants, errors, snapshot_download
     except ImportError as error:
         raise CheckpointError(
-            f"downloading {hub_id} needs huggingface_hub: pip install 'qwen3-tts-edge[hub]',"
-            " or give a local folder"
+            f"downloading {hub_id} needs huggingface_hub",
+            "run: pip install 'qwen3-tts-edge[hub]', or give a local folder",
         ) from error
     try:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(NEEDED_FILES)))
     except errors.GatedRepoError as error:
         raise CheckpointError(
-            f"{hub_id} is gated; accept its terms at {constants.ENDPOINT}/{hub_id}"
-            " and set HF_TOKEN, or run `hf auth login`"
+            f"{hub_id} is gated",
+            f"accept its terms at {constants.ENDPOINT}/{hub_id} and set HF_TOKEN, or run "
+            "`hf auth login`",
         ) from error
     except errors.RevisionNotFoundError as error:
         raise CheckpointError(f"{hub_id} has no revision {revision!r}") from error
     except errors.RepositoryNotFoundError as error:
         raise CheckpointError(
-            f"{hub_id} was not found on {constants.ENDPOINT}; check the name, or set HF_TOKEN if"
-            " it is private"
+            f"{hub_id} was not found on {constants.ENDPOINT}",
+            "check the name, or set HF_TOKEN if it is private",
         ) from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         why = (
@@ -67,8 +68,8 @@ def download(hub_id: str, revision: str | None = None) -> Path:
             else f"{constants.ENDPOINT} cannot be reached"
         )
         raise CheckpointError(
-            f"{hub_id} is not in the cache {constants.HF_HUB_CACHE} and {why};"
-            " download it once with a connection, or give a local folder"
+            f"{hub_id} is not in the cache {constants.HF_HUB_CACHE} and {why}",
+            "download it once with a connection, or give a local folder",
         ) from error
     except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]

@@ -26,7 +26,7 @@ def read_json(file: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CheckpointError(
-            f"{file} is not readable JSON ({error}); download it again"
+            f"{file} is not readable JSON ({error})", "download it again"
         ) from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{file} holds a {type(value).__name__}, expected a JSON object")
@@ -56,7 +56,7 @@ def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -
         if said.startswith("Expected"):
             where += f" is {json.dumps(_under(values, keys))}"
         raise CheckpointError(
-            f"{where}: {said}; download the checkpoint again, or correct the file"
+            f"{where}: {said}", "download the checkpoint again, or correct the file"
         ) from None
 
 

@@ -155,7 +155,7 @@ def locate(source: str | Path, revision: str | None) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         if revision is not None:
-            raise CheckpointError(f"{folder} is a folder; a revision belongs to a hub id")
+            raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")
         return folder
     if isinstance(source, str) and hub.is_hub_id(source):
         return hub.download(source, revision)
@@ -201,6 +201,6 @@ def _need(folder: Path, names: Iterable[str]) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
-            f"{folder} lacks {', '.join(missing)}; expected a whole Qwen3-TTS checkpoint,"
-            " download it again"
+            f"{folder} lacks {', '.join(missing)}; expected a whole Qwen3-TTS checkpoint",
+            "download it again",
         )

@@ -23,15 +23,18 @@ import msgspec
 import torch
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.checkpoint.config import GenerationConfig
 from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
 from qwen3_tts_export.checkpoint.expected import Shape, expected_codec_tensors, expected_tensors
 from qwen3_tts_export.checkpoint.json_file import read_json
 from qwen3_tts_export.checkpoint.opening import TOKENIZER_FILES
+from qwen3_tts_export.checkpoint.space import check_space
 from qwen3_tts_export.checkpoint.spec import load_spec, models_folder
 from qwen3_tts_export.checkpoint.weights import DTYPES
 
 _PIECE = 1 << 24  # elements drawn at a time: 64 MiB in fp32
+_REST = 16 << 20  # bytes of all that is no weight
 
 _PREPROCESSOR = {
     "feature_extractor_type": "EncodecFeatureExtractor",
@@ -101,7 +104,7 @@ def write_random(
 ) -> Path:
     """Write a checkpoint folder that this project and the official package both open.
 
-    The folder appears only when it is complete: it is written as `<folder>.part` and renamed.
+    The folder appears only when it is complete, see `files.whole_folder_or_nothing`.
 
     Args:
         folder: Where to write; must not exist yet.
@@ -123,17 +126,18 @@ def write_random(
     for name in TOKENIZER_FILES:
         if not (tokenizer_from / name).is_file():
             raise CheckpointError(f"{tokenizer_from / name} is missing; expected a text tokenizer")
-    part = _reserve(folder, _nbytes(talker, dtype) + _nbytes(codec, torch.float32))
-    (part / "speech_tokenizer").mkdir(parents=True)
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(tokenizer_from / name, part / name)
-    _write_json(part / "config.json", config_json)
-    _write_json(part / "generation_config.json", generation)
-    _write_json(part / "speech_tokenizer" / "config.json", codec_config_json)
-    _write_json(part / "speech_tokenizer" / "preprocessor_config.json", _PREPROCESSOR)
-    _write_tensors(part / "model.safetensors", talker, dtype, seed)
-    _write_tensors(part / "speech_tokenizer" / "model.safetensors", codec, torch.float32, seed)
-    return part.rename(folder)
+    check_space(folder, _nbytes(talker, dtype) + _nbytes(codec, torch.float32) + _REST)
+    with whole_folder_or_nothing(folder) as part:
+        (part / "speech_tokenizer").mkdir()
+        for name in TOKENIZER_FILES:
+            shutil.copyfile(tokenizer_from / name, part / name)
+        _write_json(part / "config.json", config_json)
+        _write_json(part / "generation_config.json", generation)
+        _write_json(part / "speech_tokenizer" / "config.json", codec_config_json)
+        _write_json(part / "speech_tokenizer" / "preprocessor_config.json", _PREPROCESSOR)
+        _write_tensors(part / "model.safetensors", talker, dtype, seed)
+        _write_tensors(part / "speech_tokenizer" / "model.safetensors", codec, torch.float32, seed)
+    return folder
 
 
 def _official_defaults() -> dict[str, Any]:
@@ -177,7 +181,7 @@ def released_json(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
     """
     spec = load_spec(name)
     if spec.codec is None:
-        raise InputError(f"{spec.name} is the codec alone; name a checkpoint that contains it")
+        raise InputError(f"{spec.name} is the codec alone", "name a checkpoint that contains it")
     codec = load_spec(spec.codec)
     known = load_spec(_IDS_FROM).unasserted
     voice = read_json(models_folder() / _TEXT_FROM / "config.json")
@@ -197,23 +201,6 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         else:
             merged[key] = value
     return merged
-
-
-def _reserve(folder: Path, nbytes: int) -> Path:
-    if folder.exists():
-        raise InputError(f"{folder} exists already; choose another folder or remove it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f"{folder.name}.part")
-    if part.exists():
-        shutil.rmtree(part)  # left by a run that was stopped
-    free = shutil.disk_usage(folder.parent).free
-    needed = nbytes + (16 << 20)
-    if free < needed:
-        raise InputError(
-            f"{folder.parent} has {free / 1e9:.1f} GB free, this checkpoint needs"
-            f" {needed / 1e9:.1f} GB; choose another disk"
-        )
-    return part
 
 
 def _nbytes(tensors: Mapping[str, Shape], dtype: torch.dtype) -> int:

@@ -70,7 +70,7 @@ def load_spec(name: str) -> Spec:
     """
     spec = find_spec(name) or find_spec(_PREFIX + name)
     if spec is None:
-        raise InputError(f"no spec is called {name!r}; choose one of {', '.join(spec_names())}")
+        raise InputError(f"no spec is called {name!r}", f"choose one of {', '.join(spec_names())}")
     return spec
 
 
@@ -92,7 +92,8 @@ def check(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Pa
         if found != expected:
             raise CheckpointError(
                 f"{folder / 'config.json'}: {'.'.join(path)} is {found!r}, spec {spec.name} expects"
-                f" {expected!r}; {advice}"
+                f" {expected!r}",
+                advice,
             )
     for prefix, expected in spec.weights.items():
         number, parameters = count(tensors, prefix)
@@ -100,7 +101,8 @@ def check(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Pa
             if found != expected[field]:
                 raise CheckpointError(
                     f"{folder / 'model.safetensors'}: {prefix}* has {found} {field}, spec"
-                    f" {spec.name} expects {expected[field]}; {advice}"
+                    f" {spec.name} expects {expected[field]}",
+                    advice,
                 )
 
 

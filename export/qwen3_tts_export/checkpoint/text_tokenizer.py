@@ -68,7 +68,7 @@ def read_text_tokenizer(folder: Path) -> Tokenizer:
         merges = parse_merges(_text(merges_file))
         return build_tokenizer(vocab, merges, config)
     except CheckpointError as error:
-        raise CheckpointError(f"{folder}: {error}") from error
+        raise CheckpointError(f"{folder}: {error.found}", error.remedy) from error
 
 
 def parse_merges(text: str) -> list[tuple[str, str]]:
@@ -95,7 +95,7 @@ def parse_merges(text: str) -> list[tuple[str, str]]:
             continue
         if len(symbols) != 2:
             raise CheckpointError(
-                f"merges.txt line {number} has {len(symbols)} symbols, not 2; download it again"
+                f"merges.txt line {number} has {len(symbols)} symbols, not 2", "download it again"
             )
         merges.append((symbols[0], symbols[1]))
     return merges
@@ -157,7 +157,8 @@ def build_tokenizer(
         if index is not None and given != index:
             raise CheckpointError(
                 f"tokenizer_config.json gives {token.content!r} the id {index}, but its place is "
-                f"{given}; vocab.json and tokenizer_config.json are not of one checkpoint"
+                f"{given}: vocab.json and tokenizer_config.json are not from one checkpoint",
+                "download the checkpoint again",
             )
     return tokenizer
 
@@ -195,7 +196,7 @@ def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, Added
 
 def _check_vocab(vocab: Mapping[str, int]) -> None:
     if any(isinstance(index, bool) or not isinstance(index, int) for index in vocab.values()):
-        raise CheckpointError("vocab.json has ids that are not integers; download it again")
+        raise CheckpointError("vocab.json has ids that are not integers", "download it again")
     if set(vocab.values()) != set(range(len(vocab))):
         raise CheckpointError(
             f"vocab.json: the ids of its {len(vocab)} symbols are not 0 … {len(vocab) - 1}"
@@ -220,10 +221,12 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing; the checkpoint is incomplete") from error
+        raise CheckpointError(
+            f"{path} is missing: the checkpoint is incomplete", "download it again"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as UTF-8 text ({error}); download it again"
+            f"{path} cannot be read as UTF-8 text ({error})", "download it again"
         ) from error
 
 
@@ -231,7 +234,7 @@ def _json_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(_text(path))
     except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path} is not JSON ({error}); download it again") from error
+        raise CheckpointError(f"{path} is not JSON ({error})", "download it again") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds a {type(value).__name__}, expected a JSON object")
     return value

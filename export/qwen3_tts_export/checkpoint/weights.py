@@ -90,19 +90,22 @@ class TensorFile(Mapping[str, torch.Tensor]):
         if missing:
             raise CheckpointError(
                 f"{where}: {len(missing)} of {len(expected)} tensors are missing, first"
-                f" {missing[0]} {list(expected[missing[0]])}; download the checkpoint again"
+                f" {missing[0]} {list(expected[missing[0]])}",
+                "download the checkpoint again",
             )
         for name, shape in expected.items():
             entry = self.entries[name]
             if entry.shape != shape:
                 raise CheckpointError(
                     f"{entry.file}: {name} has shape {list(entry.shape)}, config.json makes it"
-                    f" {list(shape)}; the two files are not from one checkpoint"
+                    f" {list(shape)}: the two files are not from one checkpoint",
+                    "download the checkpoint again",
                 )
             if entry.dtype not in DTYPES:
                 raise CheckpointError(
                     f"{entry.file}: {name} is stored as {entry.dtype}, expected one of"
-                    f" {', '.join(DTYPES)}; use the official weights, not a quantised copy"
+                    f" {', '.join(DTYPES)}",
+                    "use the official weights, not a quantised copy",
                 )
 
 
@@ -117,8 +120,8 @@ def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         raise CheckpointError(
-            f"{single} is missing; expected the weights of a Qwen3-TTS checkpoint,"
-            " download it again"
+            f"{single} is missing; expected the weights of a Qwen3-TTS checkpoint",
+            "download it again",
         )
     shards = convert(read_json(index), _Index, str(index)).weight_map
     return [folder / name for name in sorted(set(shards.values()))]
@@ -133,16 +136,16 @@ def _read_header(file: Path) -> tuple[bytes, dict[str, TensorEntry]]:
             length = int.from_bytes(start, "little")
             if start == b"version ":
                 raise CheckpointError(
-                    f"{file} is a Git LFS pointer, not weights; run `git lfs pull`"
+                    f"{file} is a Git LFS pointer, not weights", "run `git lfs pull`"
                 )
             if len(start) < 8 or length > size - 8:
                 raise CheckpointError(
-                    f"{file} has {size} bytes, too few for its header; download it again"
+                    f"{file} has {size} bytes, too few for its header", "download it again"
                 )
             header = stream.read(length)
     except OSError as error:
         raise CheckpointError(
-            f"{file} cannot be read: {error.strerror}; download it again"
+            f"{file} cannot be read: {error.strerror}", "download it again"
         ) from error
     try:
         entries = {
@@ -157,11 +160,11 @@ def _read_header(file: Path) -> tuple[bytes, dict[str, TensorEntry]]:
             if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file} is not a safetensors file; download it again") from error
+        raise CheckpointError(f"{file} is not a safetensors file", "download it again") from error
     promised = max((entry.end for entry in entries.values()), default=8 + length)
     if size != promised:
         raise CheckpointError(
-            f"{file} has {size} bytes, its header promises {promised}; download it again"
+            f"{file} has {size} bytes, its header promises {promised}", "download it again"
         )
     return header, entries
 

@@ -3,9 +3,8 @@
 It needs no PyTorch: engines for the GPU of a small device are built on that device.
 """
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from qwen3_tts_edge.bundle.engines import (
@@ -21,11 +20,10 @@ from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FileSpec, Manifest, sha256
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.errors import BundleError
+from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.engines.plan import build_plan
 from qwen3_tts_export.engines.target import find_target, open_library
-
-Report = Callable[[str, float], None]
-"""What is being done, and how much of the whole is done, 0 to 1."""
+from qwen3_tts_export.progress import Report
 
 _MOST_ROWS = 256  # of a prompt at a time; scratch memory is planned for as many
 _MOST_FRAMES = 8  # the largest chunk of a stream
@@ -74,7 +72,7 @@ def build_engines(
     manifest.verify(bundle)
     graphs = engine_graphs(manifest)
     sizes = {name: _size(manifest, spec) for name, spec in graphs.items()}
-    with _aside(folder) as part:
+    with whole_folder_or_nothing(folder, replace=True) as part:
         plans, done = {}, 0.0
         for name, spec in graphs.items():
             share = sizes[name] / sum(sizes.values())
@@ -114,21 +112,3 @@ def _is_there(folder: Path, key: EngineKey, axes: Mapping[str, AxisRange]) -> bo
         found.check(folder)
         return found.key == key and found.axes == axes
     return False
-
-
-@contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """Give a folder to write in; it replaces `folder` when all went well."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        with suppress(OSError):
-            folder.parent.rmdir()  # unless other engines are in it
-        raise

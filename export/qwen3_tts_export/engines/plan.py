@@ -16,6 +16,7 @@ from qwen3_tts_edge.backends.tensorrt.library import DTYPES, make_logger
 from qwen3_tts_edge.bundle.engines import FOLDER, AxisRange, EngineKey
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_export.engines.target import make_progress, reasons
 
 
@@ -141,7 +142,8 @@ def check_tensors(network: Any, spec: GraphSpec) -> None:
             if found.get(name) != expected.get(name):
                 raise BundleError(
                     f"{spec.file}: {kind} {name} is {found.get(name, 'missing')}, the manifest "
-                    f"says {expected.get(name, 'nothing of it')}; export the bundle again"
+                    f"says {expected.get(name, 'nothing of it')}",
+                    "export the bundle again",
                 )
 
 
@@ -171,6 +173,5 @@ def _timing_cache(bundle: Path, key: EngineKey, config: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        part = path.with_name(f"{path.name}.part")
-        part.write_bytes(config.get_timing_cache().serialize())
-        part.replace(path)
+        with whole_or_nothing(path) as part:
+            part.write_bytes(config.get_timing_cache().serialize())

@@ -7,6 +7,7 @@ from typing import Any
 
 from qwen3_tts_edge.backends.tensorrt.library import INSTALL, import_library
 from qwen3_tts_edge.bundle.engines import TENSORRT, TENSORRT_RTX
+from qwen3_tts_edge.bundle.names import COMPAT, TRT
 from qwen3_tts_edge.errors import BackendError, BundleError, InputError
 
 RTX, THIS_GPU = "rtx", "this-gpu"
@@ -15,8 +16,8 @@ TARGETS = (RTX, *RTX_CAPABILITIES, THIS_GPU)
 """All of TensorRT-RTX's in one plan; one of them; or full TensorRT for the GPU that is here."""
 
 LEAST_VERSIONS = {
-    TENSORRT: {"trt": (10, 15), "compat": (10, 3)},
-    TENSORRT_RTX: {"trt": (1, 4), "compat": (1, 4)},
+    TENSORRT: {TRT: (10, 15), COMPAT: (10, 3)},
+    TENSORRT_RTX: {TRT: (1, 4), COMPAT: (1, 4)},
 }
 """By library and flavour: 10.15 is the first to read RotaryEmbedding and TensorScatter."""
 
@@ -47,8 +48,9 @@ def find_target(name: str) -> Target:
     if name in RTX_CAPABILITIES:
         return Target(TENSORRT_RTX, (name,), None)
     raise InputError(
-        f"no target is called {name!r}; choose one of {', '.join(TARGETS)}: TensorRT-RTX builds "
-        "for those capabilities anywhere, and TensorRT for any GPU on the machine that has it"
+        f"no target is called {name!r}",
+        f"choose one of {', '.join(TARGETS)}: TensorRT-RTX builds for those capabilities "
+        "anywhere, and TensorRT for any GPU on the machine that has it",
     )
 
 
@@ -68,18 +70,19 @@ def open_library(name: str, flavour: str) -> Any:
     """
     if flavour not in LEAST_VERSIONS[name]:
         raise BundleError(
-            f"the bundle has flavour {flavour!r}, {name} reads flavour trt, or compat where it is "
-            "old; export the checkpoint again with --flavour trt"
+            f"the bundle has flavour {flavour!r}, {name} reads trt, or compat where it is old",
+            "export the checkpoint again with --flavour trt",
         )
     module = import_library(name)
     least = LEAST_VERSIONS[name][flavour]
     found = tuple(int(number) for number in re.findall(r"\d+", module.__version__)[:2])
     if found < least:
-        older = LEAST_VERSIONS[name]["compat"] < least
+        older = LEAST_VERSIONS[name][COMPAT] < least
         raise BackendError(
             f"{name} {module.__version__} is too old for flavour {flavour}, which needs "
-            f"{'.'.join(map(str, least))}; run: {INSTALL[name]}"
-            + (", or export the checkpoint again with --flavour compat" if older else "")
+            f"{'.'.join(map(str, least))}",
+            f"run: {INSTALL[name]}"
+            + (", or export the checkpoint again with --flavour compat" if older else ""),
         )
     return module
 

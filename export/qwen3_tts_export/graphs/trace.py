@@ -6,6 +6,8 @@ costs no memory here, and the weights are filled in one at a time when the bundl
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -186,11 +188,12 @@ _ONNX_NAMES = {
 }
 
 
-class _quiet:  # noqa: N801  (reads as a statement)
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep the exporter's notes about optional packages out of the user's terminal."""
-
-    def __enter__(self) -> None:
-        logging.disable(logging.WARNING)
-
-    def __exit__(self, *_: object) -> None:
-        logging.disable(logging.NOTSET)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

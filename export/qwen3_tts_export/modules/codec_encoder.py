@@ -109,7 +109,13 @@ class Layer(nn.Module):
         self.mlp_scale = nn.Parameter(torch.empty(hidden))
 
     def forward(self, x: Tensor, angles: Tensor, later: Tensor) -> Tensor:
-        """X (batch, time, hidden), angles (time, head_dim / 2), later (time, time)."""
+        """Attend to what came before, then go through the MLP.
+
+        Args:
+            x: (batch, time, hidden).
+            angles: (time, head_dim / 2), of the rotary embedding.
+            later: bool (time, time), true where a column comes after its row.
+        """
         qkv = self.qkv(self.input_norm(x)).unflatten(-1, (3, self.heads, self.head_dim))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         query, key = rotated(query, angles), rotated(key, angles)

@@ -5,12 +5,12 @@ from torch import Tensor
 
 
 def cast(x: Tensor, like: Tensor) -> Tensor:
-    """X in the type of `like`; no node where it is in it already."""
+    """Cast x to the type of `like`; no node where it has that type."""
     return x if x.dtype == like.dtype else x.to(like.dtype)
 
 
 def wide(x: Tensor) -> Tensor:
-    """X in float32."""
+    """Cast x to float32; no node where it is."""
     return x if x.dtype == torch.float32 else x.float()
 
 

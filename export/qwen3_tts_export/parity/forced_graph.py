@@ -14,12 +14,12 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from qwen3_tts_edge.arrays import Codes
 from qwen3_tts_edge.bundle.manifest import FRAME, TOTAL, Manifest
 from qwen3_tts_edge.speech.prompt import Prompt
 from qwen3_tts_edge.speech.sampling import ranks
 
-Codes = npt.NDArray[np.int64]
-Array = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Logits:
         cache: key and value of every talker layer after the last frame, as far as it was filled.
     """
 
-    talker: Array
-    hidden: Array
-    predictor: Array
-    feedback: Array
-    cache: list[Array]
+    talker: Floats
+    hidden: Floats
+    predictor: Floats
+    feedback: Floats
+    cache: list[Floats]
 
 
 class ForcedGraph:
@@ -105,7 +105,7 @@ class ForcedGraph:
             for state in self._states
         }
         rows, position = prompt.rows[None], 0
-        said: list[tuple[Array, Array, Array, Array]] = []
+        said: list[tuple[Floats, Floats, Floats, Floats]] = []
         names = [self._hidden, *self._logits, *(state.present for state in self._states)]
         for t, given in enumerate(codes):
             feeds = {

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
-Samples = npt.NDArray[np.float32]
+from qwen3_tts_edge.arrays import Samples
 
 RATE = 24_000
 WHISPER_RATE = 16_000

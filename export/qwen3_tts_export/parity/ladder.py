@@ -6,7 +6,7 @@ is compared is what the graphs compute. Then each speaks freely, and the judge l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.names import STREAMED, UPFRONT
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_export.parity.forced_graph import ForcedGraph
+from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_export.parity.forced_graph import Floats, ForcedGraph
 from qwen3_tts_export.parity.judge import (
     SETS,
     Judge,
@@ -25,11 +27,10 @@ from qwen3_tts_export.parity.judge import (
     listen,
     synthesizer_speaks,
 )
+from qwen3_tts_export.progress import Report
 
-LAYOUTS = ("streamed", "upfront")
+LAYOUTS = (STREAMED, UPFRONT)
 NAME = "PARITY.md"
-Report = Callable[[str, float], None]
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def compare(
     )
 
 
-def _divergence(reference: Array, found: Array) -> npt.NDArray[np.float64]:
+def _divergence(reference: Floats, found: Floats) -> npt.NDArray[np.float64]:
     """Compute KL(softmax(reference) || softmax(found)) of each row."""
     a, b = (x.astype(np.float64) - x.max(-1, keepdims=True) for x in (reference, found))
     a, b = (x - np.log(np.exp(x).sum(-1, keepdims=True)) for x in (a, b))
@@ -207,6 +208,7 @@ def write_parity(
         for name, folder in zip(names, (reference, bundle), strict=True):
             verdicts[name] = listened(folder, judge, asked, report=report)
     path = bundle / NAME
-    path.write_text(page(names, agreement, verdicts), "utf-8")
+    with whole_or_nothing(path) as part:
+        part.write_text(page(names, agreement, verdicts), "utf-8")
     report("done", 1.0)
     return path

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from onnxscript import ir
 
-Array = npt.NDArray[np.generic]
+from qwen3_tts_edge.arrays import Array
+
 Add = Callable[[str, Array], ir.Value]
 
 # Inputs that are rounded together in MatMulNBits. Up to 64 a row's result is the same to the last

@@ -7,16 +7,17 @@ for each weight, and a float32 island is where a weight keeps its float32.
 import re
 from dataclasses import dataclass
 
+from qwen3_tts_edge.bundle import names
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
 
-PRECISIONS = ("int8", "fp32", "fp16", "bf16", "int8-bf16")
+PRECISIONS = (names.INT8, names.FP32, "fp16", "bf16", "int8-bf16")
 """`int8` is int8 weights over float16, or over float32 in bundles for the CPU."""
 
 _TYPES = {
     "fp16": "float16",
     "bf16": "bfloat16",
-    "int8": "float16",
+    names.INT8: "float16",
     "int8-bf16": "bfloat16",
 }
 
@@ -92,7 +93,7 @@ class Precision:
         return self.int8 and _MATRICES.search(name) is not None
 
 
-FP32 = Precision("fp32", tables="float32")
+FP32 = Precision(names.FP32, tables="float32")
 
 
 def find_precision(name: str, flavour: str) -> Precision:
@@ -110,11 +111,11 @@ def find_precision(name: str, flavour: str) -> Precision:
         InputError: There is no such precision, or it is not for this flavour.
     """
     if name not in PRECISIONS:
-        raise InputError(f"precision {name!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-    if name == "fp32":
+        raise InputError(f"precision {name!r} is unknown", f"choose one of {', '.join(PRECISIONS)}")
+    if name == names.FP32:
         return FP32
-    if flavour != "ort":
-        contrib, language = flavour == "cuda", _TYPES[name]
+    if flavour != names.ORT:
+        contrib, language = flavour == names.CUDA, _TYPES[name]
         return Precision(
             name,
             language=language,
@@ -123,9 +124,9 @@ def find_precision(name: str, flavour: str) -> Precision:
             contrib=contrib,
             wide_norms=not contrib or language == "float16",
         )
-    if name != "int8":
+    if name != names.INT8:
         raise InputError(
-            f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs "
-            "only; take --precision fp32 or int8, or --flavour cuda, trt or compat"
+            f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs only",
+            "take --precision fp32 or int8, or --flavour cuda, trt or compat",
         )
     return Precision(name, int8=True, lossless_halves=True)

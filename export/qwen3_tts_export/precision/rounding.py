@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.errors import CheckpointError
-
-Array = npt.NDArray[np.generic]
 
 
 def numpy_type(name: str) -> np.dtype[np.generic]:
@@ -50,7 +49,8 @@ class Rounding:
             raise CheckpointError(
                 f"{name} does not fit into {dtype}: {large} of its {array.size} numbers are beyond "
                 f"{ends.max:g} (the largest is {float(np.nanmax(size)):g}) and "
-                f"{int(np.isnan(size).sum())} are none; take --precision bf16 or fp32"
+                f"{int(np.isnan(size).sum())} are none",
+                "take --precision bf16 or fp32",
             )
         rest = np.abs(found.astype(np.float32))
         self.numbers += array.size

@@ -5,22 +5,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.names import COMPAT, CUDA, ORT, TRT
 from qwen3_tts_edge.errors import BackendError
 
-Array = npt.NDArray[np.generic]
+AUTO, ORT_CPU, ORT_CUDA = "auto", "ort-cpu", "ort-cuda"
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
-    "ort-cuda": ("cuda",),
-    "ort-cpu": ("ort",),
-    "tensorrt": ("trt", "compat"),
-    "tensorrt-rtx": ("trt", "compat"),
+    ORT_CUDA: (CUDA,),
+    ORT_CPU: (ORT,),
+    "tensorrt": (TRT, COMPAT),
+    "tensorrt-rtx": (TRT, COMPAT),
 }
 """The bundles that each backend runs, first those it is best at; the best backends first."""
-BACKENDS = ("auto", *sorted(FLAVOURS))
+BACKENDS = (AUTO, *sorted(FLAVOURS))
 
 
 class State(Protocol):
@@ -152,9 +152,7 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(
-    name: str = "auto", *, flavour: str = "ort", threads: int | None = None
-) -> Backend:
+def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = None) -> Backend:
     """The backend of that name; `auto` is the one that the bundle was exported for.
 
     Args:
@@ -166,26 +164,26 @@ def open_backend(
         BackendError: Unknown, not installed, or for bundles of another flavour.
     """
     if name not in BACKENDS:
-        raise BackendError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
+        raise BackendError(f"backend {name!r} is unknown", f"choose one of {', '.join(BACKENDS)}")
     best = automatic(flavour)
-    if name == "auto":
+    if name == AUTO:
         name = best
     elif flavour not in FLAVOURS[name]:
         raise BackendError(
-            f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}; use "
-            f"the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}"
+            f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}",
+            f"use the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}",
         )
-    if name == "ort-cuda":
+    if name == ORT_CUDA:
         from qwen3_tts_edge.backends.ort.cuda import OrtCudaBackend
 
         return OrtCudaBackend(threads=threads)
-    if name in ("tensorrt", "tensorrt-rtx"):
-        from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
+    if name == ORT_CPU:
+        from qwen3_tts_edge.backends.ort.cpu import OrtBackend
 
-        return TensorRTBackend(name, threads=threads)
-    from qwen3_tts_edge.backends.ort.cpu import OrtBackend
+        return OrtBackend(threads=threads)
+    from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
 
-    return OrtBackend(threads=threads)
+    return TensorRTBackend(name, threads=threads)
 
 
 def automatic(flavour: str) -> str:
@@ -197,8 +195,8 @@ def automatic(flavour: str) -> str:
     fitting = [backend for backend, flavours in FLAVOURS.items() if flavour in flavours]
     if not fitting:
         raise BackendError(
-            f"no backend of this version runs bundles of the flavour {flavour!r}; update, or "
-            "export the checkpoint again"
+            f"no backend of this version runs bundles of the flavour {flavour!r}",
+            "update, or export the checkpoint again",
         )
     return next(filter(_may_be_there, fitting), fitting[0])
 

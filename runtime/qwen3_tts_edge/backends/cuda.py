@@ -14,11 +14,11 @@ from qwen3_tts_edge.errors import BackendError
 _REMEDIES = {
     "cudaErrorInsufficientDriver": "install or update the NVIDIA driver, or take the cuda-python "
     "of the CUDA version that `nvidia-smi` shows",
-    "cudaErrorNoDevice": "this machine has no NVIDIA GPU; choose another backend",
-    "cudaErrorMemoryAllocation": "the GPU's memory is full; close what else uses it, or build "
-    "engines for shorter speech",
+    "cudaErrorNoDevice": "choose another backend, for this machine has no NVIDIA GPU",
+    "cudaErrorMemoryAllocation": "close what else uses the GPU's memory, or build engines for "
+    "shorter speech",
 }
-_RESTART = "the GPU's state is lost: start the program again; if it recurs, report it"
+_RESTART = "start the program again, for the GPU's state is lost, and if it recurs, report it"
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Cuda:
             from cuda.bindings import runtime
         except ImportError as error:
             raise BackendError(
-                f"cuda-python is not installed ({error}); run: pip install cuda-python, of the "
-                "CUDA version that `nvidia-smi` shows"
+                f"cuda-python is not installed ({error})",
+                "run: pip install cuda-python, of the CUDA version that `nvidia-smi` shows",
             ) from error
         self._cuda: Any = runtime
 
@@ -150,9 +150,9 @@ class Cuda:
             error, *results = getattr(self._cuda, name)(*arguments)
         except RuntimeError as failure:  # cuda-python before 13, where there is no driver
             remedy = _REMEDIES["cudaErrorInsufficientDriver"]
-            raise BackendError(f"{name} failed: {failure}; {remedy}") from failure
+            raise BackendError(f"{name} failed: {failure}", remedy) from failure
         if error != self._cuda.cudaError_t.cudaSuccess:
             _, text = self._cuda.cudaGetErrorString(error)
             remedy = _REMEDIES.get(error.name, _RESTART)
-            raise BackendError(f"{name} failed: {text.decode()} ({error.name}); {remedy}")
+            raise BackendError(f"{name} failed: {text.decode()} ({error.name})", remedy)
         return results[0] if results else None

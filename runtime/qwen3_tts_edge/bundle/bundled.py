@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from qwen3_tts_edge.bundle.names import INT8
 from qwen3_tts_edge.errors import BundleError
 
 NAME = "edge-voice"
@@ -15,11 +16,11 @@ def bundled_voice() -> Path:
     """
     package = Path(__file__).parents[1]
     checkpoint = package.parent.parent / "models" / NAME
-    for folder in (package / NAME, checkpoint / "int8"):
+    for folder in (package / NAME, checkpoint / INT8):
         if folder.is_dir():
             return folder
     raise BundleError(
         f"the bundled voice is neither in {package} nor in {checkpoint}",
         f"install the package again, or in a checkout run: qwen3-tts-export bundle models/{NAME} "
-        f"-o models/{NAME}/int8",
+        f"-o models/{NAME}/{INT8}",
     )

@@ -14,7 +14,7 @@ import msgspec
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest, FileSpec
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.files import Strict
+from qwen3_tts_edge.files import Strict, write_json
 
 FOLDER, FILE = "engines", "engine.json"
 TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
@@ -88,8 +88,7 @@ class Engines(Strict, frozen=True):
 
     def save(self, folder: Path) -> None:
         """Write `engine.json`."""
-        data = msgspec.json.encode(self, order="sorted")
-        (folder / FILE).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+        write_json(folder / FILE, self)
 
     @classmethod
     def load(cls, folder: Path) -> "Engines":

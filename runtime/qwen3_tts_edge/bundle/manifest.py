@@ -15,8 +15,9 @@ import msgspec
 from typing_extensions import Self
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.names import INT8, ORT
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.files import Strict
+from qwen3_tts_edge.files import Strict, write_json
 
 FORMAT = 2
 """Rises whenever a bundle of the old format would be read wrongly."""
@@ -126,8 +127,7 @@ class CodecManifest(Strict, frozen=True):
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, sorted and indented so that two of them can be compared."""
-        data = msgspec.json.encode(self, order="sorted")
-        (folder / FILE).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+        write_json(folder / FILE, self)
 
     def verify(self, folder: Path) -> None:
         """Compare every file with its size and hash.
@@ -138,16 +138,16 @@ class CodecManifest(Strict, frozen=True):
         for name, spec in self.files.items():
             path = folder / name
             if not path.is_file():
-                raise BundleError(f"{path} is missing; export the bundle again")
+                raise BundleError(f"{path} is missing", "export the bundle again")
             size = path.stat().st_size
             if size != spec.size:
                 raise BundleError(
-                    f"{path} has {size} bytes, the manifest says {spec.size}; export it again"
+                    f"{path} has {size} bytes, the manifest says {spec.size}", "export it again"
                 )
             if sha256(path) != spec.sha256:
                 raise BundleError(
-                    f"{path} is not what was exported: its sha256 differs from the manifest's; "
-                    "copy or export the bundle again"
+                    f"{path} is not what was exported: its sha256 differs from the manifest's",
+                    "copy or export the bundle again",
                 )
 
 
@@ -238,8 +238,8 @@ class _Head(msgspec.Struct):
 
     format: int
     checkpoint: _Origin
-    precision: str = "int8"
-    flavour: str = "ort"
+    precision: str = INT8
+    flavour: str = ORT
 
 
 def _read(folder: Path) -> tuple[bytes, _Head]:

@@ -13,6 +13,7 @@ import click
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
+from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS
 from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
@@ -21,9 +22,10 @@ from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
 from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.prompt import TEXT_LAYOUTS, PromptBuilder
+from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Text
 from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
@@ -184,6 +186,7 @@ def speak(
     words = _text(text, file, arrives=output == "-")
     who = choice.find(bundle, backend, threads)
     if isinstance(words, str):
+        check_text(words)
         PromptBuilder(bundle).build(
             words, who, language=language, instruct=instruct, text_layout=text_layout
         )
@@ -244,7 +247,7 @@ def _list_speakers(manifest: Manifest) -> None:
 
 
 def _clones(manifest: Manifest) -> bool:
-    return manifest.checkpoint.model_type == "base"
+    return manifest.checkpoint.model_type == BASE
 
 
 def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:

@@ -8,7 +8,14 @@ from typing import Any
 from typing_extensions import Self, Unpack
 
 from qwen3_tts_edge.arrays import Samples
-from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN, ModelType
+from qwen3_tts_edge.bundle.names import (
+    BASE,
+    CUSTOM_VOICE,
+    STREAMED,
+    UPFRONT,
+    VOICE_DESIGN,
+    ModelType,
+)
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
 from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto
@@ -284,7 +291,7 @@ class Qwen3TTSModel:
                 voice,
                 language=language,
                 instruct=instruct,
-                text_layout="upfront" if upfront else "streamed",
+                text_layout=UPFRONT if upfront else STREAMED,
                 sampling=sampling,
                 seed=options.seed(given, row),
                 max_seconds=seconds,

@@ -17,7 +17,9 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from qwen3_tts_edge.backends import AUTO, ORT_CPU
 from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, load_codec
+from qwen3_tts_edge.bundle.names import FP32, INT8
 from qwen3_tts_edge.compat.options import ArgumentError
 from qwen3_tts_edge.errors import BackendError, BundleError, InputError
 
@@ -25,15 +27,15 @@ CACHE = "QWEN3_TTS_EDGE_CACHE"
 
 # A number format other than float32 asks for less memory and more speed, which is int8's part.
 _PRECISIONS = {
-    "float32": "fp32",
-    "float": "fp32",
-    "bfloat16": "int8",
-    "float16": "int8",
-    "half": "int8",
-    "int8": "int8",
-    "auto": "int8",
+    "float32": FP32,
+    "float": FP32,
+    "bfloat16": INT8,
+    "float16": INT8,
+    "half": INT8,
+    "int8": INT8,
+    "auto": INT8,
 }
-_DEVICES = {"cpu": "ort-cpu", "auto": "auto"}
+_DEVICES = {"cpu": ORT_CPU, "auto": AUTO}
 _ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 
 _WANTED_FILES = ["*.json", "*.txt", "*.safetensors", "speech_tokenizer/*"]
@@ -98,7 +100,7 @@ def bundle(source: str | Path, *, dtype: Any = None, revision: str | None = None
         raise InputError(f"{folder} is a folder", "a revision belongs to a hub id")
     if (folder / FILE).is_file():
         found = load_codec(folder).precision
-        if precision == "fp32" != found:
+        if precision == FP32 != found:
             raise InputError(
                 f"dtype is float32, the bundle {folder} is in {found}",
                 "leave dtype out, or give a bundle in fp32 or the checkpoint itself",
@@ -109,9 +111,9 @@ def bundle(source: str | Path, *, dtype: Any = None, revision: str | None = None
         folder, name = _download(str(source), revision), str(source).rsplit("/", 1)[-1]
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} is neither a bundle (no {FILE}) nor a checkpoint (no config)")
-    made = _cache() / f"{name}-{_fingerprint(folder)[:16]}-{precision or 'int8'}"
+    made = _cache() / f"{name}-{_fingerprint(folder)[:16]}-{precision or INT8}"
     if not (made / FILE).is_file():
-        _export(folder, made, precision or "int8")
+        _export(folder, made, precision or INT8)
     return made
 
 
@@ -174,25 +176,16 @@ def _export(checkpoint: Path, made: Path, precision: str) -> None:
             "run: pip install 'qwen3-tts-edge[export]', or export it elsewhere and give the bundle",
         )
     _log.warning("exporting %s into %s, once; this takes minutes", checkpoint, made)
-    made.parent.mkdir(parents=True, exist_ok=True)
-    ours = made.with_name(f"{made.name}.{os.getpid()}")  # another process may be at it too
-    try:
-        done = subprocess.run(
-            [command, "bundle", str(checkpoint), "-o", str(ours), "--precision", precision],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise BundleError(
-                f"{checkpoint} could not be exported: {reason.removeprefix('error: ')}"
-            )
+    arguments = ["bundle", str(checkpoint), "-o", str(made), "--precision", precision]
+    with subprocess.Popen(
+        [command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as export:
         try:
-            ours.rename(made)
-        except OSError:
-            if not (made / FILE).is_file():
-                raise
-    finally:
-        for left in (ours, ours.with_name(ours.name + ".part")):
-            shutil.rmtree(left, ignore_errors=True)
+            _, said = export.communicate()
+        except BaseException:
+            export.terminate()  # and wait: it leaves nothing behind
+            raise
+    # Where another process was at it too, this one has waited, and found that it is there.
+    if export.returncode and not (made / FILE).is_file():
+        reason = (said.strip().splitlines() or ["it says nothing"])[-1]
+        raise BundleError(f"{checkpoint} could not be exported: {reason.removeprefix('error: ')}")

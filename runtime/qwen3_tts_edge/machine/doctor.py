@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwen3_tts_edge.backends import FLAVOURS, automatic, open_backend
+from qwen3_tts_edge.backends import FLAVOURS, ORT_CPU, automatic, open_backend
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson, onnxruntime
 from qwen3_tts_edge.bundle.bundled import bundled_voice
@@ -24,7 +24,6 @@ from qwen3_tts_edge.machine.hardware import PACKAGES, cpu_name, find_gpu, instal
 from qwen3_tts_edge.machine.roofline import Roofline, roofline
 from qwen3_tts_edge.version import VERSION
 
-_ON_THE_CPU = "ort-cpu"
 _SPEAKS = "speaks"
 _EXPORT = "export the checkpoint for this machine: qwen3-tts-export bundle CHECKPOINT -o DIR"
 
@@ -87,9 +86,9 @@ def examine(
     checks.append(_speaks(manifest.flavour, fitting))
     working = {check.name for check in fitting if check.ok}
     devices: dict[str, Callable[[int], float]] = {}
-    if _ON_THE_CPU in working:
+    if ORT_CPU in working:
         devices["CPU"] = cpu_bandwidth
-    if working - {_ON_THE_CPU}:
+    if working - {ORT_CPU}:
         devices["GPU"] = gpu_bandwidth
     rooflines = {}
     for device, bandwidth in devices.items():
@@ -132,7 +131,7 @@ def _installed() -> Iterator[Check]:
 
 
 def _backend(name: str, *, gpu: bool) -> Check:
-    if name != _ON_THE_CPU and not gpu:
+    if name != ORT_CPU and not gpu:
         return Check(name, False, "needs an NVIDIA GPU")
     try:
         open_backend(name, flavour=FLAVOURS[name][0])

@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from typing_extensions import TypedDict
 
+from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.server.service import Service
 
-TASKS = {"custom_voice": "CustomVoice", "voice_design": "VoiceDesign", "base": "Base"}
+TASKS = {CUSTOM_VOICE: "CustomVoice", VOICE_DESIGN: "VoiceDesign", BASE: "Base"}
 """Types of checkpoints, by their official names in `task_type`."""
 
 

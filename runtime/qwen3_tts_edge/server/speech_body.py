@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from qwen3_tts_edge.bundle.names import STREAMED, UPFRONT
 from qwen3_tts_edge.server.problems import blaming
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.speech.stream import RAMP
@@ -71,7 +72,7 @@ class Speech(BaseModel):
     @property
     def layout(self) -> str | None:
         """Where the text stands in the prompt; None is as the checkpoint was made for."""
-        return {None: None, True: "upfront", False: "streamed"}[self.non_streaming_mode]
+        return {None: None, True: UPFRONT, False: STREAMED}[self.non_streaming_mode]
 
     @property
     def sampling(self) -> Sampling:

@@ -16,27 +16,14 @@ _UNSEEN = re.compile(
     "]+"
 )
 _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
-PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*|\u2029")
-"""Of text that `seen` gave."""
+PARAGRAPH_END = re.compile(r"\n(?:[^\w\n\u2029]|_)*[\n\u2029]\s*|\u2029")
+"""Of text that `seen` gave: a line that is blank or has no letter or digit, "* * *" for one."""
 
 ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 """Joiners and variation selectors change how the character before them is read. Persian and Indic
 words have other letters without them, and a family of emoji falls apart. They stay after those."""
 _ASTRAY = re.compile(f"(?<![^\\s{ATTACHED}])[{ATTACHED}]+|(?<=[!-\u02ff])[\u200c\u200d]+")
 """Attached to nothing, or joiners after a Latin letter, which joins nobody."""
-
-
-def paragraphs(text: str) -> list[str]:
-    """Make each paragraph of a text one line.
-
-    Args:
-        text: Any text. A blank line, or U+2029, ends a paragraph; other line ends are blanks.
-
-    Returns:
-        The paragraphs in order, none of them empty; [] where nothing is to be seen.
-    """
-    lines = (one_line(each) for each in PARAGRAPH_END.split(seen(text)))
-    return [each for each in lines if each]
 
 
 def seen(text: str) -> str:

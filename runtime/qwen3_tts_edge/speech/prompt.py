@@ -14,13 +14,12 @@ import numpy as np
 
 from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.names import STREAMED, TEXT_LAYOUTS, UPFRONT
 from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.languages import AUTO, language_named
 from qwen3_tts_edge.voices.matching import Match, match
 from qwen3_tts_edge.voices.voice import Voice
-
-TEXT_LAYOUTS = ("upfront", "streamed")
 
 
 @dataclass
@@ -171,7 +170,7 @@ class PromptBuilder:
         ids = [*start.ids, *ids, *([self._manifest.text_ids.tts_eos] if ended else [])]
         silence = self._tables.text(self._manifest.text_ids.tts_pad)
         beside = len(start.sound)
-        if start.layout == "upfront":
+        if start.layout == UPFRONT:
             if not ended:
                 return None
             padded = self._tables.codec(self._manifest.control_codes.pad)
@@ -187,7 +186,7 @@ class PromptBuilder:
             body, later = [text + start.sound], ids[beside:]
         rows = np.concatenate([start.opening, *body])
         fixed = min(len(start.opening) + len(start.ids), len(rows) - 1)
-        if start.layout == "streamed":
+        if start.layout == STREAMED:
             fixed = min(fixed, len(start.opening) + beside - 1)
         later_rows = self._tables.text(*later)
         return Prompt(rows, later_rows, silence[0], fixed, start.reference, ended)

@@ -1,9 +1,13 @@
 """A text of any length → pieces that one utterance each can hold, and the pauses between them.
 
 The longer a piece is, the smaller a border may end it: half full it ends with a sentence, then with
-a clause, then with a word. Nothing is lost, said twice or moved. A border is chosen by what stands
-before it and a few characters behind it, so a text may come bit by bit: the pieces are the same,
-and what is certain is given at once.
+a clause, then with a word. No letter or digit is lost, said twice or moved. A border is chosen by
+what stands before it and a few characters behind it, so a text may come bit by bit: the pieces are
+the same, and what is certain is given at once.
+
+Signs without a letter or digit are never a piece: a checkpoint would make up something to say. A
+line of them ("* * *", "---", an emoji alone) ends a paragraph, with a longer pause. Inside a
+paragraph they stay with what they stand beside, and are left out only where no piece can hold them.
 """
 
 import re
@@ -13,10 +17,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.blanks import PARAGRAPH_END, attached, one_line, seen, visible
-from qwen3_tts_edge.speech.stops import CLOSERS, sentence_ends, settled
+from qwen3_tts_edge.speech.characters import character_ends
+from qwen3_tts_edge.speech.stops import CLOSERS, SPOKEN, sentence_ends, settled
 
-SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.25, 0.6
+SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
 """Seconds of silence, beside what each utterance has at its ends."""
 
 _FULL = {"sentence": 0.5, "clause": 0.75, "word": 0.9, "character": 2.0}
@@ -30,8 +36,6 @@ _CLAUSE = re.compile(rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|
 _WORD = re.compile(r" +")
 _LONGEST_WORD = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
-_STICKS = re.compile("[\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\u1160-\u11ff]")
-"""Joiners, voicing marks of narrow kana, skin colours, vowels and finals of Korean letters."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Part:
     Attributes:
         text: It goes on where the part before ended.
         ends: Whether the piece ends with it.
-        pause: Seconds of silence before the next piece, if it ends.
+        pause: Seconds of silence before the next piece. Where no piece ends, that of the last piece
+            is longer than was said.
     """
 
     text: str
@@ -54,7 +59,7 @@ class Piece:
     """What one utterance says.
 
     Attributes:
-        text: One line, not blank, without blanks at its ends.
+        text: One line with a letter or digit, without blanks at its ends.
         pause: Seconds of silence after it; 0 inside a sentence, and after the last.
     """
 
@@ -74,12 +79,23 @@ def usual_seconds(text: str) -> float:
     return _milliseconds(text) / 1000
 
 
+def check_text(text: str) -> None:
+    """Refuse a text in which there is nothing to say.
+
+    Raises:
+        InputError: It is empty, or has no letter or digit.
+    """
+    line = one_line(text)
+    if not SPOKEN.search(line):
+        found = "has no letter or digit" if line else "is empty"
+        raise InputError(f"the text {found}", "give at least one word to say")
+
+
 def split(splitter: "Splitter | Whole", text: str) -> list[Piece]:
     """Cut a whole text into pieces.
 
     Returns:
-        The pieces in order, [] where nothing is to be seen. No piece has parts of two paragraphs;
-        a paragraph without a letter or digit ("* * *") is a piece too.
+        The pieces in order, [] where there is nothing to say. No piece has parts of two paragraphs.
     """
     pieces: list[Piece] = []
     begun = ""
@@ -88,6 +104,8 @@ def split(splitter: "Splitter | Whole", text: str) -> list[Piece]:
         if part.ends:
             pieces.append(Piece(begun.strip(), part.pause))
             begun = ""
+        elif part.pause:
+            pieces[-1] = replace(pieces[-1], pause=part.pause)
     return [*pieces[:-1], *(replace(last, pause=0.0) for last in pieces[-1:])]
 
 
@@ -103,11 +121,18 @@ class Splitter:
         """
         self._most_seconds = most_seconds
         self._most_sentences = most_sentences
-        self._raw = ""  # from the sentence on that is being given
+        self._raw = "\n"  # from the sentence on that is being given
         self._line_end = ""  # a carriage return, whose line feed may come
         self._given = 0  # characters of that sentence
-        self._open = False  # whether the piece has any text
-        self._seconds = 0.0  # of the piece
+        self._pause: float | None = None  # after the last piece; None before the first
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a piece."""
+        self._held = ""  # its text so far, as long as it has no letter or digit
+        self._spoken = False  # whether it has a letter or digit
+        self._full = False  # whether it ends before the next letter or digit
+        self._seconds = 0.0
         self._sentences = 0
 
     def feed(self, text: str) -> list[Part]:
@@ -115,49 +140,59 @@ class Splitter:
         text = self._line_end + visible(text)
         self._line_end = "\r" if text.endswith("\r") else ""
         self._raw = attached(self._raw + seen(text.removesuffix("\r")))
-        parts: list[Part] = []
-        while border := PARAGRAPH_END.search(self._raw):
-            rest = self._raw[border.end() :]
-            self._raw = self._raw[: border.start()]
-            parts += self._finish_paragraph()
-            self._raw = rest
-        return [*parts, *self._parts(whole=False)]
+        return [*self._paragraphs(), *self._parts(whole=False)]
 
     def finish(self) -> list[Part]:
         """End the text; return its last parts."""
-        self._raw += seen(self._line_end)
+        self._raw += "\n"
         self._line_end = ""
-        return self._finish_paragraph()
+        return [*self._paragraphs(), *self._finish_paragraph(PARAGRAPH_PAUSE)]
 
-    def _finish_paragraph(self) -> list[Part]:
-        parts = list(self._parts(whole=True))
-        self._raw, self._given = "", 0
-        if self._open:
-            parts.append(self._end(PARAGRAPH_PAUSE))
-        elif parts and parts[-1].ends:
-            parts[-1] = replace(parts[-1], pause=PARAGRAPH_PAUSE)
-        return parts
+    def _paragraphs(self) -> Iterator[Part]:
+        """Give what is left of the paragraphs that have ended."""
+        while border := PARAGRAPH_END.search(self._raw):
+            rest = self._raw[border.end() :]
+            self._raw = self._raw[: border.start()]
+            yield from self._finish_paragraph(
+                SECTION_PAUSE if border.group().strip() else PARAGRAPH_PAUSE
+            )
+            self._raw += rest
+
+    def _finish_paragraph(self, pause: float) -> Iterator[Part]:
+        yield from self._parts(whole=True)
+        self._raw, self._given = "\n", 0  # its first line may have nothing to say
+        yield from self._end(pause)
 
     def _parts(self, *, whole: bool) -> Iterator[Part]:
         """Give what is certain of the paragraph, or all that is left of it."""
-        line = one_line(self._raw)
+        certain = _beginning(self._raw)
+        line, rest = one_line(self._raw[:certain]), self._raw[certain:]
         sentence = 0
         for end, border in list(self._words(line, whole=whole)):
-            word = line[self._given : end]
-            seconds = usual_seconds(word)
-            if self._open and self._seconds + seconds > self._most_seconds:
-                yield self._end(0.0)
-            yield Part(word)
-            self._given, self._open = end, self._open or bool(word.strip())
-            self._seconds += seconds
+            yield from self._add(line[self._given : end])
+            self._given = end
             if border == "sentence":
                 self._sentences += 1
                 sentence = end
-            if self._open and self._is_full(border):
-                yield self._end(SENTENCE_PAUSE if border == "sentence" else 0.0)
-        blanks = self._raw[len(self._raw.rstrip()) :]
-        self._raw = line[sentence:] + blanks
+                if self._is_full(border) or not self._spoken:
+                    yield from self._end(SENTENCE_PAUSE)
+            elif self._is_full(border):
+                self._full = True
+        self._raw = line[sentence:] + rest
         self._given -= sentence
+
+    def _add(self, word: str) -> Iterator[Part]:
+        """Add a word to the piece, or to the next where this one is full or cannot hold it."""
+        seconds, spoken = usual_seconds(word), bool(SPOKEN.search(word))
+        too_long = self._seconds + seconds > self._most_seconds
+        if (too_long and self._seconds) or (self._full and spoken):
+            yield from self._end(0.0)
+        self._seconds += seconds
+        self._spoken = self._spoken or spoken
+        self._held += word
+        if self._spoken:
+            yield Part(self._held)
+            self._held = ""
 
     def _words(self, line: str, *, whole: bool) -> Iterator[tuple[int, str]]:
         """Give the ends of the words that are certain, and what each of them is the end of."""
@@ -179,7 +214,7 @@ class Splitter:
 
         All but the last of the cuts are the same when the word goes on.
         """
-        start, ends = 0, list(_character_ends(word))
+        start, ends = 0, list(character_ends(word))
         for end, after in pairwise(ends):
             part = word[start:after].rstrip()
             if len(part) > _LONGEST_WORD or usual_seconds(part) > self._most_seconds:
@@ -192,9 +227,12 @@ class Splitter:
             return True
         return self._seconds >= _FULL[border] * self._most_seconds
 
-    def _end(self, pause: float) -> Part:
-        self._open, self._seconds, self._sentences = False, 0.0, 0
-        return Part("", ends=True, pause=pause)
+    def _end(self, pause: float) -> Iterator[Part]:
+        """End the piece; one without a letter or digit is left out, and its pause stays."""
+        if self._spoken or (self._pause is not None and pause > self._pause):
+            self._pause = pause
+            yield Part("", ends=self._spoken, pause=pause)
+        self._begin()
 
 
 class Whole:
@@ -220,6 +258,12 @@ def _borders(line: str, certain: int, *, whole: bool) -> dict[int, str]:
     }
 
 
+def _beginning(raw: str) -> int:
+    """Say how much of a text is not its last line that has nothing to say yet, or blanks."""
+    at = raw.rfind("\n")
+    return len(raw.rstrip()) if at < 0 or SPOKEN.search(raw, at) else at
+
+
 def _ends(border: re.Pattern[str], line: str) -> Iterator[int]:
     return (found.end() for found in border.finditer(line))
 
@@ -234,26 +278,3 @@ def _of_character(character: str) -> int:
     if kind[0] in "MZC":  # a mark on a letter, a blank, what is not seen
         return 0
     return {"Ll": _SMALL_LETTER, "Lo": _SYLLABLE}.get(kind, _OTHER)
-
-
-def _character_ends(text: str) -> Iterator[int]:
-    """After what is one character to a reader, the sign behind a letter included."""
-    flags = 0
-    for at in range(1, len(text)):
-        last, this = text[at - 1], text[at]
-        flags = flags + 1 if _is_flag(last) else 0
-        kind = unicodedata.category(this)
-        if not (
-            kind[0] == "M"
-            or _STICKS.match(this)
-            or last == "\u200d"
-            or unicodedata.combining(last) == 9  # virama: the next consonant is joined
-            or (flags % 2 and _is_flag(this))
-            or (last.isalnum() and kind in ("Po", "Pe", "Pf"))
-        ):
-            yield at
-    yield len(text)
-
-
-def _is_flag(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"

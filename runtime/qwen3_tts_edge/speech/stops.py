@@ -27,7 +27,8 @@ _EAST = (
     "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
 )
 _EAST_AROUND = re.compile(rf"[{_EAST}][^\w\s]+[{_EAST}]")
-_SPOKEN = re.compile(r"[^\W_]")
+SPOKEN = re.compile(r"[^\W_]")
+"""A letter or digit: what is said, and not how."""
 _OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
 _SAID = re.compile(
     r" ?(?:と|って|\w{0,4}(?:[说說问問喊答]|(?<!知)道)|"
@@ -83,7 +84,7 @@ def _last_spoken(text: str) -> int:
 
 
 def _first_spoken(text: str, start: int) -> int:
-    found = _SPOKEN.search(text, start)
+    found = SPOKEN.search(text, start)
     return found.start() if found else len(text)
 
 

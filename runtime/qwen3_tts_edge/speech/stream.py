@@ -13,12 +13,13 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.bundle.memory import frame_count
+from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Part
+from qwen3_tts_edge.speech.sentences import Part, check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 RAMP = (1, 2, 4, 8)
@@ -53,7 +54,9 @@ class Stream(Iterator[Chunk]):
         """
         started = time.perf_counter()
         if not isinstance(request.text, str) and request.text_layout is None:
-            request = replace(request, text_layout="streamed")  # upfront nothing could be said yet
+            request = replace(request, text_layout=STREAMED)  # upfront nothing could be said yet
+        if isinstance(request.text, str) and not request.verbatim:
+            check_text(request.text)
         self._request = request.seeded()
         assert self._request.seed is not None
         self.seed = self._request.seed
@@ -103,12 +106,12 @@ class Stream(Iterator[Chunk]):
         with self._scheduler.lock:
             self._text_ended = True
             self._parts.extend(self._splitter.finish())
-            if not self._parts and self._spoken is not None and not self._spoken.text_ended:
-                if self.metrics.frames and self._spoken.empty:
-                    self._end()
-                    return
-                self._spoken.feed("", ended=True)  # there was nothing to say, and it says so
             self._supply()
+            if self._spoken is not None and not self._spoken.text_ended:
+                if self.metrics.frames:
+                    self._end()
+                else:
+                    self._spoken.feed("", ended=True)  # there was nothing to say, and it says so
 
     def close(self) -> None:
         """End the speech before the next frame."""
@@ -229,14 +232,29 @@ class Stream(Iterator[Chunk]):
 
     def _supply(self) -> None:
         """Give the utterance its parts of the text that are there."""
-        while self._parts and self._spoken is not None and not self._spoken.text_ended:
-            part = self._parts.popleft()
+        while self._parts and self._spoken is not None:
+            part = self._parts[0]
+            if part.pause and not part.ends:
+                self._lengthen(part.pause)
+                self._parts.popleft()
+                continue
+            if self._spoken.text_ended:
+                return
+            self._parts.popleft()
             self._pause = part.pause
             try:
                 self._spoken.feed(part.text, ended=part.ends)
             except InputError as error:
                 self._spoken.error = error  # whoever asks for chunks hears of it too
                 raise
+
+    def _lengthen(self, pause: float) -> None:
+        """Make the last pause longer: the one to come, or the one that is on its way."""
+        assert self._spoken is not None
+        if self._spoken.text_ended:
+            self._pause = pause
+        else:
+            self._silence = round(pause * self.metrics.sample_rate)
 
     def _pull(self) -> bool:
         """Take more of a text that comes by itself; it may take its time."""

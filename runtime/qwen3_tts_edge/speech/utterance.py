@@ -171,7 +171,7 @@ class Utterance:
         """Give it more of its text; `ended` with the last.
 
         Raises:
-            InputError: The text is empty, or spells a control token.
+            InputError: There is nothing to say, or it spells a control token.
             CapacityError: There is no room for the prompt, or for the seconds asked for.
         """
         started = time.perf_counter()
@@ -185,7 +185,9 @@ class Utterance:
         if self.prompt is not None:
             prompts.extend(self.prompt, ids, ended=ended)
         elif ended and not self._ids:
-            raise InputError("the text is empty", "give at least one word to say")
+            raise InputError(
+                "the text is empty, or has no letter or digit", "give at least one word to say"
+            )
         elif self._ids:
             self.prompt = prompts.prompt(self._start, self._ids, ended=ended)
         if self.prompt is not None:

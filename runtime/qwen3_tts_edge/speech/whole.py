@@ -19,7 +19,7 @@ from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Piece, split
+from qwen3_tts_edge.speech.sentences import Piece, check_text, split
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 _AHEAD = 2
@@ -239,9 +239,9 @@ def _pieces(tools: Tools, request: Request) -> list[Piece]:
     """Cut a text; find what is wrong with any of it now, and not when it is its turn."""
     given = request.text or ()
     text = given if isinstance(given, str) else "".join(map(checked, given))
+    if not request.verbatim:
+        check_text(text)
     tools.bundle.tokenizer.encode(text)
     pieces = split(tools.splitter(request), text)
-    if not pieces:
-        raise InputError("the text is empty", "give at least one word to say")
     Utterance(tools, request, Metrics(0), (1,)).feed(pieces[0].text, ended=True)
     return pieces

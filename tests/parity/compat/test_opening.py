@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,62 @@ def test_a_failed_export_says_why_and_leaves_nothing(
     with pytest.raises(BundleError, match=r"could not be exported: .*config\.json") as error:
         Qwen3TTSModel.from_pretrained(broken)
     assert "\n" not in str(error.value)
-    assert list((tmp_path / "cache" / "bundles").iterdir()) == []
+    assert not (tmp_path / "cache").exists()
+
+
+COMMAND = """#!{python}
+import signal, sys, time
+from pathlib import Path
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import whole_folder_or_nothing
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+try:
+    with whole_folder_or_nothing(Path(sys.argv[4])) as part:
+        (part / "manifest.json").touch()
+        time.sleep({seconds})
+except InputError as error:
+    sys.exit(f"error: {{error}}")
+"""
+
+
+@pytest.fixture
+def exporting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Put a command in the place of the export's that takes so long, and has no checkpoint."""
+
+    def put(seconds: float) -> None:
+        command = tmp_path / "qwen3-tts-export"
+        command.write_text(COMMAND.format(python=sys.executable, seconds=seconds))
+        command.chmod(0o755)
+        monkeypatch.setattr(shutil, "which", lambda *_, **__: str(command))
+
+    return put
+
+
+def test_what_another_process_exported_meanwhile_is_used(
+    tmp_path: Path, exporting: Callable[[float], None]
+) -> None:
+    exporting(0)
+    for _ in range(2):
+        opening._export(tmp_path, tmp_path / "cache" / "made", "int8")
+    assert [path.name for path in (tmp_path / "cache").rglob("*")] == ["made", "manifest.json"]
+
+
+def test_being_stopped_while_it_exports_leaves_nothing(
+    tmp_path: Path, exporting: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporting(60)
+    made = tmp_path / "cache" / "made"
+
+    def stop(*_: object) -> None:
+        while not (made.parent / "made.part").exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", stop)
+    with pytest.raises(KeyboardInterrupt):
+        opening._export(tmp_path, made, "int8")
+    assert not made.parent.exists()
 
 
 def test_without_the_command_it_says_what_to_install(

@@ -7,17 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen3_tts_edge.speech.blanks import one_line, paragraphs
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.speech.blanks import one_line, seen
 from qwen3_tts_edge.speech.sentences import (
     PARAGRAPH_PAUSE,
+    SECTION_PAUSE,
     SENTENCE_PAUSE,
     Part,
     Piece,
     Splitter,
     Whole,
+    check_text,
     split,
     usual_seconds,
 )
+from qwen3_tts_edge.speech.stops import sentence_ends
 
 NO_LIMIT = 1e9
 
@@ -246,12 +250,26 @@ def joined(parts: list[Part]) -> list[Piece]:
         if part.ends:
             pieces.append(Piece(begun, part.pause))
             begun = ""
+        elif part.pause:
+            assert begun == ""
+            assert part.pause > pieces[-1].pause
+            pieces[-1] = Piece(pieces[-1].text, part.pause)
     assert begun.strip() == ""
     return pieces
 
 
 def black(text: str) -> str:
     return "".join(text.split())
+
+
+def spoken(text: str) -> str:
+    """Its letters and digits that can be seen."""
+    return "".join(filter(str.isalnum, one_line(text)))
+
+
+def without_silent_lines(text: str) -> str:
+    lines = seen(text).replace("\u2029", "\n").split("\n")
+    return one_line("\n".join(filter(spoken, lines)))
 
 
 def texts(pieces: list[Piece]) -> list[str]:
@@ -298,15 +316,13 @@ def test_and_where_languages_are_mixed() -> None:
 def test_what_nobody_sees_goes_and_what_joins_letters_stays(page: str, line: str | None) -> None:
     plain = "Good morning. Your timer is set for twenty minutes."
     assert one_line(page) == (plain if line is None else line)
-    assert paragraphs(page) == ([one_line(page)] if one_line(page) else [])
 
 
 @given(TEXTS)
 def test_a_line_is_one_line_already(text: str) -> None:
     line = one_line(text)
     assert one_line(line) == line
-    assert " ".join(paragraphs(text)) == line
-    assert paragraphs(line) == ([line] if line else [])
+    assert one_line(seen(text)) == line
 
 
 def test_a_blank_line_ends_a_paragraph_and_pauses_are_between_pieces() -> None:
@@ -340,14 +356,59 @@ def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> Non
 
 
 def test_no_character_of_a_reader_is_torn() -> None:
-    family, flags, marked, syllable = "👩🏽\u200d👩🏽\u200d👧", "🇩🇪🇫🇷", "e\u0301", "क्ष"
-    for whole, characters in [
-        (family * 3, [family] * 3),
-        (flags, ["🇩🇪", "🇫🇷"]),
-        (marked * 3, [marked] * 3),
-        (syllable * 3, [syllable] * 3),
-    ]:
-        assert texts(cut(whole, 0.01)) == characters
+    for character in ("e\u0301", "क्ष"):
+        assert texts(cut(character * 3, 0.01)) == [character] * 3
+    for character in ("👩🏽\u200d👩🏽\u200d👧", "🇩🇪", "1\ufe0f\u20e3"):
+        held = {cut("a" + character * 9, seconds)[0].text for seconds in (1.0, 2.0, 3.0, 4.0, 5.0)}
+        assert len(held) > 1
+        assert held <= {"a" + character * number for number in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("The end.\n\n* * *\n\nA beginning.", ["The end.", SECTION_PAUSE, "A beginning."]),
+        ("The end.\n—\nA beginning.", ["The end.", SECTION_PAUSE, "A beginning."]),
+        ("Title\n=====\n\nText", ["Title", SECTION_PAUSE, "Text"]),
+        ("|a|b|\n|---|:-:|\n|1|2|", ["|a|b|", SECTION_PAUSE, "|1|2|"]),
+        ("lol\r\n😂😂\r\nnice 😊", ["lol", SECTION_PAUSE, "nice 😊"]),
+        ("And then\n\n...\n\n\n___\n\nno.", ["And then", SECTION_PAUSE, "no."]),
+        ("One.\u2029?\u2029Two.", ["One.", SECTION_PAUSE, "Two."]),
+        ("---\n\nOne.\n\n---", ["One."]),
+        ("* One\n* Two", ["* One * Two"]),
+        ("— Tu viens ?\n— Oui… ♥", ["— Tu viens ?", SENTENCE_PAUSE, "— Oui… ♥"]),
+        ("* * *", []),
+        ("\n😀\n\n…\n", []),
+    ],
+)
+def test_signs_alone_are_a_longer_pause(text: str, pieces: list[str | float]) -> None:
+    found = cut(text, NO_LIMIT, 1)
+    assert [each for piece in found for each in (piece.text, piece.pause)][:-1] == pieces
+    if pieces:
+        check_text(text)
+    else:
+        with pytest.raises(InputError, match="has no letter or digit; give at least one word"):
+            check_text(text)
+
+
+def test_signs_stay_with_words_as_long_as_a_piece_can_hold_them() -> None:
+    assert texts(cut("so many words - without - a comma", 1.3)) == [
+        "so many words -",
+        "without - a",
+        "comma",
+    ]
+    full = "word " * 13 + "words"
+    assert texts(cut(f"{full} - then", 5.0)) == [f"{full} -", "then"]
+    assert cut(f"Yes {'?' * 91} No.", 2.0) == [Piece("Yes", SENTENCE_PAUSE), Piece("No.", 0.0)]
+    assert cut(f"Yes {'-' * 90} no. Well", 2.0, 1) == [
+        Piece("Yes", 0.0),
+        Piece("no.", SENTENCE_PAUSE),
+        Piece("Well", 0.0),
+    ]
+    assert cut(f"Yes {'?' * 90}\n\nWell", 2.0, 1) == [
+        Piece("Yes", PARAGRAPH_PAUSE),
+        Piece("Well", 0.0),
+    ]
 
 
 def test_a_word_is_not_left_over() -> None:
@@ -360,10 +421,27 @@ def test_a_word_is_not_left_over() -> None:
 @given(TEXTS, SECONDS, SENTENCES)
 def test_nothing_is_lost_doubled_or_moved(text: str, seconds: float, sentences: int | None) -> None:
     pieces = cut(text, seconds, sentences)
-    assert black("".join(texts(pieces))) == black(one_line(text))
-    assert all(each.text and each.text == each.text.strip() for each in pieces)
-    assert bool(pieces) == bool(one_line(text))
+    all_of_it, at = black(one_line(text)), 0
+    for piece in texts(pieces):
+        begins = all_of_it.index(black(piece), at)
+        assert not spoken(all_of_it[at:begins])
+        at = begins + len(black(piece))
+    assert not spoken(all_of_it[at:])
+    assert all(spoken(each.text) and each.text == each.text.strip() for each in pieces)
+    if not pieces:
+        with pytest.raises(InputError, match="the text "):
+            check_text(text)
+    else:
+        check_text(text)
     assert all(each.pause == 0.0 for each in pieces[-1:])
+
+
+@given(TEXTS, SENTENCES)
+def test_where_there_is_room_only_silent_lines_are_left_out(
+    text: str, sentences: int | None
+) -> None:
+    pieces = cut(text, NO_LIMIT, sentences)
+    assert black("".join(texts(pieces))) == black(without_silent_lines(text))
 
 
 @given(TEXTS, SECONDS, SENTENCES)
@@ -394,7 +472,7 @@ def test_bit_by_bit_the_pieces_are_those_of_the_whole(
     bits = [text[at:to] for at, to in pairwise([0, *cuts, len(text)])]
     parts = in_pieces(Splitter(seconds, sentences), bits)
     assert joined(parts) == joined(whole)
-    assert black("".join(part.text for part in parts)) == black(one_line(text))
+    assert spoken("".join(part.text for part in parts)) == spoken(text)
     assert joined(in_pieces(Splitter(seconds, sentences), list(text))) == joined(whole)
 
 
@@ -403,8 +481,9 @@ def test_every_part_of_a_piece_is_given_before_its_end_and_nothing_after(
     text: str, seconds: float, sentences: int | None
 ) -> None:
     parts = in_pieces(Splitter(seconds, sentences), list(text))
-    assert all(part.pause == 0.0 for part in parts if not part.ends)
-    assert not parts or parts[-1].ends
+    assert all(part.pause == 0.0 for part in parts if part.text)
+    assert all(part.text or part.ends or part.pause for part in parts)
+    assert not parts or not parts[-1].text
 
 
 def test_what_is_certain_is_given_at_once() -> None:
@@ -413,7 +492,11 @@ def test_what_is_certain_is_given_at_once() -> None:
     assert "".join(part.text for part in first).startswith("Good morning to all of you. Welcome")
     assert [part.pause for part in first if part.ends] == [SENTENCE_PAUSE]
     assert splitter.feed("ends of ")[0].text
-    assert splitter.feed("ours\n\n")[-1] == Part("", ends=True, pause=PARAGRAPH_PAUSE)
+    assert splitter.feed("ours\n\n")[-2:] == [
+        Part("", ends=True, pause=SENTENCE_PAUSE),
+        Part("", pause=PARAGRAPH_PAUSE),
+    ]
+    assert splitter.feed("* * *\n") == [Part("", pause=SECTION_PAUSE)]
     assert splitter.finish() == []
 
 
@@ -431,10 +514,10 @@ def test_a_text_taken_whole_is_one_piece_as_it_stands() -> None:
 
 @given(TEXTS)
 def test_a_sentence_says_something_where_its_paragraph_does(text: str) -> None:
-    for paragraph in paragraphs(text):
-        if any(map(str.isalnum, paragraph)):
-            for sentence in texts(cut(paragraph, NO_LIMIT, 1)):
-                assert any(map(str.isalnum, sentence))
+    line = one_line(text)
+    if spoken(line):
+        ends = sentence_ends(line)
+        assert all(spoken(line[at:to]) for at, to in pairwise([0, *ends]))
 
 
 @pytest.mark.parametrize("seconds", [5.0, 30.0])
@@ -444,7 +527,7 @@ def test_all_of_an_article_is_spoken(seconds: float, sentences: int | None) -> N
     pieces = cut(ARTICLE, seconds, sentences)
     assert black("".join(texts(pieces))) == black(ARTICLE)
     assert max(usual_seconds(each) for each in texts(pieces)) <= seconds
-    assert sum(each.pause == PARAGRAPH_PAUSE for each in pieces) == len(paragraphs(ARTICLE)) - 1
+    assert sum(each.pause == PARAGRAPH_PAUSE for each in pieces) == ARTICLE.count("\n\n")
 
 
 _REPEATED = [
@@ -477,13 +560,13 @@ def test_time_is_in_proportion_to_the_text(part: str) -> None:
     text = "a" + part * (200_000 // len(part))
     for sentences in (None, 1):
         pieces = cut(text, 30.0, sentences)
-        assert black("".join(texts(pieces))) == black(one_line(text))
+        assert spoken("".join(texts(pieces))) == spoken(text)
 
 
 @pytest.mark.parametrize("part", [*" \n\r\u2029\u0301\u200d\ufe0f\u200b", "\n\n", "\n\u200b\n "])
 def test_and_for_what_nobody_sees(part: str) -> None:
     assert one_line("a" + part * 200_000 + "b").rstrip("b").startswith("a")
-    assert black("".join(paragraphs("a" + part * 200_000)))[0] == "a"
+    assert cut("a" + part * 200_000 + "\nb", NO_LIMIT)[-1].text.endswith("b")
 
 
 def test_seconds_are_those_of_its_parts_whatever_the_blanks() -> None:

@@ -104,5 +104,5 @@ def find_flavour(name: str) -> Flavour:
         InputError: There is none.
     """
     if name not in FLAVOURS:
-        raise InputError(f"flavour {name!r} is unknown; choose one of {', '.join(FLAVOURS)}")
+        raise InputError(f"flavour {name!r} is unknown", f"choose one of {', '.join(FLAVOURS)}")
     return FLAVOURS[name]

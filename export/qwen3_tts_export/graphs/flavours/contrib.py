@@ -65,5 +65,5 @@ def add_norm(x: ir.Value, update: ir.Value, weight: ir.Value, eps: float) -> Any
 
 
 def silu(x: ir.Value) -> Any:
-    """X · sigmoid(x) in one node."""
+    """Multiply x by its sigmoid in one node."""
     return _QUICK_GELU(x, alpha=1.0)

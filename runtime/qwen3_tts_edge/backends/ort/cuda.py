@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qwen3_tts_edge.backends import ORT_CUDA
 from qwen3_tts_edge.backends.ort.install import CUDA, INSTALL, cuda_lack
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FRAME
@@ -15,7 +16,7 @@ from qwen3_tts_edge.errors import BackendError, BundleError
 try:
     import onnxruntime as ort
 except ImportError as error:
-    raise BackendError(f"ONNX Runtime is not installed; run: {INSTALL}") from error
+    raise BackendError("ONNX Runtime is not installed", f"run: {INSTALL}") from error
 
 from qwen3_tts_edge.backends.ort.cuda_memory import CudaMemory
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
@@ -45,7 +46,7 @@ _numbers = itertools.count(1)
 class OrtCudaBackend:
     """Opens graphs on the GPU that CUDA counts first; `CUDA_VISIBLE_DEVICES` says which it is."""
 
-    name = "ort-cuda"
+    name = ORT_CUDA
 
     def __init__(self, *, threads: int | None = None) -> None:
         """Look for what is needed.
@@ -89,8 +90,9 @@ class OrtCudaBackend:
                 raise
             raise BackendError(
                 f"{path} has {len(nodes)} nodes that CUDA does not run: "
-                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)}; what is captured "
-                f"must stay on the GPU, so export the checkpoint with --flavour cuda ({error})"
+                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)} ({error})",
+                "export the checkpoint with --flavour cuda, for what is captured must stay on the "
+                "GPU",
             ) from error
         return CapturedGraph(session, spec, CudaMemory())
 

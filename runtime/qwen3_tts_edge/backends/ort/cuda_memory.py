@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from qwen3_tts_edge.backends import Array
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.errors import BackendError
 
 _TO_DEVICE, _TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3
@@ -70,8 +70,8 @@ class CudaMemory:
     def _check(self, status: int) -> None:
         if status:
             raise BackendError(
-                f"the GPU refused to copy (CUDA error {status}); start the program again, and if "
-                "it recurs run: qwen3-tts-edge doctor"
+                f"the GPU refused to copy (CUDA error {status})",
+                "start the program again, and if it recurs run: qwen3-tts-edge doctor",
             )
 
 
@@ -90,5 +90,5 @@ def cuda_runtime(version: str) -> Any:
         return ctypes.CDLL(name)
     except OSError as error:
         raise BackendError(
-            f"{name} cannot be loaded ({error}); run: pip install 'qwen3-tts-edge[gpu]'"
+            f"{name} cannot be loaded ({error})", "run: pip install 'qwen3-tts-edge[gpu]'"
         ) from error

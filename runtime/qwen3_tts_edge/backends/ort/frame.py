@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.ort.graph import OrtGraph
 from qwen3_tts_edge.backends.ort.state import OrtState
 from qwen3_tts_edge.bundle.manifest import TOTAL

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.ort.state import Memory, OrtState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import TOTAL
@@ -59,7 +60,7 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
     running = session.get_providers()[0]
     if running != wanted:
         raise BackendError(
-            f"asked for {wanted}, ONNX Runtime runs {running}; its messages above say why"
+            f"asked for {wanted}, ONNX Runtime runs {running}", "its messages above say why"
         )
     return session
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec
 
 

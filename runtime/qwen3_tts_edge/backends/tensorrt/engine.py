@@ -52,8 +52,8 @@ class Library:
         engine = self._runtime.deserialize_cuda_engine(plan.read_bytes())
         if engine is None:
             raise BundleError(
-                f"{plan} cannot be loaded by {self.name} {self.version}{self.complaints()}; build "
-                "the engines again"
+                f"{plan} cannot be loaded by {self.name} {self.version}{self.complaints()}",
+                "build the engines again",
             )
         return Engine(self, engine, plan, spec, axes)
 
@@ -98,7 +98,8 @@ class Engine:
         if found != expected:
             differing = sorted(dict(found.items() ^ expected.items()))
             raise BundleError(
-                f"{plan} and the manifest differ in {', '.join(differing)}; build the engines again"
+                f"{plan} and the manifest differ in {', '.join(differing)}",
+                "build the engines again",
             )
         # Before 10.15 nothing was aliased, and nobody could ask.
         alias = getattr(engine, "get_aliased_input_tensor", lambda _: None)
@@ -120,16 +121,16 @@ class Engine:
             context = self._engine.create_execution_context(config)
         if context is None:
             raise BackendError(
-                f"{self._plan} has no room on the GPU{self._library.complaints()}; close what else "
-                "uses its memory, or build engines for shorter speech"
+                f"{self._plan} has no room on the GPU{self._library.complaints()}",
+                "close what else uses its memory, or build engines for shorter speech",
             )
         return Context(context, self)
 
     def fail(self, what: str) -> BackendError:
         """The error of a launch."""
         return BackendError(
-            f"{self._plan}: {self._library.name} refused {what}{self._library.complaints()}; build "
-            "the engines again, and if it recurs, report it"
+            f"{self._plan}: {self._library.name} refused {what}{self._library.complaints()}",
+            "build the engines again, and if it recurs, report it",
         )
 
 

@@ -17,7 +17,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.tensorrt.engine import Engine
 from qwen3_tts_edge.backends.tensorrt.frame_engines import ROWS, At, FrameEngines

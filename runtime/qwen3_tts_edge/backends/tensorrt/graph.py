@@ -3,7 +3,8 @@
 import time
 from collections.abc import Mapping
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.tensorrt.engine import Engine
 from qwen3_tts_edge.backends.tensorrt.memory import Block, Memory
@@ -76,8 +77,8 @@ def check_sizes(engine: Engine, sizes: Mapping[str, int]) -> dict[str, int]:
     for name, most in engine.most.items():
         if sizes.get(name, 1) > most:
             raise CapacityError(
-                f"{sizes[name]} {name} are asked for, the engines were built for at most {most}; "
-                "ask for fewer at a time"
+                f"{sizes[name]} {name} are asked for, the engines were built for at most {most}",
+                "ask for fewer at a time",
             )
     return {**engine.most, **sizes}
 

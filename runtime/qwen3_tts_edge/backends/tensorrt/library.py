@@ -33,7 +33,9 @@ def import_library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise BackendError(f"{name} cannot be imported ({error}); run: {INSTALL[name]}") from error
+        raise BackendError(
+            f"{name} cannot be imported ({error})", f"run: {INSTALL[name]}"
+        ) from error
 
 
 def make_logger(library: Any, errors: list[str]) -> Any:

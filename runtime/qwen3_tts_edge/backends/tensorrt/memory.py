@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.backends import Array
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.bundle.graph_spec import TensorSpec
 from qwen3_tts_edge.errors import BackendError

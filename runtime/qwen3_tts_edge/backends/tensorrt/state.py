@@ -14,7 +14,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qwen3_tts_edge.backends import Array, State
+from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.tensorrt.memory import ALIGNMENT, Block, Memory, Sizes
 from qwen3_tts_edge.bundle.graph_spec import StateSpec
 

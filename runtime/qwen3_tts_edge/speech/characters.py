@@ -1,0 +1,31 @@
+"""Where one character of a reader ends: a family of emoji is one, and a letter with its marks."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_STICKS = re.compile("[\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\u1160-\u11ff]")
+"""Joiners, voicing marks of narrow kana, skin colours, vowels and finals of Korean letters."""
+
+
+def character_ends(text: str) -> Iterator[int]:
+    """Give the ends of what is one character to a reader, the sign behind a letter included."""
+    flags = 0
+    for at in range(1, len(text)):
+        last, this = text[at - 1], text[at]
+        flags = flags + 1 if _is_flag(last) else 0
+        kind = unicodedata.category(this)
+        if not (
+            kind[0] == "M"
+            or _STICKS.match(this)
+            or last == "\u200d"
+            or unicodedata.combining(last) == 9  # virama: the next consonant is joined
+            or (flags % 2 and _is_flag(this))
+            or (last.isalnum() and kind in ("Po", "Pe", "Pf"))
+        ):
+            yield at
+    yield len(text)
+
+
+def _is_flag(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"

@@ -1,0 +1,115 @@
+"""Files and folders appear whole or not at all, whoever else writes them and whoever is killed."""
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import whole_folder_or_nothing, whole_or_nothing
+
+Writer = Callable[[Path], AbstractContextManager[Path]]
+WRITERS = (whole_or_nothing, whole_folder_or_nothing)
+OTHER = """
+import sys
+from pathlib import Path
+from qwen3_tts_edge import files
+
+with getattr(files, sys.argv[1])(Path(sys.argv[2])) as part:
+    (part / "a" if part.is_dir() else part).write_text("of the other")
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(writer: Writer, place: Path) -> Iterator[subprocess.Popen[str]]:
+    """It writes until its stdin ends."""
+    arguments = [sys.executable, "-c", OTHER, writer.__name__, str(place)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(arguments, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        yield process
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_a_killed_process_left_is_gone_with_the_next(tmp_path: Path, writer: Writer) -> None:
+    place = tmp_path / "out"
+    with another_process(writer, place) as process:
+        process.kill()
+    assert "out.part" in names(tmp_path)
+    assert not place.exists()
+    with writer(place) as part:
+        if part.is_dir():
+            assert names(part) == []
+            (part / "b").touch()
+        else:
+            assert not part.exists()
+            part.touch()
+    assert names(tmp_path) == (["out", "out/b"] if place.is_dir() else ["out"])
+
+
+def test_two_who_write_the_same_file_take_turns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, found, waits = tmp_path / "out", [], threading.Event()
+    caplog.set_level(logging.WARNING)
+    caplog.handler.addFilter(lambda _: waits.set() or True)
+
+    def write() -> None:
+        with whole_or_nothing(place) as part:
+            found.append(place.read_text())
+            part.write_text("of this one")
+
+    with another_process(whole_or_nothing, place) as process:
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert waits.wait(60)
+        assert "another process is writing" in caplog.text
+        assert not found
+        process.communicate()  # its end
+    thread.join(60)
+    assert found == ["of the other"]
+    assert place.read_text() == "of this one"
+    assert names(tmp_path) == ["out"]
+
+
+def test_whoever_waited_for_a_folder_finds_it_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "out"
+    with another_process(whole_folder_or_nothing, place) as process:
+        # The other ends while this one waits for the first time.
+        monkeypatch.setattr("time.sleep", lambda _: process.communicate())
+        with pytest.raises(InputError, match="out already exists; remove it or choose another"):
+            whole_folder_or_nothing(place).__enter__()
+    assert (place / "a").read_text() == "of the other"
+    assert names(tmp_path) == ["out", "out/a"]
+
+
+def test_a_folder_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    (place / "old").touch()
+    with pytest.raises(InputError, match="out already exists"):
+        whole_folder_or_nothing(place).__enter__()
+    with whole_folder_or_nothing(place, replace=True) as part:
+        (part / "new").touch()
+        assert names(place) == ["old"]
+    assert names(tmp_path) == ["out", "out/new"]
+
+
+def test_an_error_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), whole_folder_or_nothing(tmp_path / "a" / "b" / "out"):
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
