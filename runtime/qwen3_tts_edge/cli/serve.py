@@ -1,17 +1,20 @@
 """`qwen3-tts-edge serve`: a bundle behind the protocols that programs speak already."""
 
 import logging
-from ipaddress import ip_address
+import socket
+from contextlib import AbstractAsyncContextManager, ExitStack
 
 import click
 
 from qwen3_tts_edge.cli.options import bundle_argument, running_options
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.server.listening import Address, Tcp, address_of, uri_of
 
 _EXAMPLES = """\b
 Examples:
   qwen3-tts-edge serve
   qwen3-tts-edge serve my-bundle --host 0.0.0.0 --api-key "$KEY"
+  qwen3-tts-edge serve --wyoming tcp://0.0.0.0:10200 --insecure --zeroconf
   curl http://127.0.0.1:8000/v1/audio/speech -o hello.mp3 \\
       -H 'content-type: application/json' -d '{"input": "Hello there."}'
 """
@@ -26,7 +29,6 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 takes a free one.")
 @click.option(
     "--api-key",
-    "keys",
     multiple=True,
     metavar="KEY",
     help="Let in whoever shows this key, and nobody else. May be given several times; in "
@@ -34,6 +36,22 @@ Examples:
 )
 @click.option(
     "--insecure", is_flag=True, help="Listen beyond this machine without a key all the same."
+)
+@click.option(
+    "--wyoming",
+    multiple=True,
+    metavar="URI",
+    help="Speak Wyoming too, for Home Assistant: tcp://HOST:PORT, usually of port 10200, or "
+    "unix:///PATH. May be given several times. It knows no keys, so HOST is of this machine alone, "
+    "or --insecure.",
+)
+@click.option(
+    "--zeroconf",
+    metavar="[=NAME]",
+    is_flag=False,
+    flag_value="",
+    help="Let Home Assistant find the first of --wyoming's TCP addresses by itself.  [default "
+    "name: qwen3-tts-edge-HOSTNAME]",
 )
 @click.option(
     "--private-lists", is_flag=True, help="Ask for a key before telling models and voices too."
@@ -46,14 +64,12 @@ Examples:
 @click.option("--per-key", type=click.IntRange(min=1), help="Requests at once of one key.")
 @click.option(
     "--voice-alias",
-    "aliases",
     multiple=True,
     metavar="NAME=VOICE",
     help="Another name for a voice, such as alloy=ryan. May be given several times.",
 )
 @click.option(
     "--cors-origin",
-    "cors_origins",
     multiple=True,
     metavar="ORIGIN",
     help="Let web pages from there use the server, such as https://example.org; * is all. May be "
@@ -75,13 +91,15 @@ def serve(
     bundle: str | None,
     host: str,
     port: int,
-    keys: tuple[str, ...],
+    api_key: tuple[str, ...],
+    wyoming: tuple[str, ...],
+    zeroconf: str | None,
     slots: int | None,
     queue: int,
     queue_seconds: float,
     per_key: int | None,
-    aliases: tuple[str, ...],
-    cors_origins: tuple[str, ...],
+    voice_alias: tuple[str, ...],
+    cors_origin: tuple[str, ...],
     drain_seconds: float,
     backend: str,
     threads: int | None,
@@ -92,18 +110,17 @@ def serve(
 ) -> None:
     """Serve BUNDLE, or the voice that comes with the package, until Ctrl-C or SIGTERM.
 
-    OpenAI's speech API is at /v1/audio/speech. Every option can be given in the environment too,
-    --queue-seconds as QWEN3_TTS_EDGE_QUEUE_SECONDS.
+    OpenAI's speech API is at /v1/audio/speech, Wyoming where --wyoming says. Every option can be
+    given in the environment too, --queue-seconds as QWEN3_TTS_EDGE_QUEUE_SECONDS.
     """
-    if not (keys or insecure or _stays_here(host)):
-        raise InputError(
-            f"{host} can be reached from other machines, and nobody would need a key",
-            "give --api-key, or --insecure where others keep the door",
-        )
+    http, wyomings = Tcp(host, port), [address_of(uri) for uri in wyoming]
+    if not insecure:
+        _check_doors(http, wyomings, locked=bool(api_key))
     try:
         from qwen3_tts_edge.server import running
         from qwen3_tts_edge.server.service import Service
         from qwen3_tts_edge.server.settings import Settings
+        from qwen3_tts_edge.server.wyoming import serving
     except ImportError as error:
         raise InputError(
             f"serving needs packages that are not installed ({error})",
@@ -118,26 +135,56 @@ def serve(
         queue=queue,
         queue_seconds=queue_seconds,
         per_key=per_key,
-        keys=keys,
+        keys=api_key,
         open_lists=not private_lists,
-        cors_origins=cors_origins,
+        cors_origins=cors_origin,
         remote_audio=remote_audio,
-        voice_aliases=dict(_alias(each) for each in aliases),
+        voice_aliases=dict(_alias(each) for each in voice_alias),
         drain_seconds=drain_seconds,
     )
-    with running.listening(host, port) as opened:
+    with ExitStack() as sockets:
+        opened = sockets.enter_context(http.opened())
+        others = [sockets.enter_context(address.opened()) for address in wyomings]
+        found = None if zeroconf is None else _findable(zeroconf, others)
         service = Service.open(settings)
-        where = "[{}]:{}" if ":" in host else "{}:{}"
-        address = where.format(*opened.getsockname()[:2])
-        click.echo(f"{service.name} on http://{address}", err=True)
-        running.run(service, opened)
+        where = [uri_of(opened, "http"), *map(uri_of, others)]
+        click.echo(f"{service.name} on {', '.join(where)}", err=True)
+        beside = [serving(service, each) for each in others]
+        running.run(service, opened, beside if found is None else [*beside, found])
 
 
-def _stays_here(host: str) -> bool:
+def _check_doors(http: Tcp, wyomings: list[Address], *, locked: bool) -> None:
+    if not (locked or http.stays_here):
+        raise InputError(
+            f"{http.host} can be reached from other machines, and nobody would need a key",
+            "give --api-key, or --insecure where others keep the door",
+        )
+    for each in wyomings:
+        if isinstance(each, Tcp) and not each.stays_here:
+            raise InputError(
+                f"{each.host} can be reached from other machines, and Wyoming knows no keys: "
+                "whoever reaches it could speak",
+                "give --insecure if all of that network may, or a unix:///PATH",
+            )
+
+
+def _findable(name: str, opened: list[socket.socket]) -> AbstractAsyncContextManager[None]:
+    """Announce the first TCP address, for as long as the server runs."""
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        from qwen3_tts_edge.server.wyoming import discovery
+    except ImportError as error:
+        raise InputError(
+            f"--zeroconf needs a package that is not installed ({error})",
+            "run: pip install 'qwen3-tts-edge[discover]'",
+        ) from error
+    tcp = next((each for each in opened if each.family != socket.AF_UNIX), None)
+    if tcp is None:
+        raise InputError(
+            "--zeroconf announces a TCP address of --wyoming, and there is none",
+            "add --wyoming tcp://0.0.0.0:10200",
+        )
+    name, port = discovery.instance_name(name), tcp.getsockname()[1]
+    return discovery.announced(name, discovery.reachable(tcp), port)
 
 
 def _alias(given: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The HTTP side of a service: its routes, its errors and the doors in front of them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -47,18 +47,28 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     "5XX": {"model": ErrorBody, "description": "Why the server cannot answer it now."},
 }
 
-
-def app(service: Service) -> ASGIApp:
-    """Make the app that serves a service; its lifespan starts and stops the service."""
-    return RequestId(guarded(service))
+Beside = AbstractAsyncContextManager[None]
 
 
-def guarded(service: Service) -> ASGIApp:
+def app(service: Service, beside: Sequence[Beside] = ()) -> ASGIApp:
+    """Make the app that serves a service; its lifespan starts and stops the service.
+
+    Args:
+        service: What is served.
+        beside: What goes on in the same event loop while the service runs: protocols that are no
+            HTTP.
+    """
+    return RequestId(guarded(service, beside))
+
+
+def guarded(service: Service, beside: Sequence[Beside] = ()) -> ASGIApp:
     """Make the app where something in front of it names requests already."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
+        async with service.running(), AsyncExitStack() as others:
+            for other in beside:
+                await others.enter_async_context(other)
             yield
 
     routes = FastAPI(

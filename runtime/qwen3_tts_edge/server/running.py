@@ -3,72 +3,41 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 from concurrent.futures import Future
 from types import FrameType
 
 import uvicorn
 
-from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.server.app import app
+from qwen3_tts_edge.server.app import Beside, app
 from qwen3_tts_edge.server.response import CutError
 from qwen3_tts_edge.server.service import Service
 
 _log = logging.getLogger(__name__)
 
-_UNSENT = 64 << 10
-"""Bytes that the system may hold for a client that does not read; else it would hold a minute."""
-
-_WAITING = 2048
-"""Connections that may wait to be accepted."""
-
 _MESSAGE = 4 << 20
 """Bytes of a websocket's message."""
 
-_STALLED = 60_000
-"""Milliseconds in which a client must take some of what it is sent, or it is gone."""
 
-
-def listening(host: str, port: int) -> socket.socket:
-    """Open the socket, before anything that takes time.
-
-    Raises:
-        InputError: The address is taken, or not of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)  # whoever is accepted has it
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # and this, on Linux
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED)
-    try:
-        opened.bind((host, port))
-        opened.listen(_WAITING)  # whoever comes now is answered when there is somebody to answer
-    except OSError as error:
-        opened.close()
-        raise InputError(
-            f"cannot listen on {host}:{port} ({error.strerror})", "choose another --host or --port"
-        ) from error
-    return opened
-
-
-def run(service: Service, opened: socket.socket) -> None:
+def run(service: Service, opened: socket.socket, beside: Sequence[Beside] = ()) -> None:
     """Serve until a signal comes; then let nobody in, and let those who speak finish.
 
     A second signal ends them too.
 
     Args:
         service: What is served.
-        opened: From `listening`.
+        opened: Where HTTP comes in, see `listening`.
+        beside: What else goes on, see `app`.
     """
-    asyncio.run(server(service).serve([opened]))
+    asyncio.run(server(service, beside).serve([opened]))
 
 
-def server(service: Service) -> uvicorn.Server:
-    """Make what serves a service, for a program that has an event loop."""
+def server(service: Service, beside: Sequence[Beside] = ()) -> uvicorn.Server:
+    """Make what serves a service, for a program that has an event loop; arguments as of `run`."""
     logging.getLogger("uvicorn.access").disabled = True  # an address may hold a key
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     config = uvicorn.Config(
-        app(service),
+        app(service, beside),
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -1,0 +1,71 @@
+"""What a Wyoming client wants said: its text may come while it is spoken."""
+
+import asyncio
+
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.wyoming.events import VoiceAsked
+
+
+class Utterance:
+    """A text, by whom, and its session as soon as there is one.
+
+    Attributes:
+        voice: Who shall speak, or None.
+        streamed: Whether its text comes in chunks, and its end is told.
+    """
+
+    def __init__(self, voice: VoiceAsked | None, *, streamed: bool, largest: int) -> None:
+        """Take who shall speak.
+
+        Args:
+            voice: As it was asked for.
+            streamed: See above.
+            largest: Characters of its text.
+        """
+        self.voice, self.streamed = voice, streamed
+        self._left = largest
+        self._text = ""  # that no session has yet
+        self._ended = False
+        self._session: Session | None = None
+        self._begins = asyncio.Event()
+
+    def append(self, text: str) -> None:
+        """Add to the text.
+
+        Raises:
+            InputError: It is too long.
+        """
+        self._left -= len(text)
+        if self._left < 0:
+            raise InputError("the text is too long", "send it in parts, one after the other")
+        if self._session is not None:
+            self._session.append(text)
+            return
+        self._text += text
+        if self._text.strip():
+            self._begins.set()
+
+    def end(self) -> None:
+        """End the text."""
+        self._ended = True
+        self._begins.set()
+        if self._session is not None:
+            self._session.end()
+
+    async def words(self) -> bool:
+        """Wait for a word, and tell whether there is one: a place is not taken for less."""
+        await self._begins.wait()
+        return bool(self._text.strip())
+
+    def take(self) -> str:
+        """Give the text that no session has yet."""
+        text, self._text = self._text, ""
+        return text
+
+    def go_on(self, session: Session) -> None:
+        """Let a session have the text from now on."""
+        self._session = session
+        session.append(self.take())
+        if self._ended:
+            session.end()

@@ -1,0 +1,58 @@
+"""Voices as Wyoming's programs are told of them.
+
+Home Assistant lists voices by language and then sends a voice's name alone. So where a bundle has
+several languages, the name says the language too.
+"""
+
+from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
+
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.server.voices import Voices
+from qwen3_tts_edge.server.wyoming.events import VoiceAsked
+from qwen3_tts_edge.version import VERSION
+from qwen3_tts_edge.voices.voice import Voice
+
+
+def info(service: Service) -> Info:
+    """Describe what speaks here."""
+    languages = service.voices.languages
+    voices = [
+        TtsVoice(
+            name=f"{voice.name}{_suffix(language)}" if len(languages) > 1 else voice.name,
+            attribution=Attribution(service.name, ""),
+            installed=True,
+            description=voice.name,
+            version=VERSION,
+            languages=[language],
+        )
+        for voice in service.voices.listed()
+        for language in languages
+    ]
+    program = TtsProgram(
+        name="qwen3-tts-edge",
+        attribution=Attribution("qwen3-tts-edge", ""),
+        installed=True,
+        description=f"Qwen3-TTS, {service.name}",
+        version=VERSION,
+        voices=voices,
+        supports_synthesize_streaming=True,
+    )
+    return Info(tts=[program])
+
+
+def find(voices: Voices, asked: VoiceAsked | None) -> tuple[Voice | None, str | None]:
+    """Find who shall speak, and in which language; None leaves either to the bundle.
+
+    Raises:
+        InputError: There is no such voice.
+    """
+    asked = asked or VoiceAsked()
+    name, language = asked.name or "", asked.language
+    for each in voices.languages:
+        if name.lower().endswith(_suffix(each)):
+            name, language = name[: -len(_suffix(each))], each
+    return voices.find(name), language
+
+
+def _suffix(language: str) -> str:
+    return f" ({language})"
