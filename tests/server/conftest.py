@@ -1,25 +1,31 @@
 """The server that all protocols are tested on."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.importorskip("uvicorn")
 
 if TYPE_CHECKING:
+    from qwen3_tts_edge.server.session import Session
     from server.serving import Served
 
 
 @pytest.fixture(scope="session")
-def served(voice_bundle: Path) -> "Iterator[Served]":
+def served(voice_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
     """Serve the bundled voice, four at once and 32 who may wait; everybody may come in."""
+    from qwen3_tts_edge.server.listening import Tcp, Unix
     from qwen3_tts_edge.server.settings import Settings
     from server.serving import serving
 
-    with serving(Settings(bundle=voice_bundle, slots=4)) as server:
-        yield server
+    addresses = (Tcp("127.0.0.1", 0), Unix(tmp_path_factory.mktemp("wyoming") / "socket"))
+    with ExitStack() as sockets:
+        opened = [sockets.enter_context(address.opened()) for address in addresses]
+        settings = Settings(bundle=voice_bundle, slots=4)
+        yield sockets.enter_context(serving(settings, wyoming_on=opened))
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +47,18 @@ def cloning(base: Path, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[S
         patched.setenv(library.VARIABLE, str(tmp_path_factory.mktemp("voices") / "kept"))
         with serving(Settings(bundle=base, slots=2)) as server:
             yield server
+
+
+@pytest.fixture
+def sessions(served: "Served", monkeypatch: pytest.MonkeyPatch) -> "Iterator[list[Session]]":
+    """Give the sessions as they begin, and so their seeds: nobody can ask for one in Wyoming."""
+    found: list[Session] = []
+    speak = served.service.speak
+
+    async def noted(*asked: Any, **how: Any) -> "Session":
+        found.append(await speak(*asked, **how))
+        return found[-1]
+
+    monkeypatch.setattr(served.service, "speak", noted)
+    yield found
+    served.settle()

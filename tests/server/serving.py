@@ -1,13 +1,15 @@
 """A server that runs in a thread of the tests."""
 
 import asyncio
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from qwen3_tts_edge.server import running
+from qwen3_tts_edge.server import running, wyoming
+from qwen3_tts_edge.server.listening import Tcp, uri_of
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.settings import Settings
 
@@ -22,11 +24,13 @@ class Served:
     Attributes:
         url: `http://127.0.0.1:PORT`.
         ws: `ws://127.0.0.1:PORT`.
+        wyoming: `tcp://127.0.0.1:PORT` and `unix:///PATH`, where it was told to.
         service: What it serves.
     """
 
     url: str
     ws: str
+    wyoming: tuple[str, ...]
     service: Service
 
     @property
@@ -45,11 +49,13 @@ class Served:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Served]:
+def serving(settings: Settings, *, wyoming_on: Sequence[socket.socket] = ()) -> Iterator[Served]:
     """Run a server in a thread of its own, with its own event loop, as `serve` does."""
     service = Service.open(settings)
-    with running.listening("127.0.0.1", 0) as opened:
-        server = running.server(service)
+    addresses = tuple(map(uri_of, wyoming_on))
+    beside = [wyoming.serving(service, each) for each in wyoming_on]
+    with Tcp("127.0.0.1", 0).opened() as opened:
+        server = running.server(service, beside)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([opened])), daemon=True)
         thread.start()
         end = time.monotonic() + _PATIENCE
@@ -57,9 +63,8 @@ def serving(settings: Settings) -> Iterator[Served]:
             assert thread.is_alive(), "it ended before it was ready"
             assert time.monotonic() < end, "it never became ready"
             time.sleep(0.005)
-        where = f"127.0.0.1:{opened.getsockname()[1]}"
         try:
-            yield Served(f"http://{where}", f"ws://{where}", service)
+            yield Served(uri_of(opened, "http"), uri_of(opened, "ws"), addresses, service)
         finally:
             server.should_exit = True
             thread.join(_PATIENCE)

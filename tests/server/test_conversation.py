@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.protocol import State
 
-from qwen3_tts_edge.server import running
+from qwen3_tts_edge.server import listening
 from qwen3_tts_edge.server.context import _with_space
 from qwen3_tts_edge.server.settings import Settings
 from server import test_cartesia, test_deepgram, test_elevenlabs, test_realtime
@@ -154,7 +154,7 @@ def test_who_finds_no_place_is_told_and_who_leaves_makes_room(narrow: Served) ->
 def test_who_takes_nothing_of_what_it_is_sent_is_gone_some_day(
     voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "_STALLED", 500)
+    monkeypatch.setattr(listening, "_STALLED", 500)
     path, _, long = PROTOCOLS["deepgram"]
     with serving(Settings(bundle=voice_bundle, slots=1)) as server, sockets.socket() as raw:
         raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
