@@ -77,6 +77,15 @@ def test_pieces_make_the_same_bytes(name: str, changed: dict, cuts: list[int]) -
     assert encoded(name, samples, *sorted(cuts), **changed) == encoded(name, samples, **changed)
 
 
+@pytest.mark.parametrize("changed", [{}, {"rate_out": 16000, "speed": 1.5}])
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_encoded_after_the_end_is_another_file(name: str, changed: dict) -> None:
+    samples, made = spoken(0.3), encoder(name, RATE, **changed)
+    first = made.encode(samples) + made.finish()
+    assert made.finish() == b""  # nothing is left
+    assert made.encode(samples) + made.finish() == first == encoded(name, samples, **changed)
+
+
 def test_single_samples_make_the_same_bytes() -> None:
     samples = spoken(0.1)
     for name in FORMATS:

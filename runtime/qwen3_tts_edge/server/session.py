@@ -16,6 +16,7 @@ from qwen3_tts_edge.server.metrics import Record
 from qwen3_tts_edge.server.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.stops import SPOKEN
 from qwen3_tts_edge.speech.stream import Stream
 
 _AHEAD = 2.0
@@ -253,19 +254,19 @@ class _Speech:
 
     def _feed(self) -> None:
         """Give the stream its text; end it where its text has ended."""
-        if self._stream is None and self._texts[0].strip():
+        if self._stream is None and SPOKEN.search(self._texts[0]):
             self._stream = self._open()
         if self._stream is None:
             return
         if text := self._texts[0]:
             self._texts[0] = ""
-            self._fed = self._fed or bool(text.strip())
+            self._fed = self._fed or SPOKEN.search(text) is not None
             self._stream.feed(text)
         if self._closed:
             if self._fed:
                 self._stream.finish()
             else:
-                self._stream.close()  # blank text between two flushes is no fault
+                self._stream.close()  # nothing to say between two flushes is no fault
 
     @property
     def _closed(self) -> bool:
