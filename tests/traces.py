@@ -7,6 +7,7 @@ ten seconds and its bytes a tenth of one.
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,23 @@ def traced_once(trace: Trace, kept: Kept) -> Trace:
         return load(kept.get(name, lambda path: save(trace(graph, flavour), path)))
 
     return once
+
+
+def command_at(path: Path) -> Path:
+    """Write a `qwen3-tts-export` to `path` that traces once."""
+    path.write_text(
+        f"""#!{sys.executable}
+import sys
+sys.path[:0] = {[*filter(None, sys.path)]!r}
+import kept, traces
+from qwen3_tts_export import cli
+from qwen3_tts_export.bundle import graph_files
+graph_files.trace = traces.traced_once(graph_files.trace, kept.traces())
+cli.main()
+"""
+    )
+    path.chmod(0o755)
+    return path
 
 
 def key_of(graph: Graph, flavour: str) -> str:

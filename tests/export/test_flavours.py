@@ -33,7 +33,7 @@ from tiny import EDGE_VOICE
 
 BundleIn = Callable[..., Path]
 STEPS = (TALKER_STEP, PREDICTOR_STEP)
-EXPORTS = [("edge-voice", "fp32"), ("same", "fp32"), ("same", "int8")]
+EXPORTS = [("edge-voice", "fp32"), ("same", "fp32"), ("edge-voice", "int8")]
 
 
 def load(folder: Path, name: str) -> onnx.ModelProto:
@@ -179,13 +179,13 @@ def test_the_tensorrt_rules_let_sizes_come_from_shapes() -> None:
 @pytest.mark.parametrize("flavour", ["trt", "compat"])
 def test_int8_is_the_policys_numbers_a_scale_a_column(bundle_in: BundleIn, flavour: str) -> None:
     """In every matrix of the predictor's layers, before a MatMul and nowhere else."""
-    folder = bundle_in("same", flavour, "int8")
+    folder = bundle_in("edge-voice", flavour, "int8")
     model = onnx.load(str(folder / f"{PREDICTOR_STEP}.onnx"))
     stored = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
     makers = {name: node for node in model.graph.node for name in node.output}
     readers = {name: node for node in model.graph.node for name in node.input}
     names = [node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"]
-    checkpoint = Checkpoint.open(folder.parent / "tiny-custom_voice-same-0")
+    checkpoint = Checkpoint.open(EDGE_VOICE)
     layers = checkpoint.config.predictor.num_layers
     assert sorted(names) == sorted(
         f"predictor.trunk.layers.{i}.{matrix}.weight.int8"

@@ -2,7 +2,8 @@
 
 fp32, CPU, eager attention in the talker and the code predictor (the codec runs as the official
 package loads it). Nothing global changes but the import of a stub for the 25 Hz tokenizer, which
-needs torchaudio and is never used, and the official registration in transformers' Auto classes.
+needs torchaudio and is never used, how transformers makes its masks, which are the same, and the
+official registration in transformers' Auto classes.
 """
 
 from oracle.cases import BASE_CASES, CASES, Case, Reference, reference_values

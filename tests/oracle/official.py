@@ -318,6 +318,9 @@ def _package() -> Any:
     sys.modules.setdefault(stub.__name__, stub)
     import qwen_tts
 
+    from oracle import masks
+
+    masks.install()
     return qwen_tts
 
 

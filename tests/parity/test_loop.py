@@ -182,7 +182,6 @@ def test_a_hundred_frames_are_the_official_codes(assert_official: Check, case: C
     assert_official(case, LONG)
 
 
-@pytest.mark.parametrize("pieces", [1, 7], ids="pieces of {}".format)
 @pytest.mark.parametrize("case", GROWING, ids=str)
 def test_a_text_that_comes_in_pieces_has_the_official_codes(
     judge: Judge,
@@ -190,24 +189,29 @@ def test_a_text_that_comes_in_pieces_has_the_official_codes(
     bundle_of: Callable[[Case], Path],
     synthesizer: Callable,
     case: Case,
-    pieces: int,
 ) -> None:
     """Spoken while it comes, and the codes are those of the text that was there from the start."""
     asked, folder = request(case), bundle_of(case)
-    tts, come = synthesizer(folder), []
-
-    def text() -> Iterator[str]:
-        for at in range(0, len(asked.text), pieces):
-            yield asked.text[at : at + pieces]
-            come.append(at)
-
+    tts = synthesizer(folder)
     options = {**asked.options, "sampling": Sampling.greedy(), "seed": 0, "verbatim": True}
-    stream = tts.stream(text(), asked.voice, max_seconds=GROWN * 0.08, **options)
-    found = [next(stream).codes]
-    assert len(asked.text) < 100 or len(come) * pieces < len(asked.text) / 2
-    found += [chunk.codes for chunk in stream]
+
+    def spoken(pieces: int) -> np.ndarray:
+        come = []
+
+        def text() -> Iterator[str]:
+            for at in range(0, len(asked.text), pieces):
+                yield asked.text[at : at + pieces]
+                come.append(at)
+
+        stream = tts.stream(text(), asked.voice, max_seconds=GROWN * 0.08, **options)
+        found = [next(stream).codes]
+        assert len(asked.text) < 100 or len(come) * pieces < len(asked.text) / 2
+        return np.concatenate([*found, *(chunk.codes for chunk in stream)])
+
+    by_letter, by_seven = spoken(1), spoken(7)
+    assert np.array_equal(by_letter, by_seven)
     oracle = judge(tiny_checkpoint(case.kind, case.predictor))
-    assert_equal_codes(oracle, case, folder, np.concatenate(found), GROWN)
+    assert_equal_codes(oracle, case, folder, by_letter, GROWN)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 Tiny random checkpoints, every case; no weights, no network.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -260,6 +261,31 @@ def test_listening_leaves_the_model_as_it_was(official: Loader) -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert (oracle.codes(PLAIN, 4) == before).all()
     assert "generate" not in vars(oracle.talker)
+
+
+def test_masks_by_broadcasting_are_those_of_the_package(
+    official: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any rule, at the beginning and later, with rows of a batch that are padded or not."""
+    official(PLAIN)  # which sees to it
+    from oracle import masks
+
+    transformers = masks.masking_utils
+    assert transformers._vmap_for_bhqkv is masks.by_broadcasting
+    rules = [
+        transformers.causal_mask_function,
+        transformers.sliding_window_causal_mask_function(3),
+        transformers.chunked_causal_mask_function(4, torch.tensor([0, 2])),
+    ]
+    padded = torch.tensor([[True] * 9, [False] * 2 + [True] * 7])
+
+    def mask(way: Callable[..., Any], *given: Any) -> torch.Tensor:
+        monkeypatch.setattr(transformers, "_vmap_for_bhqkv", way)
+        return transformers.sdpa_mask(2, *given, allow_is_causal_skip=False)
+
+    for rule, padding, first in itertools.product(rules, (None, padded), (0, 8)):
+        given = (torch.arange(first, 9), 9, 0, rule, padding)
+        assert torch.equal(mask(masks.by_broadcasting, *given), mask(masks.by_vmap, *given))
 
 
 def test_sampled_runs_repeat_with_their_seed(official: Loader) -> None:

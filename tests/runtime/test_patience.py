@@ -240,14 +240,18 @@ def test_upfront_all_was_read_and_seconds_decide(
 def test_what_ended_too_early_is_begun_anew_too(
     tts: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = tts.speak(QUESTION, seed=5)
-    says_the_end(monkeypatch, {3, 4}, 2)
-    audio = tts.speak(QUESTION, seed=3)
-    assert (audio.seed, audio.metrics.attempts, audio.metrics.too_short) == (5, 3, False)
+    # Which seed says all of it by itself is another one where ONNX Runtime multiplies otherwise.
+    spoken = (tts.speak(QUESTION, seed=seed) for seed in range(5, 15))
+    expected = next(audio for audio in spoken if not audio.metrics.too_short)
+    first = expected.seed - 2
+    says_the_end(monkeypatch, {first, first + 1}, 2)
+    audio = tts.speak(QUESTION, seed=first)
+    assert (audio.seed, audio.metrics.attempts) == (expected.seed, 3)
+    assert not audio.metrics.too_short
     assert np.array_equal(audio.codes, expected.codes)
-    asked = tts.speak(QUESTION, seed=3, max_seconds=9)
-    assert (asked.seed, asked.metrics.attempts, asked.metrics.too_short) == (3, 1, True)
-    greedy = tts.speak(QUESTION, seed=3, sampling=Sampling.greedy())
+    asked = tts.speak(QUESTION, seed=first, max_seconds=9)
+    assert (asked.seed, asked.metrics.attempts, asked.metrics.too_short) == (first, 1, True)
+    greedy = tts.speak(QUESTION, seed=first, sampling=Sampling.greedy())
     assert (greedy.metrics.attempts, greedy.metrics.too_short) == (1, True)
 
 

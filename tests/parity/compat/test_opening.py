@@ -18,6 +18,7 @@ from qwen3_tts_edge import BackendError, InputError
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, opening
 from qwen3_tts_edge.errors import BundleError
+from traces import command_at
 
 
 def test_a_checkpoint_is_exported_once(
@@ -26,6 +27,9 @@ def test_a_checkpoint_is_exported_once(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """By the command, but for traces that were made before."""
+    command = command_at(tmp_path / "qwen3-tts-export")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: str(command))
     monkeypatch.setenv(opening.CACHE, str(tmp_path))
     folder = tiny_checkpoint("custom_voice")
     model = Qwen3TTSModel.from_pretrained(str(folder), device_map="cpu", dtype=torch.float32)
