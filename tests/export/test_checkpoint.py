@@ -148,7 +148,7 @@ NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.
     ("edit", "said"),
     [
         (cut(TALKER, -1), "bytes, its header promises"),
-        (cut(TALKER, 5000), "has 5000 bytes, too few for its header; download it again"),
+        (cut(TALKER, 5000), "has 5000 bytes, too few for its header; copy or save it again"),
         (cut(TALKER, 3), "has 3 bytes, too few for its header"),
         (cut(CODEC, -4096), "speech_tokenizer/model.safetensors has"),
         (write(TALKER, "version https://git-lfs.github.com/spec/v1\n"), "run `git lfs pull`"),
