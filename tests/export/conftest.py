@@ -1,5 +1,7 @@
 """Fixtures of the export's tests."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,3 +14,9 @@ def released_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from released import write_tokenizer
 
     return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture
+def copy(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> Path:
+    """Give a checkpoint that a test may damage."""
+    return Path(shutil.copytree(tiny_checkpoint("base", "narrow"), tmp_path / "copy"))

@@ -9,7 +9,7 @@ from qwen3_tts_edge.bundle.manifest import TOKENIZER
 from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.files import whole_folder_or_nothing
-from qwen3_tts_export.bundle.description import describe, describe_codec, folded
+from qwen3_tts_export.bundle.description import describe, describe_codec
 from qwen3_tts_export.bundle.graph_files import write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
@@ -54,8 +54,8 @@ def write_bundle(
         `folder`.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, two of its names differ only in case, or one
-            of its weights is not finite or does not fit into the precision's type.
+        CheckpointError: The checkpoint cannot be read, or one of its weights is not finite or does
+            not fit into the precision's type.
         InputError: `folder` exists, the disk is too small, there is no such flavour or precision,
             or this one is not for that one.
     """
@@ -63,8 +63,6 @@ def write_bundle(
     wanted = find_precision(precision, flavour)
     if family.contrib:
         _refuse_head_dim(checkpoint)
-    for what in ("speakers", "languages"):
-        folded(getattr(checkpoint.config.talker, what), what)  # or it would be refused at the end
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     check_space(folder, _size(tensors, wanted))
     _refuse_infinite([checkpoint.talker, checkpoint.codec], report)

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from qwen3_tts_edge.bundle.names import ModelType
 from qwen3_tts_export.checkpoint.generation import GenerationConfig
+from qwen3_tts_export.checkpoint.names import fold
 
 Count = Annotated[int, Meta(ge=1)]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
@@ -133,8 +134,9 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
         ids |= {f"spk_id.{name}": code for name, code in self.speakers.items()}
         are_within(self.vocab_size, ids)
         must_be(self.predictor, "the talker writes as many", num_codebooks=self.num_codebooks)
+        known = {fold(language) for language in self.languages}
         for speaker, dialect in self.dialects.items():
-            if dialect not in self.languages:
+            if fold(dialect) not in known:
                 raise ValueError(
                     f"spk_is_dialect.{speaker} is {dialect!r}, which codec_language_id lacks: give"
                     " it a code there, or make this false"

@@ -25,8 +25,9 @@ from qwen3_tts_export.checkpoint.config import (
     must_be,
 )
 from qwen3_tts_export.checkpoint.generation import parse_generation
-from qwen3_tts_export.checkpoint.identity import CODEC_FOLDER, cure
+from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.json_file import convert
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER
 
 MODEL_TYPE = "qwen3_tts"
 CODEC_TYPE = "qwen3_tts_tokenizer_12hz"

@@ -10,6 +10,11 @@ from typing import Any
 
 from qwen3_tts_edge.errors import CheckpointError
 
+
+class CopyError(CheckpointError):
+    """What was made of a checkpoint, and is none any more."""
+
+
 _WHOLE = "use the official weights, or the fine-tune as it was before"
 _MERGE = (
     "merge it into the checkpoint it was trained on, with PEFT's merge_and_unload(), and save all"
@@ -37,18 +42,18 @@ def refuse_copy_by_files(folder: Path) -> None:
     """Refuse a folder that holds weights of another format, or an adapter without its base.
 
     Raises:
-        CheckpointError: Says what it is and what to do.
+        CopyError: Says what it is and what to do.
     """
     if any(folder.glob("model*.safetensors*")):
         return
     if (folder / "adapter_config.json").is_file():
-        raise CheckpointError(f"{folder} holds a LoRA adapter, not a whole checkpoint", _MERGE)
+        raise CopyError(f"{folder} holds a LoRA adapter, not a whole checkpoint", _MERGE)
     for format_ in ("GGUF", "ONNX"):
         if any(folder.glob(f"*.{format_.lower()}")):
-            raise CheckpointError(f"{folder} holds a copy converted to {format_}", _WHOLE)
+            raise CopyError(f"{folder} holds a copy converted to {format_}", _WHOLE)
     for ending in ("bin", "pt", "pth", "ckpt"):
         for file in folder.glob(f"*.{ending}"):
-            raise CheckpointError(
+            raise CopyError(
                 f"{folder} holds {file.name} and no model.safetensors",
                 "save its state_dict with safetensors.torch.save_file",
             )
@@ -58,13 +63,13 @@ def refuse_copy_by_config(config: Mapping[str, Any], file: Path) -> None:
     """Refuse a config.json that says of itself that the weights were quantised.
 
     Raises:
-        CheckpointError: Says by what.
+        CopyError: Says by what.
     """
     for key in ("quantization_config", "quantization"):
         said = config.get(key)
         if isinstance(said, Mapping) and said:
             method = said.get("quant_method", "MLX" if key == "quantization" else "another program")
-            raise CheckpointError(f"{file}: this is a copy quantised by {method} ({key})", _WHOLE)
+            raise CopyError(f"{file}: this is a copy quantised by {method} ({key})", _WHOLE)
 
 
 def refuse_copy_by_tensors(
@@ -82,20 +87,16 @@ def refuse_copy_by_tensors(
         folder: Where the weights lie, for messages.
 
     Raises:
-        CheckpointError: Says what made them and what to do.
+        CopyError: Says what made them and what to do.
     """
     for name in names:
         if ".lora_" in name or ".base_layer." in name:
-            raise CheckpointError(
-                f"{folder}: {name} is of a LoRA adapter that was not merged", _MERGE
-            )
+            raise CopyError(f"{folder}: {name} is of a LoRA adapter that was not merged", _MERGE)
         for program, endings in _QUANTISED.items():
             if name.endswith(endings) and name not in expected:
-                raise CheckpointError(
-                    f"{folder}: this is a copy quantised by {program} ({name})", _WHOLE
-                )
+                raise CopyError(f"{folder}: this is a copy quantised by {program} ({name})", _WHOLE)
     if "mlx" in metadata:
-        raise CheckpointError(f"{folder}: this is a copy converted for MLX", _WHOLE)
+        raise CopyError(f"{folder}: this is a copy converted for MLX", _WHOLE)
     _refuse_prefix(names, expected, folder)
 
 
@@ -107,7 +108,7 @@ def _refuse_prefix(names: Collection[str], expected: Collection[str], folder: Pa
     prefix = found.removesuffix(first)
     wrapper = _WRAPPED.get(prefix)
     inside = "the model inside" if wrapper is None else f"the model inside {wrapper}"
-    raise CheckpointError(
+    raise CopyError(
         f"{folder}: the names of its tensors begin with {prefix!r}",
         f"save the state_dict of {inside}, or take the prefix off the names",
     )

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from qwen3_tts_export.checkpoint.spec import find_spec
-
-CODEC_FOLDER = "speech_tokenizer"
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER, find_spec
 
 
 def identify(folder: Path) -> tuple[str, str | None]:

@@ -18,10 +18,10 @@ from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.config import CheckpointConfig, CodecConfig
 from qwen3_tts_export.checkpoint.config_files import CODEC_TYPE
-from qwen3_tts_export.checkpoint.identity import CODEC_FOLDER, identify
+from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.json_file import read_json
 from qwen3_tts_export.checkpoint.parts import CodecParts, Parts
-from qwen3_tts_export.checkpoint.spec import find_spec
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER
 from qwen3_tts_export.checkpoint.weights import TensorFile
 
 _SAMPLE = 4096  # bytes hashed at either end of a tensor
@@ -50,8 +50,7 @@ class CodecCheckpoint:
         """
         parts = CodecParts(locate(source, revision))
         name, commit = identify(parts.folder)
-        if find_spec(name) is not None:
-            parts.hold(name)
+        parts.hold()
         return cls(parts.folder, name, commit, parts.config, parts.codec)
 
     @cached_property

@@ -1,5 +1,6 @@
 """A checkpoint's folder, part by part: each is read and checked when it is asked for."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from qwen3_tts_export.checkpoint.config_files import (
 )
 from qwen3_tts_export.checkpoint.copies import refuse_copy_by_config, refuse_copy_by_files
 from qwen3_tts_export.checkpoint.expected import expected_codec_tensors, expected_tensors
-from qwen3_tts_export.checkpoint.identity import CODEC_FOLDER, cure, identify
+from qwen3_tts_export.checkpoint.identity import cure, identify
 from qwen3_tts_export.checkpoint.json_file import read_json
+from qwen3_tts_export.checkpoint.names import folded
 from qwen3_tts_export.checkpoint.official_name import hold
-from qwen3_tts_export.checkpoint.spec import find_spec, load_spec
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER, Spec, find_spec, load_spec
 from qwen3_tts_export.checkpoint.text_tokenizer import read_text_tokenizer
 from qwen3_tts_export.checkpoint.token_ids import check_token_ids
 from qwen3_tts_export.checkpoint.tokenizer_files import tokenizer_files
@@ -54,9 +56,23 @@ class CodecParts:
         tensors.check(expected_codec_tensors(self.config))
         return tensors
 
-    def hold(self, spec_name: str) -> None:
+    def hold(self) -> None:
+        """Hold it to the spec of its name, if it bears an official one."""
+        spec = find_spec(identify(self.folder)[0])
+        if spec is not None:
+            self.hold_to(spec)
+
+    def hold_to(self, spec: Spec) -> None:
         """Hold it to a spec."""
-        hold(load_spec(spec_name), self.config_json, self.codec, self.folder)
+        hold(spec, self.config_json, self.codec, self.folder)
+
+    def steps(self) -> list[Callable[[], object]]:
+        """List what finds all that can be wrong with it, but for the values of the weights."""
+        return [lambda: self.config, lambda: self.codec, self.hold]
+
+    def refuse_infinite(self) -> None:
+        """Refuse weights that are no numbers."""
+        self.codec.refuse_infinite()
 
 
 class Parts:
@@ -97,13 +113,16 @@ class Parts:
                 f"{file} is missing; expected sampling defaults",
                 cure(file, "take that of the checkpoint it was trained from"),
             )
-        return parse_checkpoint(
+        parsed = parse_checkpoint(
             config,
             codec.config_json,
             read_json(file),
             folder=f"{self.folder}/",
             codec_folder=f"{codec.folder}/",
         )
+        for what in ("speakers", "languages"):
+            folded(getattr(parsed.talker, what), what)
+        return parsed
 
     @cached_property
     def talker(self) -> TensorFile:
@@ -136,4 +155,20 @@ class Parts:
         if spec is not None:
             hold(spec, self.config_json, self.talker, self.folder)
             if spec.codec is not None:
-                self.codec_parts.hold(spec.codec)
+                self.codec_parts.hold_to(load_spec(spec.codec))
+
+    def steps(self) -> list[Callable[[], object]]:
+        """List what finds all that can be wrong with it, but for the values of the weights."""
+        return [
+            lambda: self.config_json,
+            lambda: self.config,
+            lambda: self.talker,
+            lambda: self.codec,
+            lambda: self.tokenizer,
+            self.hold,
+        ]
+
+    def refuse_infinite(self) -> None:
+        """Refuse weights that are no numbers."""
+        self.talker.refuse_infinite()
+        self.codec.refuse_infinite()

@@ -4,8 +4,7 @@ import json
 import re
 from textwrap import indent
 
-from qwen3_tts_export.checkpoint.identity import CODEC_FOLDER
-from qwen3_tts_export.checkpoint.spec import Spec, load_spec
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER, Spec, load_spec
 
 
 def published_texts(spec: Spec) -> dict[str, str]:

@@ -9,17 +9,16 @@ Tensors are drawn and appended to the file in pieces, so the largest checkpoint 
 """
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from qwen3_tts_export.checkpoint.expected import Shape
+from qwen3_tts_export.checkpoint.safetensors_header import header_bytes
 from qwen3_tts_export.checkpoint.weights import DTYPES
 
 Metadata = Mapping[str, str]
@@ -94,19 +93,14 @@ def write_tensors(
 def header(
     tensors: Mapping[str, Shape], dtype: torch.dtype, metadata: Metadata | None = None
 ) -> bytes:
-    """Write what a safetensors file begins with: the length of a JSON object, and the object.
-
-    Tensors lie in the order of their names, as the library has it.
-    """
+    """Write what a safetensors file begins with; tensors lie by their names, as published."""
     code = next(code for code, known in DTYPES.items() if known == dtype)
-    entries: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
+    entries = {}
     end = 0
     for name in sorted(tensors):
         start, end = end, end + math.prod(tensors[name]) * dtype.itemsize
         entries[name] = {"dtype": code, "shape": tensors[name], "data_offsets": [start, end]}
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
+    return header_bytes(entries, metadata)
 
 
 def _draw(name: str, shape: Shape, seed: int) -> Iterator[torch.Tensor]:

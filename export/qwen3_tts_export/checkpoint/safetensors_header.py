@@ -4,11 +4,12 @@ The header is parsed here, not only by the library, so that a broken download is
 was found, and so that names and shapes are known without touching the data.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -89,6 +90,35 @@ def read_header(file: Path) -> Header:
     }
     _refuse_gaps(file, entries, begin, size)
     return Header(raw, entries, metadata)
+
+
+def write_empty(
+    file: Path, tensors: Mapping[str, Mapping[str, Any]], metadata: Mapping[str, str]
+) -> None:
+    """Write a file with a header and, in place of the tensors, a hole.
+
+    Args:
+        file: Where.
+        tensors: Name to `dtype`, `shape` and `data_offsets`.
+        metadata: What the header says beside them.
+    """
+    begin = header_bytes(tensors, metadata)
+    end = max((each["data_offsets"][1] for each in tensors.values()), default=0)
+    with file.open("wb") as out:
+        out.write(begin)
+        out.truncate(len(begin) + end)
+
+
+def header_bytes(
+    tensors: Mapping[str, Mapping[str, Any]], metadata: Mapping[str, str] | None
+) -> bytes:
+    """Write what a file begins with: the length of a JSON object, and the object."""
+    keys = ("dtype", "shape", "data_offsets")
+    values: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    values |= {name: {key: each[key] for key in keys} for name, each in tensors.items()}
+    text = json.dumps(values, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _refuse_gaps(file: Path, entries: Mapping[str, TensorEntry], begin: int, size: int) -> None:

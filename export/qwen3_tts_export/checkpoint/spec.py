@@ -16,6 +16,7 @@ import msgspec
 
 from qwen3_tts_edge.errors import InputError
 
+CODEC_FOLDER = "speech_tokenizer"
 _PREFIX = "qwen3-tts-12hz-"
 
 
@@ -102,6 +103,27 @@ def load_spec(name: str) -> Spec:
     if spec is None:
         raise InputError(f"no spec is called {name!r}", f"choose one of {', '.join(spec_names())}")
     return spec
+
+
+def published_files(name: str, revision: str | None) -> dict[str, str]:
+    """Return the sha256 of every file of a published revision, by path; {} if it is none.
+
+    Args:
+        name: Of the checkpoint.
+        revision: The commit.
+    """
+    spec = find_spec(name)
+    if spec is None or revision != spec.revision:
+        return {}
+    return {file: fact.sha256 for file, fact in all_files(spec).items()}
+
+
+def all_files(spec: Spec) -> dict[str, PublishedFile]:
+    """Return every published file by its path, those in speech_tokenizer/ included."""
+    if spec.codec is None:
+        return dict(spec.files)
+    codec = load_spec(spec.codec).files
+    return {**spec.files, **{f"{CODEC_FOLDER}/{file}": fact for file, fact in codec.items()}}
 
 
 @cache
