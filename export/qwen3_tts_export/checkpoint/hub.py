@@ -18,6 +18,7 @@ from qwen3_tts_export.checkpoint.spec import published_files
 
 TEXTS = (
     "config.json",
+    "configuration.json",
     "generation_config.json",
     "preprocessor_config.json",
     "adapter_config.json",
