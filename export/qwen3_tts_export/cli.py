@@ -34,6 +34,12 @@ Examples:
   qwen3-tts-edge speak "Hello." --model custom-0.6b --speaker ryan
 """
 
+_CHECK_EXAMPLES = """\b
+Examples:
+  qwen3-tts-export check ~/my-fine-tune
+  qwen3-tts-export check Qwen/Qwen3-TTS-12Hz-1.7B-Base
+"""
+
 _PARITY_EXAMPLES = """\b
 Examples:
   qwen3-tts-export parity models/edge-voice/int8
@@ -64,6 +70,15 @@ NAME is one of:
 """
 
 
+_revision = click.option("--revision", metavar="REV", help="Of a hub id: a branch, tag or commit.")
+_codec = click.option(
+    "--codec",
+    metavar="CODEC",
+    help="The codec, for a checkpoint that came without speech_tokenizer: a folder or hub id, such "
+    "as Qwen/Qwen3-TTS-Tokenizer-12Hz.",
+)
+
+
 @click.group(
     cls=Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
 )
@@ -90,9 +105,15 @@ def commands() -> None:
     help="What runs it: ort ONNX Runtime on the CPU, cuda the same on CUDA, trt TensorRT from "
     "10.15, compat TensorRT from 10.3.",
 )
-@click.option("--revision", metavar="REV", help="Of a hub id: a branch, tag or commit.")
+@_revision
+@_codec
 def bundle(
-    checkpoint: str, output: str, precision: str, flavour: str, revision: str | None
+    checkpoint: str,
+    output: str,
+    precision: str,
+    flavour: str,
+    revision: str | None,
+    codec: str | None,
 ) -> None:
     """Export a CHECKPOINT, a folder or a Hugging Face id.
 
@@ -106,7 +127,7 @@ def bundle(
         from qwen3_tts_export.bundle.writing import write_bundle, write_codec_bundle
         from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
-        opened = open_checkpoint(checkpoint, revision=revision)
+        opened = open_checkpoint(checkpoint, revision=revision, codec=codec)
         folder = Path(output).expanduser()
         with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
@@ -127,16 +148,49 @@ def bundle(
             )
 
 
+@commands.command(epilog=_CHECK_EXAMPLES)
+@click.argument("checkpoint")
+@_revision
+@_codec
+@click.pass_context
+def check(ctx: click.Context, checkpoint: str, revision: str | None, codec: str | None) -> None:
+    """Say what CHECKPOINT is, what fits and what does not, without exporting it.
+
+    Files are compared with the published ones by their hashes. Of a Hugging Face id that was not
+    downloaded, only a few megabytes are. Ends with 1 if it cannot be exported.
+    """
+    with _export_extra():
+        from qwen3_tts_export.checkpoint.checking import check as look
+
+        with progress_bar() as report:
+            found = look(checkpoint, revision=revision, codec=codec, report=report)
+    click.echo(f"{found.name}: {found.kind}")
+    width = max(map(len, found.files), default=0)
+    for name, whose in found.files.items():
+        click.echo(f"  {name:{width}}  {whose}")
+    click.echo("does not fit:" if found.problems else "fits: it can be exported")
+    for problem in found.problems:
+        click.echo(f"  {problem}")
+    ctx.exit(1 if found.problems else 0)
+
+
 @commands.command(epilog=_PARITY_EXAMPLES)
 @click.argument("bundle", metavar="BUNDLE")
 @click.option(
     "--checkpoint", metavar="DIR", help="What it was made from; default: the folder it lies in."
 )
+@_codec
 @click.option("--sentences", type=click.IntRange(1), help="Only the first N of each set.")
 @click.option(
     "--listen/--no-listen", default=True, help="Let the judge listen; needs the extra judge."
 )
-def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: bool) -> None:
+def parity(
+    bundle: str,
+    checkpoint: str | None,
+    codec: str | None,
+    sentences: int | None,
+    listen: bool,
+) -> None:
     """Measure how far BUNDLE is from fp32, and write that into it as PARITY.md.
 
     The checkpoint is exported in fp32 for the time being. Codes are compared teacher-forced, by
@@ -153,7 +207,7 @@ def parity(bundle: str, checkpoint: str | None, sentences: int | None, listen: b
         judge = Judge() if listen else None
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
         with tempfile.TemporaryDirectory() as aside, progress_bar() as report:
-            opened = Checkpoint.open(checkpoint or str(folder.parent))
+            opened = Checkpoint.open(checkpoint or str(folder.parent), codec=codec)
             reference = write_bundle(opened, Path(aside) / FP32, precision=FP32)
             page = write_parity(folder, reference, asked, judge, report)
     click.echo(page.read_text("utf-8"), nl=False)

@@ -1,6 +1,7 @@
 """Opening checkpoints: what comes back, and one clear line for everything that can be wrong."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,35 +11,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+from edits import Edit, edit_json, edit_tensors, refusal
+from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.identity import cure
+from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint, open_checkpoint
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]
-Edit = Callable[[Path], None]
 
 
-@pytest.fixture
-def copy(tmp_path: Path, tiny_checkpoint: TinyCheckpoint) -> Path:
-    """A checkpoint that a test may damage."""
-    return Path(shutil.copytree(tiny_checkpoint("base", "narrow"), tmp_path / "copy"))
-
-
-def edit_json(file: Path, **values: Any) -> None:
-    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
-
-
-def edit_tensors(file: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> None:
-    tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
-    edit(tensors)
-    save_file(tensors, file, metadata={"format": "pt"})
-
-
-def refusal(folder: Path | str, **kwargs: Any) -> str:
-    with pytest.raises(CheckpointError) as raised:
-        Checkpoint.open(folder, **kwargs)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
+TALKER, CODEC = "model.safetensors", "speech_tokenizer/model.safetensors"
+NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.0._codebook"
 
 
 def test_tensors_are_those_of_the_files_in_their_stored_dtype(
@@ -95,6 +79,25 @@ def test_shards_open_as_one_file(copy: Path) -> None:
     assert "model-00002-of-00002.safetensors cannot be read: No such file" in refusal(copy)
 
 
+@pytest.mark.parametrize(
+    "shard", [None, 7, ["model.safetensors"], "", "../model.safetensors", "/m.safetensors", "m.bin"]
+)
+def test_an_index_that_names_no_file_is_refused(copy: Path, shard: Any) -> None:
+    (copy / "model.safetensors").rename(copy / "model-1.safetensors")
+    index = {"weight_map": {NORM: shard, "talker.codec_head.weight": "model-1.safetensors"}}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    said = refusal(copy)
+    assert f"{NORM} is in {shard!r}, expected a safetensors file beside it; save the w" in said
+
+
+@pytest.mark.parametrize("weight_map", [None, {}, [], "model-1.safetensors"])
+def test_an_index_without_a_map_is_refused(copy: Path, weight_map: Any) -> None:
+    (copy / "model.safetensors").rename(copy / "model-1.safetensors")
+    index = {"metadata": {}, "weight_map": weight_map}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model.safetensors.index.json: weight_map" in refusal(copy)
+
+
 def test_tensors_nobody_asked_for_are_fine(copy: Path) -> None:
     edit_tensors(copy / "model.safetensors", lambda t: t.update(extra=torch.ones(3)))
     assert Checkpoint.open(copy).talker["extra"].tolist() == [1, 1, 1]
@@ -140,15 +143,11 @@ def values(name: str, **new: Any) -> Edit:
     return lambda folder: edit_json(folder / name, **new)
 
 
-TALKER, CODEC = "model.safetensors", "speech_tokenizer/model.safetensors"
-NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.0._codebook"
-
-
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
         (cut(TALKER, -1), "bytes, its header promises"),
-        (cut(TALKER, 5000), "has 5000 bytes, too few for its header; download it again"),
+        (cut(TALKER, 5000), "has 5000 bytes, too few for its header; copy or save it again"),
         (cut(TALKER, 3), "has 3 bytes, too few for its header"),
         (cut(CODEC, -4096), "speech_tokenizer/model.safetensors has"),
         (write(TALKER, "version https://git-lfs.github.com/spec/v1\n"), "run `git lfs pull`"),
@@ -196,6 +195,7 @@ def test_damage_is_refused_in_one_line(copy: Path, edit: Edit, said: str) -> Non
     message = refusal(copy)
     assert said in message
     assert str(copy) in message
+    assert "download" not in message  # it is nobody's but who made it
 
 
 def test_a_wrong_source_is_refused(tmp_path: Path) -> None:
@@ -266,3 +266,102 @@ def test_the_fingerprint_shows_a_change(copy: Path, edit: Edit) -> None:
     assert Checkpoint.open(copy).fingerprint == before
     edit(copy)
     assert Checkpoint.open(copy).fingerprint != before
+
+
+def with_header(**entries: Any) -> Edit:
+    """Change what the header of the weights says of tensors."""
+
+    def edit(folder: Path) -> None:
+        data = (folder / TALKER).read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = json.dumps(json.loads(data[8:end]) | entries).encode()
+        (folder / TALKER).write_bytes(len(header).to_bytes(8, "little") + header + data[end:])
+
+    return edit
+
+
+def says(dtype: Any = "BF16", shape: Any = (2,), offsets: Any = (0, 4)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (None, "is not a safetensors file"),
+        ({}, "is not a safetensors file"),
+        (says(dtype=1), "is not a safetensors file"),
+        (says(shape=[-2]), "is not a safetensors file"),
+        (says(offsets=[4]), "is not a safetensors file"),
+        (says(offsets=[1 << 70, 1 << 70]), "neither its shape [2] nor its neighbours allow"),
+        (says(offsets=[4, 0]), "neither its shape [2] nor its neighbours allow"),
+        (says(shape=[3]), "neither its shape [3] nor its neighbours allow"),
+        (says(offsets=[1 << 40, (1 << 40) + 4]), "neither its shape [2] nor its neighbours allow"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(copy: Path, entry: Any, said: str) -> None:
+    with_header(extra=entry)(copy)
+    assert said in refusal(copy)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "number", "precision"),
+    [
+        (TALKER, "talker.model.layers.0.mlp.up_proj.weight", math.nan, "fp32"),
+        (TALKER, "talker.model.text_embedding.weight", math.inf, "int8"),
+        (CODEC, "decoder.pre_transformer.norm.weight", -math.inf, "int8"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_by_name_before_the_work(
+    copy: Path, tmp_path: Path, file: str, name: str, number: float, precision: str
+) -> None:
+    edit_tensors(copy / file, lambda t: t[name].view(-1)[3:5].fill_(number))
+    checkpoint = Checkpoint.open(copy)
+    with pytest.raises(CheckpointError) as raised:
+        write_bundle(checkpoint, tmp_path / "out", precision=precision)
+    size = checkpoint.talker.get(name, checkpoint.codec.get(name)).numel()
+    assert f"{file}: 2 of the {size} numbers of {name} are NaN or infinite" in str(raised.value)
+    assert "the training diverged, take an earlier step's weights" in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_codec_from_elsewhere(copy: Path, tmp_path: Path) -> None:
+    whole = Checkpoint.open(copy).fingerprint
+    codec = (copy / "speech_tokenizer").rename(tmp_path / "codec")
+    said = refusal(copy)
+    assert (
+        "speech_tokenizer/config.json is missing; expected a codec; name one with --codec" in said
+    )
+    apart = Checkpoint.open(copy, codec=codec)
+    assert (apart.fingerprint, apart.codec.folder) == (whole, codec)
+    codec.rename(copy / "speech_tokenizer")
+    borrowed = Checkpoint.open(copy, codec=shutil.copytree(copy, tmp_path / "another"))
+    assert borrowed.codec.folder == tmp_path / "another" / "speech_tokenizer"
+    with pytest.raises(InputError, match="--codec is for a checkpoint without one"):
+        open_checkpoint(copy / "speech_tokenizer", codec=copy)
+
+
+def test_a_folder_of_modelscope_s_cache_has_the_dot_in_its_name(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    folder = tmp_path / "models" / "someone" / "Tiny-1___7B-Voice"
+    shutil.copytree(tiny_checkpoint(), folder)
+    assert Checkpoint.open(folder).name == "Tiny-1.7B-Voice"
+    folder = folder.rename(folder.with_name("Qwen3-TTS-12Hz-1___7B-CustomVoice"))
+    assert "spec qwen3-tts-12hz-1.7b-customvoice expects" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [
+        ("my-voice", "save it again"),
+        ("my-voice/speech_tokenizer", "save it again"),
+        ("Qwen3-TTS-12Hz-0.6B-Base", "download it again"),
+        ("Qwen3-TTS-12Hz-0.6B-Base/speech_tokenizer", "download it again"),
+        ("models--someone--tiny/snapshots/0123456789abcdef", "download it again"),
+        ("modelscope/hub/models/someone/tiny", "download it again"),
+    ],
+)
+def test_only_who_has_downloaded_it_is_told_to_do_so_again(
+    tmp_path: Path, place: str, advice: str
+) -> None:
+    assert cure(tmp_path / place / "model.safetensors", "save it again") == advice

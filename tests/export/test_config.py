@@ -9,11 +9,10 @@ import pytest
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
-    GenerationConfig,
     TextIds,
     TransformerConfig,
 )
-from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec, parse_generation
+from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
 from tiny import EDGE_VOICE, tiny_config
 
 Json = dict[str, Any]
@@ -73,11 +72,45 @@ def test_only_dialect_speakers_have_a_dialect() -> None:
     assert (len(talker.speakers), len(talker.languages)) == (9, 12)
 
 
-def test_a_fine_tune_may_leave_speakers_and_dialects_null() -> None:
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_fine_tune_may_leave_its_tables_null_or_out(absent: bool) -> None:
     config, codec = tiny_config("base")
-    config["talker_config"] |= {"spk_id": None, "spk_is_dialect": None}
+    for name in ("codec_language_id", "spk_id", "spk_is_dialect"):
+        config["talker_config"][name] = None
+        if absent:
+            del config["talker_config"][name]
     talker = parse(config, codec).talker
-    assert (talker.speakers, talker.dialects) == ({}, {})
+    assert (talker.languages, talker.speakers, talker.dialects) == ({}, {}, {})
+
+
+def test_a_fine_tune_may_leave_a_dialect_null_or_one_of_a_speaker_it_has_not() -> None:
+    config, codec = tiny_config()
+    config["talker_config"] |= {
+        "spk_id": {"Anna": 3000, "eric": 2875},
+        "spk_is_dialect": {"Anna": None, "eric": "sichuan_dialect", "dylan": "beijing_dialect"},
+    }
+    talker = parse(config, codec).talker
+    assert (talker.speakers["Anna"], talker.dialects) == (3000, {"eric": "sichuan_dialect"})
+
+
+def test_rope_parameters_of_transformers_5_are_rotary_positions() -> None:
+    published, codec = tiny_config()
+    saved, saved_codec = tiny_config()
+    for section in (
+        saved["talker_config"],
+        saved["talker_config"]["code_predictor_config"],
+        saved_codec["decoder_config"],
+        saved_codec["encoder_config"],
+    ):
+        section.pop("rope_scaling", None)
+        theta = section.pop("rope_theta")
+        section["rope_parameters"] = {"rope_theta": theta, "rope_type": "default"}
+        section["dtype"] = "bfloat16"
+    found, expected = parse(saved, saved_codec), parse(published, codec)
+    for name in ("talker", "predictor", "codec", "codec_encoder"):
+        assert getattr(found, name).rope_theta == getattr(expected, name).rope_theta
+    saved["talker_config"]["rope_parameters"]["rope_type"] = "yarn"
+    assert "scaled rotary positions are not implemented" in refusal(saved, saved_codec)
 
 
 def test_the_predictor_has_its_own_shape() -> None:
@@ -178,10 +211,16 @@ OPTIONAL = {
     *("architectures", "speaker_encoder_config", "encoder_config", "hidden_act", "attention_bias"),
     *("rope_scaling", "use_sliding_window", "sliding_window", "layer_types", "spk_is_dialect"),
     *("audio_channels", "use_causal_conv", "pad_mode", "use_conv_shortcut", "frame_rate"),
+    *("im_start_token_id", "im_end_token_id", "assistant_token_id", "spk_id", "codec_language_id"),
 }
 UNUSED = {
-    *("im_start_token_id", "im_end_token_id", "assistant_token_id", "attention_dropout"),
-    *("position_id_per_seconds", "layer_scale_initial_scale", "sampling_rate", "upsample_groups"),
+    *(
+        "attention_dropout",
+        "position_id_per_seconds",
+        "layer_scale_initial_scale",
+        "sampling_rate",
+        "upsample_groups",
+    ),
 }
 
 
@@ -209,13 +248,13 @@ def test_a_missing_key_is_named_with_its_file(which: int) -> None:
     """Every key of the tiny config files is required, or is in one of two lists."""
     file = ("config.json", "speech_tokenizer/config.json")[which]
     unnamed = []
-    for path in keys_of(tiny_config()[which]):
-        files = tiny_config()
+    for path in keys_of(tiny_config("voice_design")[which]):
+        files = tiny_config("voice_design")
         without(files[which], path)
         section, _, key = path.rpartition(".")
         said = f"{file}: {section}: " if section else f"{file}: "
         if is_required(path):
-            if f"{said}Object missing required field `{key}`; download" not in refusal(*files):
+            if f"{said}Object missing required field `{key}`; correct it" not in refusal(*files):
                 unnamed.append(path)
         else:
             parse(*files)
@@ -257,7 +296,7 @@ def test_a_missing_key_is_named_with_its_file(which: int) -> None:
         ("talker_config.rope_theta", None, "rope_theta is null: Expected `float`, got `null`"),
         ("talker_config.spk_id.ryan", 3072, "spk_id.ryan is 3072, outside the vocabulary of 3072"),
         ("talker_config.codec_eos_token_id", -1, "codec_eos_token_id is -1, outside"),
-        ("talker_config.spk_is_dialect.eric", "klingon", "expected a key of codec_language_id"),
+        ("talker_config.spk_is_dialect.eric", "klingon", "which codec_language_id lacks: give it"),
         ("tts_eos_token_id", 520, "tts_eos_token_id is 520, outside the vocabulary of 520"),
     ],
 )
@@ -322,37 +361,3 @@ def test_a_speaker_encoder_that_is_not_implemented_is_refused(
     message = refusal(with_value(config, f"speaker_encoder_config.{key}", value), codec)
     assert re.search(rf"config\.json: speaker_encoder_config(: |\.){key} is", message)
     assert said in message
-
-
-def test_generation_settings_left_out_take_the_official_defaults() -> None:
-    assert parse_generation({}) == GenerationConfig(
-        do_sample=True,
-        temperature=0.9,
-        top_k=50,
-        top_p=1.0,
-        repetition_penalty=1.05,
-        subtalker_dosample=True,
-        subtalker_temperature=0.9,
-        subtalker_top_k=50,
-        subtalker_top_p=1.0,
-        max_new_tokens=2048,
-    )
-    given = parse_generation({"max_new_tokens": 8192, "temperature": 1, "do_sample": False})
-    assert (given.max_new_tokens, given.temperature, given.do_sample) == (8192, 1.0, False)
-    assert given.top_k == 50
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("top_k", 0.5),
-        ("do_sample", 1),
-        ("temperature", "hot"),
-        ("top_k", None),
-        ("max_new_tokens", 1),
-        ("max_new_tokens", -1),
-    ],
-)
-def test_a_generation_setting_that_cannot_be_is_refused(key: str, value: Any) -> None:
-    with pytest.raises(CheckpointError, match=rf"generation_config\.json: {key} is"):
-        parse_generation({key: value})

@@ -11,7 +11,6 @@ import pytest
 from qwen3_tts_edge.bundle.manifest import Manifest, UtteranceLimits
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.bundle.description import describe
-from qwen3_tts_export.bundle.writing import write_bundle
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 
 Changed = Callable[..., Checkpoint]
@@ -41,7 +40,7 @@ def described(checkpoint: Checkpoint) -> Manifest:
 def test_names_are_stored_in_the_case_in_which_they_are_looked_up(changed: Changed) -> None:
     manifest = described(
         changed(
-            codec_language_id={"English": 2050, "Sichuan_Dialect": 2062},
+            codec_language_id={"English": 2050, "sichuan_dialect": 2062},
             spk_id={"MyVoice": 3000, "Eric ": 2875, "小明": 3001},
             spk_is_dialect={"MyVoice": False, "Eric ": "Sichuan_Dialect"},
         )
@@ -58,16 +57,11 @@ def test_names_are_stored_in_the_case_in_which_they_are_looked_up(changed: Chang
         ("codec_language_id", {"English": 2050, "ENGLISH": 2051}, "the languages 'English' and"),
     ],
 )
-def test_two_names_that_one_could_not_tell_apart_are_refused_before_the_work(
-    changed: Changed, tmp_path: Path, key: str, ids: dict[str, int], said: str
+def test_two_names_that_one_could_not_tell_apart_are_refused(
+    changed: Changed, key: str, ids: dict[str, int], said: str
 ) -> None:
-    checkpoint = changed(**{key: ids}, spk_is_dialect={})
-    done: list[str] = []
     with pytest.raises(CheckpointError, match=said):
-        write_bundle(
-            checkpoint, tmp_path / "out", precision="fp32", report=lambda what, _: done.append(what)
-        )
-    assert done == []
+        changed(**{key: ids}, spk_is_dialect={})
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,14 @@ import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.hub import download, is_hub_id
+from qwen3_tts_export.checkpoint.spec import load_spec, published_files
+from released import CODEC
 
 TinyCheckpoint = Callable[..., Path]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+API = "/api/models/someone/tiny"
 
-ASK = """
+DOWNLOAD = """
 import sys
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.hub import download
@@ -31,20 +34,27 @@ try:
 except CheckpointError as error:
     print("refused:", error)
 """
+CHECK = """
+import sys
+from qwen3_tts_export.checkpoint.checking import check
+found = check(*sys.argv[1:])
+print(found.name, found.kind, *found.problems, sep="\\n")
+"""
 
 
-def ask(home: Path, *args: str, **environment: str) -> tuple[str, str]:
-    """Run `download(*args)` with HF_HOME at `home`; return what it printed on (stdout, stderr)."""
+def ask(home: Path, *args: str, script: str = DOWNLOAD, **environment: str) -> tuple[str, str]:
+    """Run a script with HF_HOME at `home`; return what it printed on (stdout, stderr)."""
     pytest.importorskip("huggingface_hub")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
-        [sys.executable, "-c", ASK, *args],
+        [sys.executable, "-c", script, *args],
         env={**clean, "HF_HOME": str(home), **environment},
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr
 
 
@@ -70,6 +80,8 @@ class SmallHub(BaseHTTPRequestHandler):
 
     folder: Path
     seen: list[tuple[str, str | None]]
+    said: dict[str, str]
+    """The hashes that files are said to have, where it is not their own."""
 
     def do_GET(self) -> None:
         self.answer(send=True)
@@ -79,14 +91,16 @@ class SmallHub(BaseHTTPRequestHandler):
 
     def answer(self, *, send: bool) -> None:
         type(self).seen.append((self.path, self.headers.get("Authorization")))
-        if self.path.startswith("/api/models/someone/tiny/revision/main"):
-            names = [f.relative_to(self.folder) for f in self.folder.rglob("*") if f.is_file()]
-            siblings = [{"rfilename": str(name)} for name in names]
+        if self.path.startswith(tuple(f"{API}/revision/{name}" for name in ("main", COMMIT))):
+            files = [file for file in self.folder.rglob("*") if file.is_file()]
+            siblings = [self.sibling(str(file.relative_to(self.folder))) for file in files]
             info = {"id": "someone/tiny", "sha": COMMIT, "siblings": siblings}
             self.reply(200, json.dumps(info).encode(), send=send)
         elif self.path.startswith(f"/someone/tiny/resolve/{COMMIT}/"):
-            data = (self.folder / self.path.split(COMMIT + "/")[1]).read_bytes()
-            etag = hashlib.sha256(data).hexdigest()
+            name = self.path.split(COMMIT + "/")[1]
+            data, etag = (self.folder / name).read_bytes(), self.hash_of(name)
+            if self.headers.get("Range"):
+                data = data[: int(self.headers["Range"].split("-")[1]) + 1]
             self.reply(200, data, send=send, ETag=f'"{etag}"', X_Repo_Commit=COMMIT)
         elif "someone/tiny" in self.path:
             self.reply(404, b"", send=send, X_Error_Code="RevisionNotFound")
@@ -94,6 +108,15 @@ class SmallHub(BaseHTTPRequestHandler):
             self.reply(403, b"", send=send, X_Error_Code="GatedRepo")
         else:
             self.reply(401, b"", send=send, X_Error_Code="RepoNotFound")
+
+    def sibling(self, name: str) -> dict[str, Any]:
+        size = (self.folder / name).stat().st_size
+        lfs = {"sha256": self.hash_of(name), "size": size, "pointerSize": 135}
+        return {"rfilename": name, "size": size, "blobId": "0" * 40, "lfs": lfs}
+
+    def hash_of(self, name: str) -> str:
+        own = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+        return self.said.get(name, own)
 
     def reply(self, status: int, data: bytes, *, send: bool, **headers: str) -> None:
         self.send_response(status)
@@ -115,7 +138,7 @@ def small_hub(tmp_path: Path) -> Iterator[tuple[str, type[SmallHub]]]:
     wanted = ("config.json", "model.safetensors", "merges.txt", "speech_tokenizer/config.json")
     for name in (*wanted, "README.md", "pytorch_model.bin", "speech_tokenizer/notes.md"):
         (folder / name).write_text(name)
-    handler = type("Handler", (SmallHub,), {"folder": folder, "seen": []})
+    handler = type("Handler", (SmallHub,), {"folder": folder, "seen": [], "said": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", handler
@@ -162,6 +185,45 @@ def test_the_token_of_the_environment_is_sent(
     endpoint, handler = small_hub
     ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint, HF_TOKEN="hf_for_tests")
     assert {token for _, token in handler.seen} == {"Bearer hf_for_tests"}
+
+
+def test_a_file_that_was_damaged_on_the_way_is_refused_and_removed(
+    tmp_path: Path, small_hub: tuple[str, type[SmallHub]]
+) -> None:
+    endpoint, handler = small_hub
+    handler.said["merges.txt"] = expected = "5" * 64
+    found = hashlib.sha256(b"merges.txt").hexdigest()
+    said, _ = ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint)
+    assert said.startswith("refused: ")
+    assert f"merges.txt has come with the sha256 {found}, expected {expected}: it was" in said
+    handler.said.clear()
+    again, _ = ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint)
+    assert (Path(again) / "merges.txt").read_text() == "merges.txt"
+
+
+def test_files_of_a_published_revision_have_the_published_hashes() -> None:
+    spec = load_spec("0.6b-base")
+    files = published_files("Qwen3-TTS-12Hz-0.6B-Base", spec.revision)
+    assert files["model.safetensors"] == spec.files["model.safetensors"].sha256
+    assert files["speech_tokenizer/config.json"] == load_spec(CODEC).files["config.json"].sha256
+    assert published_files("Qwen3-TTS-12Hz-0.6B-Base", COMMIT) == {}
+    assert published_files("someone-else", spec.revision) == {}
+
+
+def test_a_checkpoint_is_looked_at_without_its_weights(
+    tmp_path: Path, small_hub: tuple[str, type[SmallHub]], tiny_checkpoint: TinyCheckpoint
+) -> None:
+    endpoint, handler = small_hub
+    handler.folder, home = tiny_checkpoint(), tmp_path / "home"
+    said, _ = ask(home, "someone/tiny", script=CHECK, HF_ENDPOINT=endpoint)
+    name, kind, *problems = said.splitlines()
+    assert (name, problems) == ("tiny", [])
+    assert kind.startswith("weights in shapes of their own, custom_voice (serena, vivian, ")
+    assert not [file for file in home.rglob("*") if file.suffix == ".safetensors"]
+    whole, _ = ask(home, "someone/tiny", HF_ENDPOINT=endpoint)
+    assert (Path(whole) / "model.safetensors").is_file()
+    cached, _ = ask(home, "someone/tiny", script=CHECK, HF_HUB_OFFLINE="1")
+    assert cached == said
 
 
 @pytest.mark.parametrize(

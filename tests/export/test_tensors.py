@@ -9,8 +9,8 @@ import torch
 from oracle.official import _package
 from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
 from qwen3_tts_export.checkpoint.expected import Shape, expected_codec_tensors, expected_tensors
-from qwen3_tts_export.checkpoint.random import released_json
 from qwen3_tts_export.checkpoint.spec import load_spec, spec_names
+from released import released_json
 from tiny import tiny_config
 
 Json = dict[str, Any]

@@ -6,8 +6,10 @@ the lower ranks ends in.
 """
 
 import base64
+import hashlib
 import importlib.util
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,29 +23,22 @@ from tokenizers.pre_tokenizers import ByteLevel
 from oracle import load_processor
 from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 from qwen3_tts_edge.errors import BundleError, CheckpointError, InputError
+from qwen3_tts_export.checkpoint.filler_tokenizer import tokenizer_texts
+from qwen3_tts_export.checkpoint.published import published_texts
+from qwen3_tts_export.checkpoint.spec import load_spec
 from qwen3_tts_export.checkpoint.text_tokenizer import (
     SPLIT_PATTERN,
     build_tokenizer,
-    parse_merges,
     read_text_tokenizer,
 )
+from qwen3_tts_export.checkpoint.tokenizer_files import parse_merges
 
 EDGE_VOICE = Path(__file__).parents[2] / "models" / "edge-voice"
 
-CONTROL = [
-    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>"),
-    *("<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>"),
-    *("<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
-]
-WORDS = [
-    *("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"),
-    *("<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<tool_response>", "</tool_response>"),
-    *("<think>", "</think>"),
-]
-SPEECH = [
-    *("<|audio_start|>", "<|audio_end|>", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>"),
-    *("<tts_text_bos_single>", "<|audio_pad|>"),
-]
+SPEC = load_spec("0.6b-base")
+assert SPEC.tokenizer is not None
+WORDS = list(SPEC.tokenizer.words)
+CONTROL = [token for token in SPEC.tokenizer.added if token not in WORDS]
 
 TEXTS = [
     "Hello, world!",
@@ -119,40 +114,19 @@ def both(request: pytest.FixtureRequest) -> Pair:
 
 
 def write_qwen_tokenizer(tiktoken: Path, folder: Path) -> None:
-    """Write vocab.json, merges.txt and tokenizer_config.json as a published checkpoint has them."""
+    """Write vocab.json, merges.txt and tokenizer_config.json as published."""
     lines = (line.split() for line in tiktoken.read_bytes().splitlines() if line)
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
     letters = byte_letters()
-    merges = []
-    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        if len(token) > 1:
-            merges.append([spell(part, letters) for part in last_pair(ranks, token, rank)])
-    vocab = {spell(token, letters): rank for token, rank in ranks.items()}
-    added = {}
-    for index, content in enumerate([*CONTROL, *WORDS, *SPEECH], start=len(vocab)):
-        flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
-        added[str(index)] = {"content": content, "special": content not in WORDS, **flags}
-    config = {
-        "add_prefix_space": False,
-        "added_tokens_decoder": added,
-        "additional_special_tokens": CONTROL[1:] + SPEECH,
-        "bos_token": None,
-        "clean_up_tokenization_spaces": False,
-        "eos_token": "<|im_end|>",
-        "errors": "replace",
-        "model_max_length": 131072,
-        "pad_token": "<|endoftext|>",
-        "split_special_tokens": False,
-        "tokenizer_class": "Qwen2Tokenizer",
-        "unk_token": None,
-    }
-    text = "".join(f"{left} {right}\n" for left, right in merges)
-    (folder / "merges.txt").write_text("#version: 0.2\n" + text, encoding="utf-8")
-    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    pairs = [last_pair(ranks, token, ranks[token]) for token in tokens if len(token) > 1]
+    merges = [(spell(left, letters), spell(right, letters)) for left, right in pairs]
+    texts = tokenizer_texts((spell(token, letters) for token in tokens), merges)
+    texts["tokenizer_config.json"] = published_texts(SPEC)["tokenizer_config.json"]
     # the version that makes the official loader swap the pattern, which the oracle must prevent
-    model = {"model_type": "qwen3_tts", "transformers_version": "4.57.3"}
-    (folder / "config.json").write_text(json.dumps(model), encoding="utf-8")
+    texts["config.json"] = json.dumps({"model_type": "qwen3_tts", "transformers_version": "4.57.3"})
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode())
 
 
 def byte_letters() -> list[str]:
@@ -205,10 +179,34 @@ def test_listed_texts_get_the_official_ids(both: Pair, text: str) -> None:
 @example("\u0085x\u2028")
 def test_any_text_gets_the_official_ids(both: Pair, text: str) -> None:
     text = text.strip()
-    assume(not any(token in text for token in CONTROL + SPEECH))
+    assume(not any(token in text for token in CONTROL))
     assert both.ours.text(text) == both.official_text(text)
     if text:
         assert both.ours.instruct(text) == both.official_instruct(text)
+
+
+def hostile(rng: random.Random) -> str:
+    """A text of up to a dozen pieces: any Unicode, what tokenizers trip over, halves of tokens."""
+    anything = [rng.randrange(0x20, 0xD800), rng.randrange(0xE000, 0x30000)]
+    rare = "\u0301\u0338\u200d\ufeff\u00a0\u2028\u0085\x1c\x00\r\n\t '\"#<|>_-.0123456789"
+    pieces = (
+        lambda: "".join(map(chr, rng.choices(anything, k=rng.randrange(1, 6)))),
+        lambda: "".join(rng.choices(rare, k=rng.randrange(1, 9))),
+        lambda: rng.choice([*TEXTS, *WORDS]),
+        lambda: rng.choice(CONTROL)[: rng.randrange(1, 9)],
+        lambda: rng.choice(WORDS)[rng.randrange(1, 4) :],
+    )
+    return "".join(rng.choice(pieces)() for _ in range(rng.randrange(1, 12)))
+
+
+def test_thousands_of_hostile_texts_get_the_official_ids(full: Pair) -> None:
+    rng = random.Random(0)
+    texts = [hostile(rng) for _ in range(4000)]
+    spoken = [text for text in texts if not any(token in text for token in CONTROL)]
+    assert len(spoken) > 3900
+    official = full.official.tokenizer(spoken)["input_ids"]
+    for text, ids in zip(spoken, official, strict=True):
+        assert full.ours.encode(text) == ids, text
 
 
 def test_the_file_is_what_transformers_builds(both: Pair) -> None:
@@ -231,6 +229,13 @@ def test_published_ids_hold(full: Pair) -> None:
     assert made.token_to_id("<tts_text_bos>") == 151672
     assert made.token_to_id("<tts_text_eod>") == 151673
     assert made.get_vocab_size() == 151676
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "merges.txt", "tokenizer_config.json"])
+def test_the_full_vocabulary_is_the_published_one(full: Pair, name: str) -> None:
+    data = (full.folder / name).read_bytes()
+    published = SPEC.files[name]
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (published.size, published.sha256)
 
 
 def test_merges_that_begin_with_a_hash_are_kept(full: Pair) -> None:
@@ -257,7 +262,7 @@ def test_the_official_shortcut_would_have_split_words(
         assert kept(text=text)["input_ids"][0] == full.ours.text(text)
 
 
-@pytest.mark.parametrize("token", [*CONTROL[:3], *SPEECH])
+@pytest.mark.parametrize("token", [*CONTROL[:3], *CONTROL[-7:]])
 def test_a_control_token_in_a_text_is_refused_by_name(full: Pair, token: str) -> None:
     for text in (token, f"say {token} now", f"<|{token}|>"):
         for method in (full.ours.encode, full.ours.text, full.ours.instruct):
@@ -353,12 +358,12 @@ def test_a_vocabulary_that_cannot_be_right_is_refused(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("vocab.json", None, "is missing"),
-        ("merges.txt", None, "is missing"),
-        ("tokenizer_config.json", None, "is missing"),
-        ("vocab.json", b'{"a": 0', "is not JSON"),
+        ("vocab.json", None, "lacks vocab.json; expected a text tokenizer; take vocab.json, "),
+        ("merges.txt", None, "lacks merges.txt"),
+        ("tokenizer_config.json", None, "lacks tokenizer_config.json"),
+        ("vocab.json", b'{"a": 0', "is not readable JSON"),
         ("vocab.json", b"[]", "holds a list"),
-        ("vocab.json", b"\xff\xfe", "UTF-8"),
+        ("vocab.json", b"\xff\xfe", "is not readable JSON"),
         ("merges.txt", b"#version: 0.2\nh e\nbroken\n", "line 3 has 1 symbols"),
         ("merges.txt", b"#version: 0.2\nQ Q\n", "vocab.json lacks"),
     ],

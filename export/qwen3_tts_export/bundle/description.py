@@ -1,6 +1,5 @@
 """Make the manifest from a checkpoint and the files that were made of it."""
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from qwen3_tts_edge.bundle.names import (
     UPFRONT,
     VOICE_DESIGN,
 )
-from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.version import VERSION
+from qwen3_tts_export.checkpoint.names import fold, folded
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 
 # What tests/parity/test_company.py measures; the others wait for a GPU.
@@ -37,11 +36,7 @@ def describe(
     flavour: str,
     graphs: dict[str, GraphSpec],
 ) -> Manifest:
-    """Describe the files in `folder`, which were made from a checkpoint.
-
-    Raises:
-        CheckpointError: Two of its names differ only in case.
-    """
+    """Describe the files in `folder`, which were made from a checkpoint."""
     config, talker = checkpoint.config, checkpoint.config.talker
     generation = config.generation
     return Manifest(
@@ -73,7 +68,7 @@ def describe(
         ),
         languages=folded(talker.languages, "languages"),
         speakers=folded(talker.speakers, "speakers"),
-        dialects={_fold(name): _fold(dialect) for name, dialect in talker.dialects.items()},
+        dialects={fold(name): fold(dialect) for name, dialect in talker.dialects.items()},
         takes_instruct=_takes_instruct(checkpoint),
         text_layout=UPFRONT if generation.non_streaming_mode else STREAMED,
         sampling=door.SamplingDefaults(
@@ -137,26 +132,3 @@ def _takes_instruct(checkpoint: Checkpoint) -> bool:
     return config.tts_model_type == VOICE_DESIGN or (
         config.tts_model_type == CUSTOM_VOICE and config.tts_model_size == "1b7"
     )
-
-
-def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
-    """Put names into lower case, in which the runtime looks them up.
-
-    Raises:
-        CheckpointError: Two names become one.
-    """
-    folded: dict[str, int] = {}
-    spelt: dict[str, str] = {}
-    for name, code in ids.items():
-        key = _fold(name)
-        if key in folded:
-            raise CheckpointError(
-                f"the {what} {spelt[key]!r} and {name!r} differ only in case",
-                "rename one of them in config.json, for names are asked for in any case",
-            )
-        folded[key], spelt[key] = code, name
-    return folded
-
-
-def _fold(name: str) -> str:
-    return name.strip().lower()

@@ -9,7 +9,7 @@ import numpy as np
 from qwen3_tts_edge.bundle import manifest as door
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, RoundingSpec
 from qwen3_tts_export.bundle.reads import count_reads
-from qwen3_tts_export.checkpoint.weights import TensorEntry
+from qwen3_tts_export.checkpoint.safetensors_header import TensorEntry
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.in_place import may_run_in_place
 from qwen3_tts_export.graphs.trace import trace

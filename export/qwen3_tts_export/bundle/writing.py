@@ -1,6 +1,6 @@
 """Turn a checkpoint into a bundle, the folder that the runtime opens."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,13 @@ from qwen3_tts_edge.bundle.manifest import TOKENIZER
 from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.files import whole_folder_or_nothing
-from qwen3_tts_export.bundle.description import describe, describe_codec, folded
+from qwen3_tts_export.bundle.description import describe, describe_codec
 from qwen3_tts_export.bundle.graph_files import write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+from qwen3_tts_export.checkpoint.safetensors_header import TensorEntry
 from qwen3_tts_export.checkpoint.space import check_space
-from qwen3_tts_export.checkpoint.text_tokenizer import read_text_tokenizer
-from qwen3_tts_export.checkpoint.weights import TensorEntry
+from qwen3_tts_export.checkpoint.weights import TensorFile
 from qwen3_tts_export.graphs.declared import (
     Graph,
     codec_decoder_graph,
@@ -54,8 +54,8 @@ def write_bundle(
         `folder`.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, two of its names differ only in case, or one
-            of its weights does not fit into the precision's type.
+        CheckpointError: The checkpoint cannot be read, or one of its weights is not finite or does
+            not fit into the precision's type.
         InputError: `folder` exists, the disk is too small, there is no such flavour or precision,
             or this one is not for that one.
     """
@@ -63,10 +63,9 @@ def write_bundle(
     wanted = find_precision(precision, flavour)
     if family.contrib:
         _refuse_head_dim(checkpoint)
-    for what in ("speakers", "languages"):
-        folded(getattr(checkpoint.config.talker, what), what)  # or it would be refused at the end
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     check_space(folder, _size(tensors, wanted))
+    _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
     with whole_folder_or_nothing(folder) as part:
         _fill(checkpoint, part, wanted, flavour, report)
     return folder
@@ -95,6 +94,7 @@ def write_codec_bundle(
         codec_decoder_graph(config.decoder, checkpoint.codec),
     ]
     check_space(folder, _size(checkpoint.codec.entries.values(), FP32))
+    _refuse_infinite([checkpoint.codec], report)
     with whole_folder_or_nothing(folder) as part:
         specs = write_graphs(graphs, checkpoint.codec.entries, part, FP32, flavour, report)
         describe_codec(checkpoint, part, flavour, specs).save(part)
@@ -105,14 +105,12 @@ def write_codec_bundle(
 def _fill(
     checkpoint: Checkpoint, part: Path, precision: Precision, flavour: str, report: Report
 ) -> None:
-    report("text tokenizer", 0.0)
-    tokenizer = read_text_tokenizer(checkpoint.folder)
-    tokenizer.save(str(part / TOKENIZER))
+    checkpoint.tokenizer.save(str(part / TOKENIZER))
     graphs = list(_graphs(checkpoint, flavour))
     tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
     specs = write_graphs(graphs, tensors, part, precision, flavour, report)
     report("embedding tables", 0.95)
-    write_tables(checkpoint, part, tokenizer.get_vocab_size(), precision.tables)
+    write_tables(checkpoint, part, checkpoint.tokenizer.get_vocab_size(), precision.tables)
     report("manifest", 0.98)
     describe(checkpoint, part, precision.name, flavour, specs).save(part)
     report("done", 1.0)
@@ -133,6 +131,20 @@ def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
     else:
         yield talker_step_graph(config, checkpoint.talker, positions)
         yield predictor_step_graph(config, checkpoint.talker)
+
+
+def _refuse_infinite(weights: Sequence[TensorFile], report: Report) -> None:
+    """Read all weights through before any work: what is no number would spoil every sample."""
+    total = sum(entry.end - entry.start for each in weights for entry in each.entries.values())
+    done = 0
+
+    def on_read(size: int) -> None:
+        nonlocal done
+        done += size
+        report("reading the weights", 0.05 * done / total)
+
+    for each in weights:
+        each.refuse_infinite(on_read)
 
 
 def _refuse_head_dim(checkpoint: Checkpoint) -> None:

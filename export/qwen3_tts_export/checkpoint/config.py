@@ -3,8 +3,7 @@
 Fields are called as in this project, and `rename` says what the official files call them. Keys that
 no field has are ignored. What has no default must be in the file, because the defaults of the
 official config classes are not the released models (other depths, other ids). The exceptions are
-`GenerationConfig`, where fixed fallbacks are what the official package does, and the speaker
-encoder, of which released files say two numbers.
+the speaker encoder, of which released files say two numbers, and what fine-tunes leave out.
 """
 
 import json
@@ -17,9 +16,12 @@ import msgspec
 from msgspec import Meta
 
 from qwen3_tts_edge.bundle.names import ModelType
+from qwen3_tts_export.checkpoint.generation import GenerationConfig
+from qwen3_tts_export.checkpoint.names import fold
 
 Count = Annotated[int, Meta(ge=1)]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
+Positive = Annotated[float, Meta(gt=0)]
 
 _NAMES = {
     "num_layers": "num_hidden_layers",
@@ -29,7 +31,9 @@ _NAMES = {
 }
 
 
-class _RopeScaling(msgspec.Struct, frozen=True):
+class RopeScaling(msgspec.Struct, frozen=True):
+    """The kind of rotary positions, under its newer and its older name."""
+
     rope_type: str = "default"
     type: str = "default"
 
@@ -47,8 +51,8 @@ class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     num_heads: Count
     num_kv_heads: Count
     head_dim: Count
-    rope_theta: float
-    rope_scaling: _RopeScaling | None = None
+    rope_theta: Positive
+    rope_scaling: RopeScaling | None = None
     attention_bias: bool = False
     hidden_act: str = "silu"
 
@@ -60,7 +64,7 @@ class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
     """The shape of a Qwen3 decoder stack: the code predictor, or the talker's trunk."""
 
-    rms_norm_eps: float
+    rms_norm_eps: Positive
     vocab_size: Count
     max_positions: Count
     num_codebooks: Count = msgspec.field(name="num_code_groups")
@@ -98,10 +102,15 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
     codec_nothink_id: int
     codec_think_bos_id: int
     codec_think_eos_id: int
-    languages: Mapping[str, int] = msgspec.field(name="codec_language_id")
-    spk_id: Mapping[str, int] | None
-    spk_is_dialect: Mapping[str, str | bool] | None = None
-    """Null in fine-tunes, where the official classes write their defaults."""
+    # Absent or null in fine-tunes, where the official classes write their defaults.
+    codec_language_id: Mapping[str, int] | None = None
+    spk_id: Mapping[str, int] | None = None
+    spk_is_dialect: Mapping[str, str | bool | None] | None = None
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        """Language or dialect to its code."""
+        return self.codec_language_id or {}
 
     @property
     def speakers(self) -> Mapping[str, int]:
@@ -111,25 +120,26 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
     @property
     def dialects(self) -> dict[str, str]:
         """Speaker to its dialect, a key of `languages`; only the speakers that have one."""
-        given = self.spk_is_dialect or {}
-        return {name: str(dialect) for name, dialect in given.items() if dialect is not False}
+        given = {name: (self.spk_is_dialect or {}).get(name) for name in self.speakers}
+        return {name: str(dialect) for name, dialect in given.items() if dialect}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         ids = {
             _CONTROL_NAMES.get(name, name): getattr(self, name)
             for name in self.__struct_fields__
-            if name.startswith("codec_")
+            if name.startswith("codec_") and name != "codec_language_id"
         }
         ids |= {f"codec_language_id.{name}": code for name, code in self.languages.items()}
         ids |= {f"spk_id.{name}": code for name, code in self.speakers.items()}
         are_within(self.vocab_size, ids)
         must_be(self.predictor, "the talker writes as many", num_codebooks=self.num_codebooks)
+        known = {fold(language) for language in self.languages}
         for speaker, dialect in self.dialects.items():
-            if speaker not in self.speakers or dialect not in self.languages:
+            if fold(dialect) not in known:
                 raise ValueError(
-                    f"spk_is_dialect.{speaker} is {dialect!r}, expected a key of codec_language_id"
-                    " for a speaker of spk_id"
+                    f"spk_is_dialect.{speaker} is {dialect!r}, which codec_language_id lacks: give"
+                    " it a code there, or make this false"
                 )
 
 
@@ -141,7 +151,7 @@ class CodecDecoderConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
     num_codebooks: Count = msgspec.field(name="num_quantizers")
     latent_dim: Count
     sliding_window: Count
-    rms_norm_eps: float
+    rms_norm_eps: Positive
     decoder_dim: Count
     upsample_rates: Counts
     upsampling_ratios: Counts
@@ -174,8 +184,9 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
     num_heads: Count
     num_kv_heads: Count
     head_dim: Count
-    rope_theta: float
-    norm_eps: float
+    rope_theta: Positive
+    rope_scaling: RopeScaling | None = None
+    norm_eps: Positive
     codebook_size: Count
     codebook_dim: Count
     quantizer_dim: Count = msgspec.field(name="vector_quantization_hidden_dimension")
@@ -268,25 +279,6 @@ class SpeakerEncoderConfig(
             )
 
 
-class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Sampling defaults; what generation_config.json leaves out is the official default."""
-
-    do_sample: bool = True
-    temperature: float = 0.9
-    top_k: int = 50
-    top_p: float = 1.0
-    repetition_penalty: float = 1.05
-    subtalker_dosample: bool = True
-    subtalker_temperature: float = 0.9
-    subtalker_top_k: int = 50
-    subtalker_top_p: float = 1.0
-    max_new_tokens: Annotated[int, Meta(ge=2)] = 2048
-    """Frames, and the code that ends speech."""
-    non_streaming_mode: bool = True
-    """Whether the whole text stands in the prompt. Ours: the official files do not have it, and
-    for a base checkpoint the official default is that it does not."""
-
-
 class TextIds(msgspec.Struct, frozen=True):
     """Text token ids that frame a prompt."""
 
@@ -313,6 +305,8 @@ class CheckpointConfig:
     codec: CodecDecoderConfig
     generation: GenerationConfig
     text_ids: TextIds
+    token_ids: Mapping[str, int]
+    """What config.json says of `config_files.TOKENS`, by its keys; some may be left out."""
     tts_model_type: ModelType
     tts_model_size: str
     sample_rate: int

@@ -16,18 +16,34 @@ from qwen3_tts_export.checkpoint.config import (
     CodecDecoderConfig,
     CodecEncoderConfig,
     Count,
-    GenerationConfig,
+    RopeScaling,
     SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
+    TransformerConfig,
     are_within,
     must_be,
 )
+from qwen3_tts_export.checkpoint.generation import parse_generation
+from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.json_file import convert
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER
 
 MODEL_TYPE = "qwen3_tts"
 CODEC_TYPE = "qwen3_tts_tokenizer_12hz"
-_AGAIN = "download the checkpoint again"
+_OF_ONE = "take all files from one checkpoint"
+_ENCODER = "take that of the base it was trained from, or make tts_model_type custom_voice"
+
+
+TOKENS: Mapping[str, str] = {
+    "im_start_token_id": "<|im_start|>",
+    "im_end_token_id": "<|im_end|>",
+    "assistant_token_id": "assistant",
+    "tts_pad_token_id": "<tts_pad>",
+    "tts_bos_token_id": "<tts_text_bos>",
+    "tts_eos_token_id": "<tts_text_eod>",
+}
+"""The keys of config.json that give a text token an id, and how the token is spelt."""
 
 
 class _Kind(msgspec.Struct):
@@ -48,12 +64,18 @@ class _Model(msgspec.Struct):
     tts_pad_token_id: int
     tts_bos_token_id: int
     tts_eos_token_id: int
+    im_start_token_id: int | None = None
+    im_end_token_id: int | None = None
+    assistant_token_id: int | None = None
     speaker_encoder_config: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        names = ("tts_pad_token_id", "tts_bos_token_id", "tts_eos_token_id")
-        size = self.talker_config.text_vocab_size
-        are_within(size, {name: getattr(self, name) for name in names})
+        are_within(self.talker_config.text_vocab_size, self.token_ids)
+
+    @property
+    def token_ids(self) -> dict[str, int]:
+        """What is said of `TOKENS`."""
+        return {key: index for key in TOKENS if (index := getattr(self, key)) is not None}
 
 
 class _Codec(msgspec.Struct):
@@ -75,6 +97,20 @@ class _Encoder(msgspec.Struct):
     encoder_valid_num_quantizers: Count
     input_sample_rate: Count
     encode_downsample_rate: Count
+
+
+CODED_NAMES = frozenset({"codec_language_id", "spk_id", "spk_is_dialect"})
+"""Keys of objects whose own keys are names that the checkpoint gives."""
+
+KEYS_READ = frozenset(
+    key
+    for kind in (
+        *(_Family, _Model, TalkerConfig, TransformerConfig, RopeScaling, SpeakerEncoderConfig),
+        *(_Codec, _Encoder, CodecDecoderConfig, CodecEncoderConfig),
+    )
+    for key in kind.__struct_encode_fields__
+)
+"""All keys of config.json, the codec's too, that mean something here."""
 
 
 def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
@@ -113,6 +149,7 @@ def parse_checkpoint(
     generation: Mapping[str, Any],
     *,
     folder: str = "",
+    codec_folder: str | None = None,
 ) -> CheckpointConfig:
     """Read the three JSON objects of a checkpoint: the model's, the codec's, the sampling defaults.
 
@@ -121,26 +158,28 @@ def parse_checkpoint(
         codec: The content of speech_tokenizer/config.json.
         generation: The content of generation_config.json.
         folder: Put before file names in messages.
+        codec_folder: The same, before that of the codec, if it lies elsewhere.
 
     Raises:
         CheckpointError: A key is missing or wrong, or the model is not implemented here.
     """
-    file, codec_file = f"{folder}config.json", f"{folder}speech_tokenizer/config.json"
+    codec_folder = f"{folder}{CODEC_FOLDER}/" if codec_folder is None else codec_folder
+    file, codec_file = f"{folder}config.json", f"{codec_folder}config.json"
+    config = with_rope_theta(config)
     refuse_foreign(config, file=file)
     model = convert(config, _Model, file)
     talker = model.talker_config
     codec_config = parse_codec(codec, file=codec_file)
-    section = f"{file}: talker_config.code_predictor_config"
+    at = "talker_config.code_predictor_config"
     predictor, codebook = talker.predictor, codec_config.decoder.codebook_size
-    _agree(
-        f"{section}.num_code_groups", predictor.num_codebooks, "the talker", talker.num_codebooks
-    )
-    _agree(f"{section}.vocab_size", predictor.vocab_size, "the codec", codebook)
+    books = talker.num_codebooks
+    _agree(file, f"{at}.num_code_groups", predictor.num_codebooks, "the talker", books)
+    _agree(file, f"{at}.vocab_size", predictor.vocab_size, "the codec", codebook)
     if codec_config.decoder.num_codebooks != talker.num_codebooks:
         raise CheckpointError(
             f"{file}: the talker writes {talker.num_codebooks} codebooks, the codec reads"
             f" {codec_config.decoder.num_codebooks}: the two are not from one checkpoint",
-            _AGAIN,
+            cure(file, _OF_ONE),
         )
     speaker_encoder = None
     if model.tts_model_type == BASE:
@@ -154,6 +193,7 @@ def parse_checkpoint(
             file=f"{folder}generation_config.json",
             non_streaming_mode=model.tts_model_type != BASE,
         ),
+        token_ids=model.token_ids,
         text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,
         tts_model_size=model.tts_model_size,
@@ -169,6 +209,7 @@ def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> Code
     Raises:
         CheckpointError: As for `parse_checkpoint`.
     """
+    values = with_rope_theta(values)
     found = convert(values, _Kind, file).model_type
     if found != CODEC_TYPE:
         raise CheckpointError(
@@ -180,38 +221,37 @@ def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> Code
     encoder = None
     if codec.encoder_config is not None:
         beside = convert(values, _Encoder, file)
-        _agree(f"{file}: input_sample_rate", beside.input_sample_rate, "output_sample_rate", rate)
+        _agree(file, "input_sample_rate", beside.input_sample_rate, "output_sample_rate", rate)
         section = {**codec.encoder_config, **msgspec.structs.asdict(beside)}
         encoder = convert(section, CodecEncoderConfig, file, "encoder_config")
         step, samples = beside.encode_downsample_rate, encoder.samples_per_frame
-        _agree(f"{file}: encode_downsample_rate", step, "encoder_config", samples)
+        _agree(file, "encode_downsample_rate", step, "encoder_config", samples)
     return CodecConfig(decoder, rate, encoder)
 
 
-def parse_generation(
-    values: Mapping[str, Any],
-    *,
-    file: str = "generation_config.json",
-    non_streaming_mode: bool = True,
-) -> GenerationConfig:
-    """Read generation_config.json; a setting it leaves out takes the official package's default.
-
-    Args:
-        values: The content of the file.
-        file: Its name, for messages.
-        non_streaming_mode: The default of that setting, which the kind of checkpoint decides.
-    """
-    settings = {"non_streaming_mode": non_streaming_mode, **values}
-    return convert(settings, GenerationConfig, file)
+def with_rope_theta(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Spell rotary positions as published, where transformers 5 saved rope_parameters."""
+    values = {
+        key: with_rope_theta(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+    }
+    given = values.get("rope_parameters")
+    if isinstance(given, Mapping):
+        for key, value in (("rope_theta", given.get("rope_theta")), ("rope_scaling", given)):
+            if values.get(key) is None:
+                values[key] = value
+    return values
 
 
 def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:
     at = "speaker_encoder_config"
     if model.speaker_encoder_config is None:
-        raise CheckpointError(f"{file}: {at} is missing, and a base checkpoint needs it", _AGAIN)
+        raise CheckpointError(
+            f"{file}: {at} is missing, and a base checkpoint needs it", cure(file, _ENCODER)
+        )
     config = convert(model.speaker_encoder_config, SpeakerEncoderConfig, file, at)
     width = model.talker_config.hidden_size
-    _agree(f"{file}: {at}.enc_dim", config.vector_size, "the talker's hidden_size", width)
+    _agree(file, f"{at}.enc_dim", config.vector_size, "the talker's hidden_size", width)
     return config
 
 
@@ -219,7 +259,8 @@ def _refuse_deaf(codec: CodecConfig, *, file: str) -> None:
     """Refuse a base checkpoint whose encoder cannot hear the codes that the talker speaks."""
     if codec.encoder is None:
         raise CheckpointError(
-            f"{file}: encoder_config is missing, and a base checkpoint needs it", _AGAIN
+            f"{file}: encoder_config is missing, and a base checkpoint needs it",
+            cure(file, "take the codec of the checkpoint it was trained from"),
         )
     heard = (codec.encoder.num_codebooks, codec.encoder.codebook_size)
     spoken = (codec.decoder.num_codebooks, codec.decoder.codebook_size)
@@ -227,14 +268,14 @@ def _refuse_deaf(codec: CodecConfig, *, file: str) -> None:
         raise CheckpointError(
             f"{file}: the encoder writes {heard[0]} codebooks of {heard[1]}, the decoder reads"
             f" {spoken[0]} of {spoken[1]}: the two are not from one codec",
-            _AGAIN,
+            cure(file, _OF_ONE),
         )
 
 
-def _agree(what: str, found: int, other: str, expected: int) -> None:
+def _agree(file: str, what: str, found: int, other: str, expected: int) -> None:
     if found != expected:
         raise CheckpointError(
-            f"{what} is {found}, but {other} says {expected}: the files are not from one"
+            f"{file}: {what} is {found}, but {other} says {expected}: the files are not from one"
             " checkpoint",
-            _AGAIN,
+            cure(file, _OF_ONE),
         )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export.checkpoint.identity import cure
 
 T = TypeVar("T")
 
@@ -19,14 +20,14 @@ def read_json(file: Path) -> dict[str, Any]:
         CheckpointError: The file is missing, is not JSON, or is not an object.
     """
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CheckpointError(
             f"{file} is missing; expected a Qwen3-TTS checkpoint folder"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"{file} is not readable JSON ({error})", "download it again"
+            f"{file} is not readable JSON ({error})", cure(file, "copy or save it again")
         ) from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{file} holds a {type(value).__name__}, expected a JSON object")
@@ -55,9 +56,8 @@ def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -
             raise CheckpointError(f"{where}: {said}") from None
         if said.startswith("Expected"):
             where += f" is {json.dumps(_under(values, keys))}"
-        raise CheckpointError(
-            f"{where}: {said}", "download the checkpoint again, or correct the file"
-        ) from None
+        advice = cure(file, "correct it, or take that of the checkpoint it was trained from")
+        raise CheckpointError(f"{where}: {said}", advice) from None
 
 
 def _under(values: Any, keys: list[str]) -> Any:

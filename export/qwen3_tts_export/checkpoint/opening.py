@@ -3,31 +3,27 @@
 `Checkpoint.open` takes a folder or a Hugging Face id and refuses anything incomplete, cut short or
 of another family; one that bears an official name is also held to its spec. What comes back holds
 numbers (`config`), tensors by their official names (`talker`, `codec`) mapped from the files on
-demand, and who it is (`name`, `revision`, `fingerprint`).
+demand, the text tokenizer, and who it is (`name`, `revision`, `fingerprint`).
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint import hub, spec
+from tokenizers import Tokenizer
+
+from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.config import CheckpointConfig, CodecConfig
-from qwen3_tts_export.checkpoint.config_files import (
-    CODEC_TYPE,
-    parse_checkpoint,
-    parse_codec,
-    refuse_foreign,
-)
-from qwen3_tts_export.checkpoint.expected import expected_codec_tensors, expected_tensors
+from qwen3_tts_export.checkpoint.config_files import CODEC_TYPE
+from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.json_file import read_json
+from qwen3_tts_export.checkpoint.parts import CodecParts, Parts
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER
 from qwen3_tts_export.checkpoint.weights import TensorFile
 
-TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
-_CODEC_FOLDER = "speech_tokenizer"
 _SAMPLE = 4096  # bytes hashed at either end of a tensor
 
 
@@ -39,7 +35,6 @@ class CodecCheckpoint:
     name: str
     revision: str | None
     config: CodecConfig
-    config_json: Mapping[str, Any]
     codec: TensorFile
 
     @classmethod
@@ -53,13 +48,10 @@ class CodecCheckpoint:
         Raises:
             CheckpointError: Something is missing, damaged or not supported.
         """
-        folder = locate(source, revision)
-        name, commit = identify(folder)
-        checkpoint = cls(folder, name, commit, *_open_codec(folder))
-        known = spec.find_spec(name)
-        if known is not None:
-            spec.check(known, checkpoint.config_json, checkpoint.codec, folder)
-        return checkpoint
+        parts = CodecParts(locate(source, revision))
+        name, commit = identify(parts.folder)
+        parts.hold()
+        return cls(parts.folder, name, commit, parts.config, parts.codec)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -80,43 +72,47 @@ class Checkpoint:
     name: str
     revision: str | None
     config: CheckpointConfig
-    config_json: Mapping[str, Any]
-    codec_json: Mapping[str, Any]
     talker: TensorFile
     """`talker.…` and, for base, `speaker_encoder.…`, as in model.safetensors."""
     codec: TensorFile
     """`decoder.…` and `encoder.…`, as in speech_tokenizer/model.safetensors."""
+    tokenizer: Tokenizer
+    """Text to the ids that the talker knows; `.save(path)` writes a bundle's `tokenizer.json`."""
+    files: Sequence[Path]
+    """The config and tokenizer files that it was read from."""
 
     @classmethod
-    def open(cls, source: str | Path, *, revision: str | None = None) -> "Checkpoint":
+    def open(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        codec: str | Path | None = None,
+    ) -> "Checkpoint":
         """Open a checkpoint and check all of it.
 
         Args:
             source: A folder, or a hub id such as `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice`.
             revision: Of a hub id: a branch, tag or commit.
+            codec: A folder or hub id of the codec, for a checkpoint that came without
+                speech_tokenizer; a whole checkpoint's codec is taken too.
 
         Raises:
             CheckpointError: Something is missing, damaged or not supported.
         """
-        folder = locate(source, revision)
-        config_json = read_json(folder / "config.json")
-        refuse_foreign(config_json, file=str(folder / "config.json"))
-        codec_config = f"{_CODEC_FOLDER}/config.json"
-        _need(folder, (*TOKENIZER_FILES, "generation_config.json", codec_config))
-        codec_json = read_json(folder / codec_config)
-        generation = read_json(folder / "generation_config.json")
-        config = parse_checkpoint(config_json, codec_json, generation, folder=f"{folder}/")
-        talker = TensorFile.open(folder)
-        talker.check(expected_tensors(config))
-        _, _, codec = _open_codec(folder / _CODEC_FOLDER)
-        name, commit = identify(folder)
-        checkpoint = cls(folder, name, commit, config, config_json, codec_json, talker, codec)
-        known = spec.find_spec(name)
-        if known is not None:
-            spec.check(known, config_json, talker, folder)
-            if known.codec is not None:
-                spec.check(spec.load_spec(known.codec), codec_json, codec, folder / _CODEC_FOLDER)
-        return checkpoint
+        parts = Parts(locate(source, revision), None if codec is None else locate_codec(codec))
+        name, commit = identify(parts.folder)
+        parts.hold()
+        return cls(
+            folder=parts.folder,
+            name=name,
+            revision=commit,
+            config=parts.config,
+            talker=parts.talker,
+            codec=parts.codec,
+            tokenizer=parts.tokenizer,
+            files=[*parts.text_files, parts.codec_parts.folder / "config.json"],
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -126,10 +122,7 @@ class Checkpoint:
         dtypes, shapes) and the first and last 4 KiB of every tensor. Training or converting moves
         every tensor, so it shows; it is no proof against somebody who wants to hide a change.
         """
-        names = ("config.json", "generation_config.json", *TOKENIZER_FILES)
-        files = [self.folder / name for name in names]
-        files.append(self.folder / _CODEC_FOLDER / "config.json")
-        return fingerprint(files, [self.talker, self.codec])
+        return fingerprint(self.files, [self.talker, self.codec])
 
     @cached_property
     def codec_fingerprint(self) -> str:
@@ -138,37 +131,45 @@ class Checkpoint:
 
 
 def open_checkpoint(
-    source: str | Path, *, revision: str | None = None
+    source: str | Path, *, revision: str | None = None, codec: str | Path | None = None
 ) -> Checkpoint | CodecCheckpoint:
     """Open whatever it is: a whole checkpoint, or the codec alone.
 
     Raises:
+        InputError: A codec is named for a codec.
         CheckpointError: As for `Checkpoint.open`.
     """
     folder = locate(source, revision)
-    kind = read_json(folder / "config.json").get("model_type")
-    return (CodecCheckpoint if kind == CODEC_TYPE else Checkpoint).open(folder)
+    if not is_codec(folder):
+        return Checkpoint.open(folder, codec=codec)
+    if codec is not None:
+        raise InputError(f"{folder} is a codec itself, --codec is for a checkpoint without one")
+    return CodecCheckpoint.open(folder)
 
 
-def locate(source: str | Path, revision: str | None) -> Path:
+def is_codec(folder: Path) -> bool:
+    """Tell whether a folder holds the codec alone."""
+    file = folder / "config.json"
+    return file.is_file() and read_json(file).get("model_type") == CODEC_TYPE
+
+
+def locate(source: str | Path, revision: str | None = None) -> Path:
     """Return the folder of a checkpoint; an existing folder wins over a hub id of the same name."""
     folder = Path(source).expanduser()
     if folder.is_dir():
         if revision is not None:
-            raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")
+            raise CheckpointError(f"{folder} is a folder; a revision belongs to a hub id")
         return folder
     if isinstance(source, str) and hub.is_hub_id(source):
         return hub.download(source, revision)
     raise CheckpointError(f"{source} is not a folder, nor a hub id such as owner/name")
 
 
-def identify(folder: Path) -> tuple[str, str | None]:
-    """Return a folder's name and commit; the hub's cache keeps both in the path."""
-    path = folder.resolve()
-    repository = path.parent.parent.name
-    if path.parent.name == "snapshots" and repository.startswith("models--"):
-        return repository.rsplit("--", 1)[1], path.name
-    return path.name, None
+def locate_codec(source: str | Path) -> Path:
+    """Return the folder of a codec: that which is named, or what a whole checkpoint has of it."""
+    folder = locate(source)
+    inside = folder / CODEC_FOLDER
+    return inside if inside.is_dir() else folder
 
 
 def fingerprint(files: Iterable[Path], weights: Iterable[TensorFile]) -> str:
@@ -178,29 +179,11 @@ def fingerprint(files: Iterable[Path], weights: Iterable[TensorFile]) -> str:
         total.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     for tensors in weights:
         for file, header in tensors.headers.items():
-            total.update(f"{file.name}\0".encode() + hashlib.sha256(header).digest())
+            total.update(f"{file.name}\0".encode() + hashlib.sha256(header.raw).digest())
             with file.open("rb") as stream:
-                for entry in tensors.entries.values():
-                    if entry.file == file:
-                        stream.seek(entry.start)
-                        total.update(stream.read(min(_SAMPLE, entry.end - entry.start)))
-                        stream.seek(max(entry.start, entry.end - _SAMPLE))
-                        total.update(stream.read(entry.end - stream.tell()))
+                for entry in header.entries.values():
+                    stream.seek(entry.start)
+                    total.update(stream.read(min(_SAMPLE, entry.end - entry.start)))
+                    stream.seek(max(entry.start, entry.end - _SAMPLE))
+                    total.update(stream.read(entry.end - stream.tell()))
     return total.hexdigest()
-
-
-def _open_codec(folder: Path) -> tuple[CodecConfig, dict[str, Any], TensorFile]:
-    config_json = read_json(folder / "config.json")
-    config = parse_codec(config_json, file=str(folder / "config.json"))
-    tensors = TensorFile.open(folder)
-    tensors.check(expected_codec_tensors(config))
-    return config, config_json, tensors
-
-
-def _need(folder: Path, names: Iterable[str]) -> None:
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointError(
-            f"{folder} lacks {', '.join(missing)}; expected a whole Qwen3-TTS checkpoint",
-            "download it again",
-        )

@@ -1,16 +1,13 @@
 """The checkpoint's text tokenizer as one `tokenizer.json`, the file that goes into a bundle.
 
-In: `vocab.json`, `merges.txt` and `tokenizer_config.json` of an official checkpoint (upstream ships
-no `tokenizer.json`). Out: a `tokenizers.Tokenizer` that gives the ids of transformers'
-`Qwen2TokenizerFast`.
+In: `vocab.json`, `merges.txt` and `tokenizer_config.json` of an official checkpoint, or what
+another program has saved of them, see `tokenizer_files`. Out: a `tokenizers.Tokenizer` that gives
+the ids of transformers' `Qwen2TokenizerFast`.
 
 The split pattern is Qwen's, always. The official loader may swap Mistral's in when it reads a local
-folder (`fix_mistral_regex=True`, transformers 4.57.3), which cuts "iPhone" in two; a
-`tokenizer.json` that somebody saved next to the vocabulary may carry that pattern, so such a file
-is not read.
+folder (`fix_mistral_regex=True`, transformers 4.57.3), which cuts "iPhone" in two.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,8 @@ from tokenizers import (
 from tokenizers.models import BPE
 
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export.checkpoint.identity import cure
+from qwen3_tts_export.checkpoint.tokenizer_files import TAKE, read_tokenizer_files
 
 SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -50,55 +49,24 @@ def read_text_tokenizer(folder: Path) -> Tokenizer:
     """Build the tokenizer of the checkpoint in `folder`.
 
     Args:
-        folder: A checkpoint folder with `vocab.json`, `merges.txt` and `tokenizer_config.json`.
+        folder: A checkpoint folder.
 
     Returns:
         The tokenizer; `.save(path)` writes the bundle's `tokenizer.json`.
 
     Raises:
-        CheckpointError: A file is missing, is not what it should be, or the three disagree.
+        CheckpointError: A file is missing, is not what it should be, or they disagree.
 
     Source: `Qwen3TTSModel.from_pretrained`, qwen_tts/inference/qwen3_tts_model.py, which loads the
         same files through `Qwen2Converter`, transformers/convert_slow_tokenizer.py.
     """
-    merges_file = folder / "merges.txt"
-    vocab = _json_object(folder / "vocab.json")
-    config = _json_object(folder / "tokenizer_config.json")
+    vocab, merges, config = read_tokenizer_files(folder)
     try:
-        merges = parse_merges(_text(merges_file))
         return build_tokenizer(vocab, merges, config)
     except CheckpointError as error:
-        raise CheckpointError(f"{folder}: {error.found}", error.remedy) from error
-
-
-def parse_merges(text: str) -> list[tuple[str, str]]:
-    """Read the lines of a `merges.txt`, best merge first.
-
-    Only the first line may be a comment, and only if it starts with `#version:`; 96 merges of the
-    Qwen vocabulary begin with "#" themselves.
-
-    Args:
-        text: The whole file.
-
-    Returns:
-        One (left, right) pair a line.
-
-    Raises:
-        CheckpointError: A line is not two symbols.
-
-    Source: `Qwen2Tokenizer.__init__`, transformers/models/qwen2/tokenization_qwen2.py.
-    """
-    merges = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        symbols = line.split()
-        if not symbols or (number == 1 and line.startswith("#version:")):
-            continue
-        if len(symbols) != 2:
-            raise CheckpointError(
-                f"merges.txt line {number} has {len(symbols)} symbols, not 2", "download it again"
-            )
-        merges.append((symbols[0], symbols[1]))
-    return merges
+        raise CheckpointError(
+            f"{folder}: {error.found}", cure(folder / "vocab.json", TAKE)
+        ) from error
 
 
 def build_tokenizer(
@@ -157,8 +125,7 @@ def build_tokenizer(
         if index is not None and given != index:
             raise CheckpointError(
                 f"tokenizer_config.json gives {token.content!r} the id {index}, but its place is "
-                f"{given}: vocab.json and tokenizer_config.json are not from one checkpoint",
-                "download the checkpoint again",
+                f"{given}: vocab.json and tokenizer_config.json are not from one checkpoint"
             )
     return tokenizer
 
@@ -196,7 +163,7 @@ def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, Added
 
 def _check_vocab(vocab: Mapping[str, int]) -> None:
     if any(isinstance(index, bool) or not isinstance(index, int) for index in vocab.values()):
-        raise CheckpointError("vocab.json has ids that are not integers", "download it again")
+        raise CheckpointError("vocab.json has ids that are not integers")
     if set(vocab.values()) != set(range(len(vocab))):
         raise CheckpointError(
             f"vocab.json: the ids of its {len(vocab)} symbols are not 0 … {len(vocab) - 1}"
@@ -215,26 +182,3 @@ def _check_merges(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -
             raise CheckpointError(
                 f"merge {rank} ({left} {right}) needs {unknown[0]!r}, which vocab.json lacks"
             )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path} is missing: the checkpoint is incomplete", "download it again"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read as UTF-8 text ({error})", "download it again"
-        ) from error
-
-
-def _json_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path} is not JSON ({error})", "download it again") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a {type(value).__name__}, expected a JSON object")
-    return value

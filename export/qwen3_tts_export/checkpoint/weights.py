@@ -1,14 +1,10 @@
-"""A safetensors file as a read-only mapping of tensors, checked before the first one is read.
+"""Safetensors files as a read-only mapping of tensors, checked before the first one is read.
 
-The header is parsed here, not only by the library, so that a broken download is reported with what
-was found, and so that shapes are known without touching the data. Tensors are mapped from the file
-when they are asked for.
+Tensors are mapped from the files when they are asked for.
 """
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_export.checkpoint.copies import refuse_copy_by_files, refuse_copy_by_tensors
+from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.json_file import convert, read_json
+from qwen3_tts_export.checkpoint.safetensors_header import Header, TensorEntry, read_header
 
 DTYPES: Mapping[str, torch.dtype] = {
     "BF16": torch.bfloat16,
@@ -26,16 +25,7 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 """What a checkpoint may be stored in. A quantised file is another project's format."""
 
-
-@dataclass(frozen=True)
-class TensorEntry:
-    """Where one tensor lies, from the header alone."""
-
-    file: Path
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    end: int
+_SAVE = "save the weights again, all of them and with the config.json they were trained with"
 
 
 class TensorFile(Mapping[str, torch.Tensor]):
@@ -44,9 +34,12 @@ class TensorFile(Mapping[str, torch.Tensor]):
     Indexing maps the tensor from the file in its stored dtype; nothing is cached here.
     """
 
-    def __init__(self, files: Mapping[Path, bytes], entries: Mapping[str, TensorEntry]) -> None:
-        self.headers = files
-        self.entries = entries
+    def __init__(self, folder: Path, headers: Mapping[Path, Header]) -> None:
+        self.folder = folder
+        self.headers = headers
+        self.entries: dict[str, TensorEntry] = {}
+        for header in headers.values():
+            self.entries.update(header.entries)
         self._open: dict[Path, Any] = {}
 
     @classmethod
@@ -54,14 +47,10 @@ class TensorFile(Mapping[str, torch.Tensor]):
         """Open the weights in `folder`.
 
         Raises:
-            CheckpointError: A file is missing, cut short, or not safetensors.
+            CheckpointError: A file is missing, cut short, or not safetensors, or the weights are of
+                another format.
         """
-        headers: dict[Path, bytes] = {}
-        entries: dict[str, TensorEntry] = {}
-        for file in _weight_files(folder):
-            headers[file], found = _read_header(file)
-            entries.update(found)
-        return cls(headers, entries)
+        return cls(folder, {file: read_header(file) for file in _weight_files(folder)})
 
     def __getitem__(self, name: str) -> torch.Tensor:
         file = self.entries[name].file
@@ -85,32 +74,68 @@ class TensorFile(Mapping[str, torch.Tensor]):
         Raises:
             CheckpointError: Names the first offender, what was found and what was expected.
         """
-        where = next(iter(self.headers)).parent if self.headers else Path()
+        formats = [header.metadata.get("format", "") for header in self.headers.values()]
+        refuse_copy_by_tensors(self.entries, formats, expected, self.folder)
+        advice = cure(self.folder / "model.safetensors", _SAVE)
         missing = [name for name in expected if name not in self.entries]
         if missing:
             raise CheckpointError(
-                f"{where}: {len(missing)} of {len(expected)} tensors are missing, first"
+                f"{self.folder}: {len(missing)} of {len(expected)} tensors are missing, first"
                 f" {missing[0]} {list(expected[missing[0]])}",
-                "download the checkpoint again",
+                advice,
             )
+        for name in expected:
+            _refuse_dtype(name, self.entries[name])
         for name, shape in expected.items():
             entry = self.entries[name]
             if entry.shape != shape:
+                turned = sorted(entry.shape) == sorted(shape)
                 raise CheckpointError(
                     f"{entry.file}: {name} has shape {list(entry.shape)}, config.json makes it"
-                    f" {list(shape)}: the two files are not from one checkpoint",
-                    "download the checkpoint again",
+                    f" {list(shape)}: "
+                    + ("a copy converted for another program" if turned else "the two differ"),
+                    advice,
                 )
-            if entry.dtype not in DTYPES:
-                raise CheckpointError(
-                    f"{entry.file}: {name} is stored as {entry.dtype}, expected one of"
-                    f" {', '.join(DTYPES)}",
-                    "use the official weights, not a quantised copy",
-                )
+
+    def refuse_infinite(self, read: Callable[[int], None] = lambda _: None) -> None:
+        """Read all tensors through and refuse one with a number that is infinite, or none.
+
+        Args:
+            read: Called with the bytes of each.
+
+        Raises:
+            CheckpointError: Names the first such tensor.
+        """
+        for name, entry in self.entries.items():
+            if entry.dtype in DTYPES and entry.end > entry.start:
+                low, high = self[name].aminmax()
+                if not (low.isfinite() and high.isfinite()):
+                    bad = int((~self[name].isfinite()).sum())
+                    raise CheckpointError(
+                        f"{entry.file}: {bad} of the {math.prod(entry.shape)} numbers of {name} are"
+                        " NaN or infinite",
+                        cure(entry.file, "the training diverged, take an earlier step's weights"),
+                    )
+            read(entry.end - entry.start)
+
+
+def count(tensors: TensorFile, prefix: str) -> tuple[int, int]:
+    """Return how many tensors, and how many values in all, have names that start with `prefix`."""
+    sizes = [math.prod(e.shape) for name, e in tensors.entries.items() if name.startswith(prefix)]
+    return len(sizes), sum(sizes)
+
+
+def _refuse_dtype(name: str, entry: TensorEntry) -> None:
+    if entry.dtype not in DTYPES:
+        doubled = entry.dtype == "F64"
+        raise CheckpointError(
+            f"{entry.file}: {name} is stored as {entry.dtype}, expected one of {', '.join(DTYPES)}",
+            "save it in float32" if doubled else "use the official weights, not a quantised copy",
+        )
 
 
 class _Index(msgspec.Struct):
-    weight_map: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
+    weight_map: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -119,57 +144,17 @@ def _weight_files(folder: Path) -> list[Path]:
         return [single]
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
+        refuse_copy_by_files(folder)
         raise CheckpointError(
             f"{single} is missing; expected the weights of a Qwen3-TTS checkpoint",
-            "download it again",
+            cure(single, "copy or save them there"),
         )
     shards = convert(read_json(index), _Index, str(index)).weight_map
-    return [folder / name for name in sorted(set(shards.values()))]
-
-
-def _read_header(file: Path) -> tuple[bytes, dict[str, TensorEntry]]:
-    """Return the header's bytes and what it promises, once the file is as long as that needs."""
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            start = stream.read(8)
-            length = int.from_bytes(start, "little")
-            if start == b"version ":
-                raise CheckpointError(
-                    f"{file} is a Git LFS pointer, not weights", "run `git lfs pull`"
-                )
-            if len(start) < 8 or length > size - 8:
-                raise CheckpointError(
-                    f"{file} has {size} bytes, too few for its header", "download it again"
-                )
-            header = stream.read(length)
-    except OSError as error:
-        raise CheckpointError(
-            f"{file} cannot be read: {error.strerror}", "download it again"
-        ) from error
-    try:
-        entries = {
-            name: TensorEntry(
-                file=file,
-                dtype=entry["dtype"],
-                shape=tuple(entry["shape"]),
-                start=8 + length + entry["data_offsets"][0],
-                end=8 + length + entry["data_offsets"][1],
+    for name, shard in shards.items():
+        plain = isinstance(shard, str) and not {"/", "\\"} & set(shard)
+        if not plain or not shard.endswith(".safetensors"):
+            raise CheckpointError(
+                f"{index}: {name} is in {shard!r}, expected a safetensors file beside it",
+                cure(index, "save the weights again"),
             )
-            for name, entry in json.loads(header).items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file} is not a safetensors file", "download it again") from error
-    promised = max((entry.end for entry in entries.values()), default=8 + length)
-    if size != promised:
-        raise CheckpointError(
-            f"{file} has {size} bytes, its header promises {promised}", "download it again"
-        )
-    return header, entries
-
-
-def count(tensors: TensorFile, prefix: str) -> tuple[int, int]:
-    """Return how many tensors, and how many values in all, have names that start with `prefix`."""
-    sizes = [math.prod(e.shape) for name, e in tensors.entries.items() if name.startswith(prefix)]
-    return len(sizes), sum(sizes)
+    return [folder / name for name in sorted(set(shards.values()))]

@@ -1,0 +1,29 @@
+"""The names that a checkpoint gives: they are asked for in any case, and so told apart in lower."""
+
+from collections.abc import Mapping
+
+from qwen3_tts_edge.errors import CheckpointError
+
+
+def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
+    """Put names into lower case, in which the runtime looks them up.
+
+    Raises:
+        CheckpointError: Two names become one.
+    """
+    folded: dict[str, int] = {}
+    spelt: dict[str, str] = {}
+    for name, code in ids.items():
+        key = fold(name)
+        if key in folded:
+            raise CheckpointError(
+                f"the {what} {spelt[key]!r} and {name!r} differ only in case",
+                "rename one of them in config.json, for names are asked for in any case",
+            )
+        folded[key], spelt[key] = code, name
+    return folded
+
+
+def fold(name: str) -> str:
+    """Put one name into lower case."""
+    return name.strip().lower()
