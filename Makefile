@@ -72,7 +72,7 @@ $(EXPORT): $(RUN)
 # The official package is the oracle of the tests. Its own dependencies bring a second PyTorch and
 # a web interface, so what it needs here stands in the extra `oracle`.
 $(DEV): $(EXPORT)
-	$(BIN)/pip install --quiet -e '.[cpu,export,rtx,serve,serve-codecs,remote-audio,discover,dev,oracle,judge]'
+	$(BIN)/pip install --quiet -e '.[cpu,export,rtx,serve,serve-codecs,remote-audio,discover,bench,dev,oracle,judge]'
 	$(BIN)/pip install --quiet --no-deps qwen-tts==0.1.1 dashscope==2.0.2
 	touch $@
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -60,6 +61,18 @@ def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float)
             yield item
             done += seconds(item)
             click.echo(f"{_ERASE}{done:.0f} of {length:.0f} s", nl=False, err=True)
+    finally:
+        click.echo(_ERASE, nl=False, err=True)
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str], None]]:
+    """Give what shows how far a work is, one text in place of the last, on a terminal alone."""
+    if not _watched():
+        yield lambda _: None
+        return
+    try:
+        yield lambda text: click.echo(f"{_ERASE}{text}", nl=False, err=True)
     finally:
         click.echo(_ERASE, nl=False, err=True)
 

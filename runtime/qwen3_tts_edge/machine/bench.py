@@ -74,6 +74,24 @@ class Bench:
         """For JSON."""
         return asdict(self)
 
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """For people: what, and the numbers."""
+        yield "time to first audio, p50", f"{self.ttfa_p50_ms:>10} ms"
+        yield "time to first audio, p95", f"{self.ttfa_p95_ms:>10} ms"
+        yield "talker + code predictor", f"{self.frame_ms:>10} ms/frame"
+        if self.floor_ms is not None:
+            times = round(self.frame_ms / self.floor_ms, 2)
+            yield "", f"{times:>10} times the bandwidth floor of {self.floor_ms} ms"
+        for size, took in self.codec_ms.items():
+            yield f"codec, {size} frame{'s' * (size > 1)} a chunk", f"{took:>10} ms/frame"
+        yield "host", f"{self.host_ms:>10} ms/frame"
+        for positions, took in self.context_ms.items():
+            yield f"talker + predictor at {positions}", f"{took:>10} ms/frame"
+        for slots, took in self.batch_ms.items():
+            yield f"talker + predictor, {slots} slots", f"{took:>10} ms/launch"
+        yield "real-time factor", f"{self.rtf:>10}"
+        yield "peak memory", f"{self.peak_rss_mb:>10} MB"
+
 
 def measure(
     tts: Synthesizer,

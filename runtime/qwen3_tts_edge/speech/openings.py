@@ -19,12 +19,19 @@ class Openings:
         self._slots = slots
         self._kept: OrderedDict[bytes, tuple[State, int]] = OrderedDict()
 
+    def known(self, prompt: Prompt) -> bool:
+        """Whether a prompt's opening need not be read."""
+        return _key(prompt) in self._kept
+
     def of(self, prompt: Prompt, settings: SamplingDefaults) -> tuple[State, int]:
         """Give a prompt's opening, read, and its rows; a slot must be free to read it."""
-        rows = prompt.rows[: prompt.opening]
-        key = rows.tobytes()
+        rows, key = prompt.rows[: prompt.opening], _key(prompt)
         found = self._kept.pop(key, None) or (self._slots.open(rows, settings), len(rows))
         self._kept[key] = found
         while sum(count for _, count in self._kept.values()) > self._slots.capacity:
             self._kept.popitem(last=False)
         return found
+
+
+def _key(prompt: Prompt) -> bytes:
+    return prompt.rows[: prompt.opening].tobytes()

@@ -53,20 +53,20 @@ class Scheduler:
     def step(self) -> bool:
         """Make one frame of everybody who can speak on.
 
-        An utterance that is over leaves; the one that waits longest joins, one prompt between two
-        frames; everybody is launched; codes that are due are read.
+        An utterance that is over leaves; those who wait join, but of those whose prompts take a
+        launch only one; everybody is launched; codes that are due are read.
 
         Returns:
             Whether anything moved.
         """
         with self.lock:
             self._leave()
-            joined = self._join()
-            launched = self._launch_all(joined)
+            joined, rests = self._join()
+            launched = self._launch_all(rests)
             # Where frames may be launched ahead, this one's codes are read after the next launch.
             read = self._read_all_but(self._slots.ahead if launched else 0)
             self.lock.notify_all()
-            return joined is not None or launched or read
+            return joined or launched or read
 
     def wait(self, utterance: Utterance) -> None:
         """Wait, where only other threads can go on: by reading their streams, or with more text.
@@ -99,44 +99,59 @@ class Scheduler:
                 if slot < len(self._speaking):
                     self._speaking[slot] = last
 
-    def _join(self) -> Utterance | None:
-        """Give the next who has enough text a slot; return who it was.
+    def _join(self) -> tuple[bool, Utterance | None]:
+        """Give slots to those who have enough text, in the order in which they came.
 
-        The rest of its prompt is read now, unless it is one row, which goes with everybody's. What
-        is wrong with a prompt is its utterance's trouble alone.
+        Up to the first whose prompt takes a launch: of these there is one between two frames.
+
+        Returns:
+            Whether anybody joined, and who has just read a prompt and has a frame already.
         """
-        ready = next((each for each in self._waiting if each.prompt is not None), None)
-        if ready is None or self._slots.count == self.most:
-            return None
-        self._waiting.remove(ready)
+        joined = False
+        while self._slots.count < self.most:
+            ready = next((each for each in self._waiting if each.prompt is not None), None)
+            if ready is None:
+                break
+            self._waiting.remove(ready)
+            joined = True
+            if self._let_in(ready):
+                return True, ready if ready.begun else None
+        return joined, None
+
+    def _let_in(self, utterance: Utterance) -> bool:
+        """Give an utterance the next slot; return whether that took a launch.
+
+        What is left of its prompt is read now, unless it is one row, which goes with everybody's.
+        What is wrong with a prompt is its utterance's trouble alone.
+        """
         self._read_all_but(0)
-        prompt = ready.prompt
+        prompt = utterance.prompt
         assert prompt is not None
         start, taken = time.perf_counter(), self._slots.count
+        launches = not self._openings.known(prompt)
         try:
-            opening = self._openings.of(prompt, ready.settings)
-            self._slots.join(ready.settings, ready.seed, opening)
+            opening = self._openings.of(prompt, utterance.settings)
+            self._slots.join(utterance.settings, utterance.seed, opening)
             rest = prompt.rows[opening[1] :]
             if len(rest) > 1:
-                ready.next_rows()
-                self._start(self._slots.read(rest), [ready], start)
+                launches = True
+                utterance.next_rows()
+                self._start(self._slots.read(rest), [utterance], start)
         except Exception as error:
-            ready.error = error
+            utterance.error = error
             if self._slots.count > taken:
                 self._slots.leave(taken)
-            return ready
-        self._speaking.append(ready)
-        return ready
+            return launches
+        self._speaking.append(utterance)
+        return launches
 
-    def _launch_all(self, joined: Utterance | None) -> bool:
+    def _launch_all(self, rests: Utterance | None) -> bool:
         """Launch a frame of everybody who has a row.
 
         Who has just read a prompt rests: its first samples shall not wait for another frame.
         """
         self._read_all_but(self._slots.ahead)
-        rows = [
-            None if each is joined and each.begun else self._rows(each) for each in self._speaking
-        ]
+        rows = [None if each is rests else self._rows(each) for each in self._speaking]
         if all(row is None for row in rows):
             return False
         start = time.perf_counter()
