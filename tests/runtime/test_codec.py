@@ -26,6 +26,7 @@ class Counted:
     """A graph that counts its launches and the states it was asked for."""
 
     seconds = 0.0
+    at_once = 1
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph

@@ -123,6 +123,7 @@ class Silent:
 
     seconds = 0.0
     most: Mapping[str, int] = {}
+    at_once = 1
 
     def state(self, slots: int = 1) -> Any:
         return SimpleNamespace(slots=1, clear=lambda: None)

@@ -174,16 +174,16 @@ def test_events_of_a_speech_that_fails_say_so_and_are_cut_off(
     from qwen3_tts_edge.errors import BackendError
     from qwen3_tts_edge.speech.stream import Stream
 
-    take, taken = Stream.take, 0
+    taking, taken = Stream.taking, 0
 
     def fails(self: Stream) -> Any:
         nonlocal taken
         taken += 1
         if taken > 5:
             raise BackendError("injected by a test")
-        return take(self)
+        return taking(self)
 
-    monkeypatch.setattr(Stream, "take", fails)
+    monkeypatch.setattr(Stream, "taking", fails)
     found: list[dict[str, Any]] = []
     body = {"input": LONG, "stream_format": "sse"}
     with (

@@ -67,10 +67,12 @@ class Graph(Protocol):
     Attributes:
         seconds: Time spent inside launches since the graph was opened.
         most: The largest sizes of axes that have a limit.
+        at_once: Launches that may run at once, each with a state and in a thread of its own.
     """
 
     seconds: float
     most: Mapping[str, int]
+    at_once: int
 
     def state(self, slots: int = 1) -> State:
         """Allocate what the graph carries, for so many slots."""

@@ -1,9 +1,12 @@
 """Codes → samples. State is carried, so any chunking gives the same samples."""
 
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from typing_extensions import Self
@@ -21,6 +24,10 @@ _PRIMED = 8
 """States that are kept of sounds that speech goes on from: the last so many references."""
 
 
+Pending: TypeAlias = "Future[tuple[Samples, float]]"
+"""Samples that are being decoded, float32 (n,), and the seconds that it takes."""
+
+
 class CodecDecoder:
     """The codec decoder's graph, for any number of streams of sound."""
 
@@ -29,6 +36,8 @@ class CodecDecoder:
         self._graph = graph
         self._manifest = manifest
         self._backend = backend
+        # Streams are decoded side by side where the graph allows it; else by whoever asks.
+        self._threads = ThreadPoolExecutor(graph.at_once, "codec") if graph.at_once > 1 else None
         self._free: list[State] = []
         self._primed: OrderedDict[bytes, State] = OrderedDict()
 
@@ -50,7 +59,7 @@ class CodecDecoder:
         """
         state = self._free.pop() if self._free else self._graph.state()
         state.clear()
-        stream = DecoderStream(self._graph, self._manifest, state)
+        stream = DecoderStream(self._graph, self._manifest, state, self._threads)
         weakref.finalize(stream, self._free.append, state)
         if isinstance(reference, Primed) and reference.fits(self._manifest, self._backend):
             state.fill(reference.state)
@@ -109,11 +118,18 @@ class DecoderStream:
         position: Frames decoded so far.
     """
 
-    def __init__(self, graph: Graph, manifest: CodecManifest, state: State) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        manifest: CodecManifest,
+        state: State,
+        threads: ThreadPoolExecutor | None,
+    ) -> None:
         self.state = state
         self.position = 0
         self._graph = graph
         self._manifest = manifest
+        self._threads = threads
 
     def push(self, codes: Codes) -> Samples:
         """Decode the next frames.
@@ -127,6 +143,22 @@ class DecoderStream:
         Raises:
             InputError: Wrong shape, or a code outside the codebook.
         """
+        self._check(codes)
+        return self._decoded(codes)[0]
+
+    def start(self, codes: Codes) -> Pending:
+        """Decode the next frames, beside those of other streams if need be.
+
+        What was started before has to be there already. Arguments and errors are those of `push`.
+        """
+        self._check(codes)
+        if self._threads is not None:
+            return self._threads.submit(self._decoded, codes)
+        done: Pending = Future()
+        done.set_result(self._decoded(codes))
+        return done
+
+    def _check(self, codes: Codes) -> None:
         expected = self._manifest.codebooks
         if codes.ndim != 2 or codes.shape[1] != expected or not len(codes):
             raise InputError(f"codes have shape {codes.shape}; expected (frames, {expected})")
@@ -135,9 +167,13 @@ class DecoderStream:
                 f"codes range over {codes.min()}..{codes.max()}; "
                 f"the codebooks have 0..{self._manifest.codebook_size - 1}"
             )
+
+    def _decoded(self, codes: Codes) -> tuple[Samples, float]:
+        begun = time.perf_counter()
         most = self._graph.most.get("frames", len(codes))
         pieces = [codes[start : start + most] for start in range(0, len(codes), most)]
-        return np.concatenate([self._launch(piece) for piece in pieces])
+        samples = np.concatenate([self._launch(piece) for piece in pieces])
+        return samples, time.perf_counter() - begun
 
     def pieces(self, codes: Codes) -> Iterator[Samples]:
         """Decode frames that are all there, `FRAMES_AT_ONCE` a launch.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from qwen3_tts_edge.backends.cuda import Cuda
-from qwen3_tts_edge.machine.hardware import processors
+from qwen3_tts_edge.backends.processors import processors
 
 LARGE = 2**30
 """Bytes: more would measure the same."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from qwen3_tts_edge.backends import FLAVOURS, ORT_CPU, automatic, open_backend
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson, onnxruntime
+from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.bundle.bundled import bundled_voice
 from qwen3_tts_edge.bundle.engines import (
     TENSORRT,
@@ -20,7 +21,7 @@ from qwen3_tts_edge.bundle.engines import (
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError, Qwen3TTSError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
-from qwen3_tts_edge.machine.hardware import PACKAGES, cpu_name, find_gpu, installed, processors
+from qwen3_tts_edge.machine.hardware import PACKAGES, cpu_name, find_gpu, installed
 from qwen3_tts_edge.machine.roofline import Roofline, roofline
 from qwen3_tts_edge.version import VERSION
 

@@ -1,7 +1,6 @@
 """Which processor and which GPU are here."""
 
 import contextlib
-import os
 import platform
 import shutil
 import subprocess
@@ -44,13 +43,6 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown processor"
-
-
-def processors() -> int:
-    """Count the processors that this program may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def installed() -> dict[str, str]:

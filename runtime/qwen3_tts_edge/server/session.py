@@ -15,6 +15,7 @@ from qwen3_tts_edge.server.admission import Ticket
 from qwen3_tts_edge.server.metrics import Record
 from qwen3_tts_edge.server.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
+from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stops import SPOKEN
 from qwen3_tts_edge.speech.stream import Stream
@@ -177,6 +178,7 @@ class _Speech:
         self._request, self._chunk_frames = request, chunk_frames
         self._texts = deque([""])  # not yet fed, from flush to flush; the last still grows
         self._stream: Stream | None = None
+        self._decoding: Decoding | None = None
         self._fed = False
         self._ended = False
         self._told = self._read = 0.0  # seconds; each is written in one thread only
@@ -216,8 +218,12 @@ class _Speech:
         return full and self._room
 
     def deliver(self) -> bool:
-        """Hand on one chunk, so that everybody who speaks gets one in turn."""
-        if self.over or not self._room:
+        """Hand on one chunk, so that everybody who speaks gets one in turn.
+
+        The next is decoded while others are served and the next frame is made; the first of all is
+        waited for.
+        """
+        if self.over:
             return False
         try:
             return self._next()
@@ -274,11 +280,27 @@ class _Speech:
         return self._ended or len(self._texts) > 1
 
     def _next(self) -> bool:
+        """Tell the chunk that was decoded meanwhile, and begin with the next."""
+        moved = self._decoding is not None
+        if self._decoding is not None:
+            self._tell_chunk(self._decoding)
+        if self._room:
+            moved = self._decode() or moved
+        if self._decoding is not None and (self._told == 0 or self._decoding.done):
+            self._tell_chunk(self._decoding)
+        return moved
+
+    def _tell_chunk(self, decoding: Decoding) -> None:
+        chunk, self._decoding = decoding.chunk(), None
+        seconds = len(chunk.samples) / chunk.sample_rate
+        self._told += seconds
+        self._tell(Sound(self._encoder.encode(chunk.samples), seconds))
+
+    def _decode(self) -> bool:
+        """Begin to decode the next chunk, or end; return whether there was anything to do."""
         stream = self._stream
-        if stream is not None and (chunk := stream.take()) is not None:
-            seconds = len(chunk.samples) / chunk.sample_rate
-            self._told += seconds
-            self._tell(Sound(self._encoder.encode(chunk.samples), seconds))
+        self._decoding = None if stream is None else stream.taking()
+        if self._decoding is not None:
             return True
         if not self._closed or not (stream is None or stream.over):
             return False

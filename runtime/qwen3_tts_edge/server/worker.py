@@ -108,7 +108,7 @@ class Worker:
     def _frame(self) -> bool:
         """Make a frame of everybody who can speak on; return whether anything moved."""
         moved = self.synthesizer.step()
-        for each in self._speaking:
+        for each in reversed(self._speaking):  # who came last has heard least
             moved = each.deliver() or moved
         self._speaking = [each for each in self._speaking if not each.over]
         if self._failed:  # one launch that fails ends everybody's speech, and is one failure

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Chunk
+from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
@@ -138,10 +137,18 @@ class Stream(Iterator[Chunk]):
             Qwen3TTSError: What went wrong with the stream.
         """
         started = time.perf_counter()
-        with self._scheduler.lock:
-            found = None if self.over else self._ready()
+        taken = self.taking()
+        chunk = None if taken is None else taken.chunk()
         self.metrics.total += time.perf_counter() - started
-        return None if found is None else Chunk(*found, self.metrics.sample_rate, self.metrics)
+        return chunk
+
+    def taking(self) -> Decoding | None:
+        """Begin to take the next chunk, as `take` does; it is decoded beside other streams'.
+
+        The chunk before has to be there already.
+        """
+        with self._scheduler.lock:
+            return None if self.over else self._ready()
 
     def __iter__(self) -> Self:
         return self
@@ -166,9 +173,8 @@ class Stream(Iterator[Chunk]):
     def _next(self) -> Chunk:
         while (spoken := self._spoken) is not None:
             with self._scheduler.lock:
-                found = self._ready()
-                if found is not None:
-                    return Chunk(*found, self.metrics.sample_rate, self.metrics)
+                if (found := self._ready()) is not None:
+                    return found.chunk()
                 if spoken.over:
                     continue
                 spoken.reader = threading.current_thread()
@@ -178,15 +184,13 @@ class Stream(Iterator[Chunk]):
                 self._scheduler.wait(spoken)
         raise StopIteration
 
-    def _ready(self) -> tuple[Samples, Codes] | None:
-        """The next samples that are there: of the utterance, or of the pause behind it."""
+    def _ready(self) -> Decoding | None:
+        """The next chunk that is there: of the utterance, or the pause behind it."""
         spoken = self._spoken
         assert spoken is not None
         if self._silence and not spoken.empty:  # there is something to say behind it
-            silence = np.zeros(self._silence, np.float32)
-            self._silence = 0
-            self.metrics.samples += len(silence)
-            return silence, spoken.codes[:0]
+            length, self._silence = self._silence, 0
+            return Decoding.silence(length, self._tools.bundle.manifest.codebooks, self.metrics)
         found = spoken.chunk()
         if found is not None or not spoken.over:
             return found

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.arrays import Codes, Rows, Samples
+from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.backends import FrameGraph, Graph
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
 from qwen3_tts_edge.codec.decoder import CodecDecoder, DecoderStream
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.growing_text import GrowingText
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import Limit, limit, too_short
@@ -226,11 +227,10 @@ class Utterance:
         if len(self._frames) >= self._limit.frames:
             self._end(by_itself=False)
 
-    def chunk(self) -> tuple[Samples, Codes] | None:
-        """Decode the next chunk, if its frames are there; raise what went wrong.
+    def chunk(self) -> Decoding | None:
+        """Begin to decode the next chunk, if its frames are there; raise what went wrong.
 
-        Returns:
-            float32 (n,) and the int64 (frames, codebooks) it was decoded from.
+        The chunk before has to be there already.
         """
         if self.error is not None:
             raise self.error
@@ -244,12 +244,11 @@ class Utterance:
         if self._sound is None:
             assert self.prompt is not None
             self._sound = self._tools.decoder.begin(self.prompt.reference)
-        samples = self._sound.push(codes)
-        self.metrics.codec.append((time.perf_counter() - start, len(codes)))
-        self.metrics.samples += len(samples)
+        before = time.perf_counter() - start
+        decoding = Decoding(codes, self._sound.start(codes), self.metrics, before)
         if self.ended is not None and not self._unread:
-            self._sound = None  # its state is another's from now on
-        return samples, codes
+            self._sound = None  # its state is another's as soon as this is decoded
+        return decoding
 
     def _end(self, *, by_itself: bool) -> None:
         self.ended = by_itself

@@ -15,6 +15,7 @@ from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
+from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
 from qwen3_tts_edge.speech.request import Request, checked
@@ -52,6 +53,7 @@ class Speaking:
         self.seed = request.seed
         self._attempts += 1
         self._samples: list[Samples] = []
+        self._decoding: Decoding | None = None
         self._metrics = Metrics(self._tools.bundle.manifest.sample_rate, attempts=self._attempts)
         self._spoken = Utterance(
             self._tools, request, self._metrics, (FRAMES_AT_ONCE,), rests=False
@@ -59,14 +61,23 @@ class Speaking:
         self._spoken.feed(self._piece.text, ended=True)
         self._scheduler.add(self._spoken)
 
-    def listen(self) -> None:
-        """Take what has been spoken since the last time."""
+    def decode(self) -> None:
+        """Begin to decode what has been spoken, which goes on beside other pieces and frames."""
         if self.audio is not None:
             return
-        while (found := self._spoken.chunk()) is not None:
-            self._samples.append(found[0])
-        if not self._spoken.over:
+        if self._decoding is not None and self._decoding.done:
+            self._samples.append(self._decoding.chunk().samples)
+            self._decoding = None
+        if self._decoding is None:
+            self._decoding = self._spoken.chunk()
+
+    def listen(self) -> None:
+        """Take the whole, once it is spoken."""
+        if self.audio is not None or not self._spoken.over:
             return
+        while self._decoding is not None:
+            self._samples.append(self._decoding.chunk().samples)
+            self._decoding = self._spoken.chunk()
         wrong = self._spoken.too_short or self._spoken.cut == "patience"
         seed = next(self._others, None) if wrong else None
         if seed is not None:
@@ -165,6 +176,8 @@ class Pieces(Iterator[tuple[int, Audio]]):
             Qwen3TTSError: What went wrong with it.
         """
         with self._scheduler.lock:
+            for _, each in self._speaking:
+                each.decode()
             for _, each in self._speaking:
                 each.listen()
             found = None

@@ -17,6 +17,11 @@ except ImportError as error:
 
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
 from qwen3_tts_edge.backends.ort.graph import OrtGraph, load, session_options
+from qwen3_tts_edge.backends.processors import processors
+
+_SMALL = 64 << 20
+"""Bytes of weights that a launch reads. With less its threads wait longer for each other than they
+work: it has one, and others run beside it."""
 
 
 class OrtBackend:
@@ -42,11 +47,13 @@ class OrtBackend:
             BundleError: ONNX Runtime cannot read the graph.
             BackendError: The session does not run where it should.
         """
-        options = session_options(self._threads)
+        small = bool(spec.states) and spec.reads.total < _SMALL
+        options = session_options(1 if small else self._threads)
         if self._profiles is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(self._profiles / Path(spec.file).stem)
-        return OrtGraph(load(folder / spec.file, options, "CPUExecutionProvider"), spec)
+        session = load(folder / spec.file, options, "CPUExecutionProvider")
+        return OrtGraph(session, spec, at_once=(self._threads or processors()) if small else 1)
 
     def open_frame(
         self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int

@@ -16,6 +16,8 @@ from qwen3_tts_edge.errors import CapacityError
 class TensorRTGraph:
     """An engine and its buffers. What runs on other streams goes on while it runs."""
 
+    at_once = 1
+
     def __init__(self, cuda: Cuda, engine: Engine) -> None:
         """Take memory for the largest launch there may be."""
         self.seconds = 0.0
