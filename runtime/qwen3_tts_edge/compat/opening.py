@@ -75,7 +75,8 @@ def bundle(source: str | Path, loading: Loading) -> tuple[Path, str]:
         check_gpu()
     name = folder.resolve().name
     if not folder.is_dir():
-        folder, name = _download(str(source), hub(loading)), str(source).rsplit("/", 1)[-1]
+        asked_for = str(source).rstrip("/")
+        folder, name = _download(asked_for, hub(loading)), asked_for.rsplit("/", 1)[-1]
     if not (folder / "config.json").is_file():
         raise InputError(
             f"{shown(folder)} is neither a bundle (no {FILE}) nor a checkpoint (no config)"

@@ -1,6 +1,7 @@
 """`Qwen3TTSTokenizer`: the official class over a bundle's two codec graphs."""
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from qwen3_tts_edge.sound.reading import (
 )
 
 Sound = str | Path | bytes | Array
+
+_log = logging.getLogger(__name__)
 
 _MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
@@ -224,7 +227,7 @@ def _codes(encoded: Mapping[str, Any]) -> Any:
 
 
 def _read(source: Any) -> tuple[Samples, int]:
-    name = str(source) if isinstance(source, Path) else "the audio"
+    name = shown(source, quoted=False) if isinstance(source, Path) else "the audio"
     file = open_sound(io.BytesIO(source) if isinstance(source, bytes) else source, name)
     blocks = [mixed(block) for block in read_blocks(file, name)]
     if not blocks:
@@ -235,5 +238,11 @@ def _read(source: Any) -> tuple[Samples, int]:
 def _mono(samples: Array) -> Samples:
     if samples.ndim not in (1, 2) or not samples.size:
         raise InputError(f"samples have shape {samples.shape}; expected (n,) or (n, channels)")
+    if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
+        _log.warning(
+            "samples of shape %s are %d channels, as upstream; transpose what is (channels, n)",
+            samples.shape,
+            samples.shape[1],
+        )
     floats = scaled(samples, "the audio")
     return mixed(floats) if floats.ndim == 2 else floats

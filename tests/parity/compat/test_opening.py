@@ -216,6 +216,9 @@ def test_what_changes_nothing_is_taken(tiny_bundle: Callable[..., Path]) -> None
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder, nor a hub id"):
         Qwen3TTSModel.from_pretrained("no such model")
+    with pytest.raises(InputError) as error:
+        Qwen3TTSModel.from_pretrained("no such model" * 1000)
+    assert len(str(error.value)) < 200
     with pytest.raises(InputError, match="neither a bundle"):
         Qwen3TTSModel.from_pretrained(tmp_path)
     with pytest.raises(ArgumentError, match="the model is a int"):
@@ -236,7 +239,7 @@ def test_a_hub_id_is_downloaded(
     monkeypatch.setattr(hub, "snapshot_download", download)
     monkeypatch.setattr(opening, "_export", lambda _, made, __: exported.append(made))
     given = {"revision": "main", "token": "t", "cache_dir": "here", "local_files_only": True}
-    made, _ = opening.bundle("somebody/Some-Model", given | {"low_cpu_mem_usage": True})
+    made, _ = opening.bundle("somebody/Some-Model/", given | {"low_cpu_mem_usage": True})
     assert asked == given
     assert exported == [made]
     assert made.name.startswith("Some-Model-")

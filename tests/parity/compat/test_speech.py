@@ -213,6 +213,13 @@ EXAMPLE = {
     "voice_design.py": ("voice_design", "same"),
     "voice_clone.py": ("base", "same"),
     "tokenizer.py": ("base", "same"),
+    # What the programs that people have published do.
+    "demo.py": ("base", "same"),
+    "batch_job.py": ("custom_voice", "narrow"),
+    "audiobook.py": ("custom_voice", "same"),
+    "comfy_node.py": ("base", "same"),
+    "service.py": ("voice_design", "same"),
+    "fine_tuned.py": ("custom_voice", "same"),
 }
 
 
@@ -246,6 +253,7 @@ def test_an_example_runs_with_only_its_import_changed(
         runpy.run_path(str(script), run_name="__main__")
         wavs.append({p.name: soundfile.read(p, dtype="float32") for p in folder.iterdir()})
     theirs, ours = wavs
+    assert theirs
     assert theirs.keys() == ours.keys()
     for file, (expected, rate) in theirs.items():
         found, found_rate = ours[file]
