@@ -6,7 +6,16 @@ wavs, rate = model.generate_custom_voice(text="Hello.", speaker="Ryan", language
 
 Calls, defaults, broadcasting and errors are the official ones, arrays are numpy's. What differs:
 
-- Keyword arguments that do nothing are an error, not dropped in silence; `seed` does something.
+- Loading takes what `compat.loading.Loading` lists. `device_map="cuda:0"` needs a bundle for the
+  GPU or exports one; where the GPU cannot be used it is an error that says what is missing.
+- Keyword arguments that are not known are an error, not dropped in silence; `seed` does something,
+  and `eos_token_id` may only be the checkpoint's own.
+- `max_new_tokens` beyond what memory was reserved for (`from_pretrained(max_seconds=...)`) is cut
+  to it, with a warning.
+- A recording of less than 1 s, of more than 60 s, a silent one, and samples far beyond full scale
+  are refused; base64 may have slashes, and the content of a voice that the demo saved is a prompt.
+- Arrays are numpy's: they have no `.cpu()` and no `.numpy()`, and what `torch.load` is to read with
+  `weights_only=True` has to be made a tensor by `torch.as_tensor` before it is saved.
 - Text: blanks at its ends are dropped, as the official demo does; an empty text and a text that
   spells a control token are errors. An instruction to a checkpoint that takes none is dropped, as
   there, and a warning says so.

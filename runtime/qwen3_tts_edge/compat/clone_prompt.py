@@ -31,7 +31,7 @@ class VoiceClonePromptItem:
 
 
 def clone(item: VoiceClonePromptItem) -> Clone:
-    """Make a voice of an item. Its arrays may also be CPU tensors, such as the demo saves.
+    """Make a voice of an item. Its arrays may also be tensors, such as the demo saves.
 
     Raises:
         InputError: Something it needs is missing or no numbers.
@@ -51,12 +51,17 @@ def clone(item: VoiceClonePromptItem) -> Clone:
 
 
 def items(prompt: Any) -> list[VoiceClonePromptItem]:
-    """List the items of a `voice_clone_prompt`: a list, one item, or the official dict of lists.
+    """List the items of a `voice_clone_prompt`.
+
+    It is a list, one item, the official dict of lists, or what the official demo saves:
+    `{"items": [...]}` with a dict an item.
 
     Raises:
         InputError: Something else.
     """
-    if isinstance(prompt, Mapping):
+    if isinstance(prompt, Mapping) and "items" in prompt:
+        prompt = prompt["items"]
+    elif isinstance(prompt, Mapping) and not isinstance(prompt.get("icl_mode"), bool):
         try:
             columns = [
                 prompt[name]
@@ -69,6 +74,7 @@ def items(prompt: Any) -> list[VoiceClonePromptItem]:
                 "give what create_voice_clone_prompt returned",
             ) from error
     listed = prompt if isinstance(prompt, list) else [prompt]
+    listed = [_saved(one) if isinstance(one, Mapping) else one for one in listed]
     for one in listed:
         # Not isinstance: an item that the official package has pickled is as good.
         if not all(hasattr(one, name) for name in VoiceClonePromptItem.__annotations__):
@@ -79,8 +85,28 @@ def items(prompt: Any) -> list[VoiceClonePromptItem]:
     return listed
 
 
+def _saved(fields: Mapping[str, Any]) -> VoiceClonePromptItem:
+    """Read an item that was saved as a dict; what it lacks is what the demo takes for it."""
+    vector_only = bool(fields.get("x_vector_only_mode", False))
+    if fields.get("ref_spk_embedding") is None:
+        raise InputError(
+            "an item of voice_clone_prompt lacks ref_spk_embedding",
+            "give what create_voice_clone_prompt returned",
+        )
+    return VoiceClonePromptItem(
+        fields.get("ref_code"),
+        fields["ref_spk_embedding"],
+        vector_only,
+        bool(fields.get("icl_mode", not vector_only)),
+        fields.get("ref_text"),
+    )
+
+
 def _numbers(name: str, given: Any) -> Array:
     try:
+        if hasattr(given, "detach"):  # a tensor: numpy knows no bfloat16, no gradient and no GPU
+            given = given.detach().cpu()
+            given = given.float() if given.is_floating_point() else given
         found = np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:  # tensors raise each of them
         raise InputError(f"{name} cannot be read as an array: {error}") from error

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from qwen3_tts_edge.bundle.names import (
 )
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
-from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto
+from qwen3_tts_edge.compat.loading import Loading
+from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto, shown
 from qwen3_tts_edge.compat.sounds import AudioLike, local
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.request import Request
@@ -55,38 +57,28 @@ class Qwen3TTSModel:
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
-        device_map: Any = None,
-        dtype: Any = None,
-        attn_implementation: str | None = None,
-        revision: str | None = None,
         threads: int | None = None,
         max_seconds: float | None = None,
         fetch_urls: bool = False,
+        **given: Unpack[Loading],
     ) -> Self:
         """Open a bundle, or a checkpoint: that is exported once, into a cache, in minutes.
 
         Args:
             pretrained_model_name_or_path: A bundle folder, an official checkpoint folder, or a
                 hub id such as `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice`.
-            device_map: `cpu`, `auto` or None. There is no other device to map to.
-            dtype: float32 is the exact precision, fp32; bfloat16, float16 and None are int8,
-                small and fast. The torch dtypes or their names. A bundle has its precision: for
-                one in int8 float32 is an error, anything else is fine.
-            attn_implementation: The official names are taken and change nothing: they choose how
-                fast the same is computed, and a bundle's graphs have a fused attention built in.
-            revision: Of a hub id: a branch, tag or commit.
             threads: CPU threads; None is one per physical core.
             max_seconds: The longest utterance there is memory for; None is 160.
             fetch_urls: Allow reference audio to be fetched from the network.
+            **given: See `Loading`.
 
         Raises:
+            ArgumentError: An unknown keyword argument.
             InputError: What was asked for is not to be had; says what is.
             BackendError: There is no backend for the device.
             BundleError: The bundle is damaged, or the checkpoint could not be exported.
         """
-        opening.check_attention(attn_implementation)
-        backend = opening.backend(device_map)
-        folder = opening.bundle(pretrained_model_name_or_path, dtype=dtype, revision=revision)
+        folder, backend = opening.bundle(pretrained_model_name_or_path, given)
         tts = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=max_seconds)
         return cls(tts, fetch_urls=fetch_urls)
 
@@ -127,11 +119,13 @@ class Qwen3TTSModel:
                 is not to be had.
             ArgumentError: An unknown keyword argument.
         """
-        options.check(given)
+        given = options.checked(given, self.synthesizer.manifest)
         self._expect(CUSTOM_VOICE, "generate_custom_voice")
         if not self.synthesizer.manifest.takes_instruct:
             if any(as_list(instruct)):
-                _log.warning("this checkpoint takes no instruction and %r is dropped", instruct)
+                _log.warning(
+                    "this checkpoint takes no instruction and %s is dropped", shown(instruct)
+                )
             instruct = None
         texts = as_list(text)
         languages, speakers, instructs = beside(
@@ -166,7 +160,7 @@ class Qwen3TTSModel:
             InputError: As for `generate_custom_voice`.
             ArgumentError: An unknown keyword argument.
         """
-        options.check(given)
+        given = options.checked(given, self.synthesizer.manifest)
         self._expect(VOICE_DESIGN, "generate_voice_design")
         texts = as_list(text)
         languages, instructs = beside(texts, language=or_auto(language), instruct=instruct)
@@ -205,7 +199,7 @@ class Qwen3TTSModel:
             InputError: As for `generate_custom_voice`, or the recording is no material.
             ArgumentError: An unknown keyword argument, or audio of an unknown type.
         """
-        options.check(given)
+        given = options.checked(given, self.synthesizer.manifest)
         self._expect(BASE, "generate_voice_clone")
         texts = as_list(text)
         (languages,) = beside(texts, language=or_auto(language))
@@ -284,7 +278,6 @@ class Qwen3TTSModel:
         given: Options,
     ) -> Wavs:
         sampling = options.sampling(given)
-        seconds = options.max_seconds(given, self.synthesizer.manifest)
         requests = [
             Request(
                 text,
@@ -294,15 +287,45 @@ class Qwen3TTSModel:
                 text_layout=UPFRONT if upfront else STREAMED,
                 sampling=sampling,
                 seed=options.seed(given, row),
-                max_seconds=seconds,
                 verbatim=True,
             )
             for row, (text, voice, language, instruct) in enumerate(
                 zip(texts, voices, languages, instructs, strict=True)
             )
         ]
+        tokens = given.get("max_new_tokens")
+        if tokens is not None:
+            requests = self._bounded(requests, tokens)
         spoken = self.synthesizer.speak_batch(requests)
         return [audio.samples for audio in spoken], self.synthesizer.manifest.sample_rate
+
+    def _bounded(self, requests: list[Request], tokens: int) -> list[Request]:
+        """Cut speech after so many tokens, the last of which ends it, or where memory ends."""
+        tts = self.synthesizer
+        frames = []
+        for each in requests:
+            assert isinstance(each.text, str)
+            prompt = tts.prompts.build(
+                each.text,
+                each.voice,
+                language=each.language,
+                instruct=each.instruct,
+                text_layout=each.text_layout,
+            )
+            frames.append(min(tokens - 1, max(1, tts.frame_graph.capacity - len(prompt.rows) + 1)))
+        if min(frames) < tokens - 1:
+            _log.warning(
+                "max_new_tokens is %d, and there is room for %d; from_pretrained(max_seconds=...) "
+                "decides how much",
+                tokens,
+                min(frames) + 1,
+            )
+        # Half a frame off, so that rounding up cannot add one.
+        rate = tts.manifest.frames_per_second
+        return [
+            replace(each, max_seconds=(most - 0.5) / rate)
+            for each, most in zip(requests, frames, strict=True)
+        ]
 
     def _expect(self, kind: ModelType, method: str) -> None:
         found = self.synthesizer.manifest.checkpoint

@@ -1,6 +1,9 @@
 """The keyword arguments that every `generate_*` shares, and lists that stand beside each other."""
 
-from typing import Any, TypedDict
+import os
+from typing import Any, SupportsFloat, SupportsInt, TypedDict, cast
+
+import numpy as np
 
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
@@ -11,11 +14,22 @@ class ArgumentError(Qwen3TTSError, TypeError):
     """An argument that is not known, or of a type that is not."""
 
 
+_LONGEST = 80
+
+
+def shown(given: Any, *, quoted: bool = True) -> str:
+    """Write what was given for a message: it may be long, and somebody's voice or secret."""
+    text = repr(str(given) if isinstance(given, os.PathLike) else given) if quoted else str(given)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
 class Options(TypedDict, total=False):
     """What steers generation, by the official names; None is the checkpoint's own default.
 
     Attributes:
-        max_new_tokens: One more than the most frames to speak; a frame is 80 ms.
+        max_new_tokens: One more than the most frames to speak; a frame is 80 ms. More than there is
+            room for is all there is, with a warning in the log.
+        eos_token_id: The code that ends speech: the checkpoint's own, alone or in a list.
         seed: Ours: row i of a batch is spoken with `seed + i`, so that it can be spoken again.
     """
 
@@ -29,21 +43,57 @@ class Options(TypedDict, total=False):
     subtalker_top_p: float | None
     subtalker_temperature: float | None
     max_new_tokens: int | None
+    eos_token_id: int | list[int] | None
     seed: int | None
 
 
-def check(options: Options) -> None:
-    """Refuse what is not known.
+_TRUTHS = ("do_sample", "subtalker_dosample")
+_WHOLE = ("top_k", "subtalker_top_k", "max_new_tokens", "seed")
+
+
+def checked(options: Options, manifest: Manifest) -> Options:
+    """Refuse what is not known; give the rest, numpy's numbers as Python's.
 
     Raises:
-        ArgumentError: Names it, and what is known.
+        ArgumentError: Names an argument that is not known, and those that are, or one of another
+            type.
+        InputError: Speech is to end with another code, or no frame is to be spoken.
     """
     unknown = sorted(options.keys() - Options.__annotations__.keys())
     if unknown:
         raise ArgumentError(
-            f"unexpected keyword argument {', '.join(unknown)}",
+            f"unexpected keyword argument {shown(', '.join(unknown), quoted=False)}",
             f"generation takes {', '.join(Options.__annotations__)}",
         )
+    given = {name: value for name, value in options.items() if value is not None}
+    end, ours = given.pop("eos_token_id", None), manifest.control_codes.end_of_speech
+    if end is not None and end not in (ours, [ours], (ours,)):
+        raise InputError(
+            f"eos_token_id is {shown(end)}; speech ends with the checkpoint's own, {ours}",
+            "leave it out",
+        )
+    found: Options = {}
+    for name, value in given.items():
+        found[name] = _number(name, value)  # type: ignore[literal-required]
+    tokens = found.get("max_new_tokens")
+    if tokens is not None and tokens < 2:
+        raise InputError(f"max_new_tokens is {tokens}; it must be 2, for one frame, or more")
+    return found
+
+
+def _number(name: str, value: Any) -> bool | int | float:
+    if name in _TRUTHS:
+        if isinstance(value, bool | int | np.bool_):
+            return bool(value)
+        raise ArgumentError(f"{name} is {shown(value)}; expected True or False")
+    if isinstance(value, SupportsFloat) and not isinstance(value, bool):
+        number = float(value)
+        if name not in _WHOLE:
+            return number
+        if number.is_integer():  # sliders give 50.0
+            return int(cast(SupportsInt, value))
+    what = "a whole number" if name in _WHOLE else "a number"
+    raise ArgumentError(f"{name} is {shown(value)}; expected {what}")
 
 
 def sampling(options: Options) -> Sampling:
@@ -52,21 +102,6 @@ def sampling(options: Options) -> Sampling:
         name: value for name, value in options.items() if name not in ("max_new_tokens", "seed")
     }
     return Sampling(**given)
-
-
-def max_seconds(options: Options, manifest: Manifest) -> float | None:
-    """Turn `max_new_tokens` into the longest speech of a request, in seconds.
-
-    Raises:
-        InputError: Not one frame.
-    """
-    tokens = options.get("max_new_tokens")
-    if tokens is None:
-        return None
-    if tokens < 2:
-        raise InputError(f"max_new_tokens is {tokens}; it must be 2, for one frame, or more")
-    # The last token ends the speech. Half a frame off, so that rounding up cannot add one.
-    return (tokens - 1.5) / manifest.frames_per_second
 
 
 def seed(options: Options, row: int) -> int | None:
@@ -84,18 +119,22 @@ def beside(texts: list[str], **others: Any) -> list[list[Any]]:
     """Give each text its own of everything else: one for all, or as many as there are texts.
 
     Raises:
-        InputError: Another number of them, or no text.
+        InputError: Another number of them, no text, or one that is empty.
         ArgumentError: A text is not a string.
     """
     columns = [as_list(other) for other in others.values()]
     columns = [one * len(texts) if len(one) == 1 else one for one in columns]
-    if not texts or any(len(column) != len(texts) for column in columns):
+    if not texts:
+        raise InputError("text is an empty list", "give at least one text")
+    if any(len(column) != len(texts) for column in columns):
         found = {"text": texts} | dict(zip(others, columns, strict=True))
         counts = ", ".join(f"{name}={len(column)}" for name, column in found.items())
         raise InputError(f"Batch size mismatch: {counts}; expected one for all or one each")
-    for text in texts:
+    for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ArgumentError(f"text is a {type(text).__name__}; expected a string or a list")
+        if len(texts) > 1 and not text.strip():
+            raise InputError(f"text {row} of the list is empty", "leave it out")
     return columns
 
 
@@ -112,4 +151,4 @@ def check_names(what: str, names: list[Any], supported: list[str]) -> None:
     """
     bad = [name for name in names if str(name).lower() not in supported]
     if bad:
-        raise InputError(f"Unsupported {what}: {bad}. Supported: {supported}")
+        raise InputError(f"Unsupported {what}: {shown(bad)}. Supported: {supported}")

@@ -2,6 +2,9 @@
 
 import base64
 import binascii
+import errno
+import os
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -10,14 +13,15 @@ from urllib.parse import urlparse
 import numpy as np
 
 from qwen3_tts_edge.arrays import Array
-from qwen3_tts_edge.compat.options import ArgumentError
+from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.errors import InputError
 
 AudioLike = str | Path | bytes | tuple[Array, int]
 
-LONGEST_PATH = 256
-"""A string without a slash that is longer is base64, as upstream."""
+LONGEST_NAME, LONGEST_PATH = 256, 4096
+"""A string that is longer is base64: without a slash, as upstream, or with."""
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 _LARGEST_DOWNLOAD = 256 << 20
 _PATIENCE = 30.0  # seconds without a byte
 
@@ -29,8 +33,8 @@ def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Array, int]:
         InputError: A URL that was not asked for or could not be fetched, or broken base64.
         ArgumentError: Something that is no audio, such as an array without its rate.
     """
-    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], np.ndarray):
-        return given[0], int(given[1])
+    if isinstance(given, tuple) and len(given) == 2:
+        return _pair(*given)
     if isinstance(given, bytes | Path):
         return given
     if isinstance(given, np.ndarray):
@@ -41,18 +45,47 @@ def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Array, int]:
         )
     if _is_url(given):
         return _fetched(given, asked=fetch_urls)
-    if given.startswith("data:") or (
-        len(given) > LONGEST_PATH and "/" not in given and "\\" not in given
-    ):
+    if given.startswith("data:") or _is_base64(given):
         return _decoded(given)
     if "\0" in given:
-        raise InputError(f"{given!r} is no path of a sound file: it has a null character")
+        raise InputError(f"{shown(given)} is no path of a sound file: it has a null character")
+    if not given or given.startswith("file:"):
+        raise InputError(f"{shown(given)} is no path of a sound file", "give the path itself")
     try:
-        return Path(given).expanduser()
+        path = Path(given).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"{given!r} begins with the home of nobody here", "write it out"
+            f"{shown(given)} begins with the home of nobody here", "write it out"
         ) from error
+    if len(given) > LONGEST_NAME and not os.path.exists(path):  # noqa: PTH110 - never raises
+        # Opening it would say so with the whole of it.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), shown(given, quoted=False))
+    return path
+
+
+def _pair(sound: Any, rate: Any) -> tuple[Array, int]:
+    if not isinstance(sound, np.ndarray):
+        raise ArgumentError(
+            f"audio is a pair whose first is a {type(sound).__name__}; expected a numpy array, and "
+            "then its sample rate"
+        )
+    try:
+        return sound, int(rate)
+    except TypeError as error:
+        raise ArgumentError(
+            f"the sample rate is a {type(rate).__name__}; expected a number"
+        ) from error
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"the sample rate is {shown(rate)}; expected a number") from error
+
+
+def _is_base64(given: str) -> bool:
+    """Tell it from a path: every 64 characters or so it has a slash too."""
+    if len(given) <= LONGEST_NAME:
+        return False
+    if len(given) > LONGEST_PATH or not ("/" in given or "\\" in given):
+        return True
+    return bool(_BASE64.fullmatch(given)) and not os.path.isfile(given)  # noqa: PTH113
 
 
 def _is_url(given: str) -> bool:
@@ -66,7 +99,7 @@ def _is_url(given: str) -> bool:
 def _fetched(url: str, *, asked: bool) -> bytes:
     if not asked:
         raise InputError(
-            f"{url} is not fetched unless asked for",
+            f"{shown(url)} is not fetched unless asked for",
             "open with from_pretrained(..., fetch_urls=True), or download the file and give its "
             "path",
         )
@@ -74,10 +107,10 @@ def _fetched(url: str, *, asked: bool) -> bytes:
         with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:
             data: bytes = answer.read(_LARGEST_DOWNLOAD + 1)
     except (OSError, ValueError) as error:
-        raise InputError(f"{url} could not be fetched: {error}") from error
+        raise InputError(f"{shown(url)} could not be fetched: {error}") from error
     if len(data) > _LARGEST_DOWNLOAD:
         raise InputError(
-            f"{url} is larger than {_LARGEST_DOWNLOAD >> 20} MiB", "give a shorter one"
+            f"{shown(url)} is larger than {_LARGEST_DOWNLOAD >> 20} MiB", "give a shorter one"
         )
     return data
 
@@ -91,5 +124,5 @@ def _decoded(text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise InputError(
             f"audio was read as base64, which it is not ({error})",
-            f"a path of over {LONGEST_PATH} characters needs a slash",
+            f"a path has at most {LONGEST_PATH} characters, and a name {LONGEST_NAME}",
         ) from error

@@ -1,6 +1,7 @@
 """`Qwen3TTSTokenizer`: the official class over a bundle's two codec graphs."""
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from qwen3_tts_edge.arrays import Array, Codes, Samples
 from qwen3_tts_edge.backends import open_backend
@@ -18,7 +19,8 @@ from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
-from qwen3_tts_edge.compat.options import ArgumentError
+from qwen3_tts_edge.compat.loading import Loading
+from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.compat.sounds import local
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.reading import (
@@ -31,6 +33,8 @@ from qwen3_tts_edge.sound.reading import (
 )
 
 Sound = str | Path | bytes | Array
+
+_log = logging.getLogger(__name__)
 
 _MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
@@ -77,12 +81,9 @@ class Qwen3TTSTokenizer:
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
-        device_map: Any = None,
-        dtype: Any = None,
-        attn_implementation: str | None = None,
-        revision: str | None = None,
         threads: int | None = None,
         fetch_urls: bool = False,
+        **given: Unpack[Loading],
     ) -> Self:
         """Open the codec of a bundle or a checkpoint.
 
@@ -90,10 +91,8 @@ class Qwen3TTSTokenizer:
         codec alone is its own repository, or a checkpoint's folder `speech_tokenizer`.
         Arguments and errors are those of `Qwen3TTSModel.from_pretrained`.
         """
-        opening.check_attention(attn_implementation)
-        backend = opening.backend(device_map)
-        source = pretrained_model_name_or_path
-        bundle = CodecBundle.open(opening.bundle(source, dtype=dtype, revision=revision))
+        folder, backend = opening.bundle(pretrained_model_name_or_path, given)
+        bundle = CodecBundle.open(folder)
         bundle.verify()
         manifest = bundle.manifest
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
@@ -158,11 +157,11 @@ class Qwen3TTSTokenizer:
         if isinstance(encoded, list):
             if not all(isinstance(one, Mapping) for one in encoded):
                 raise ArgumentError("`encoded` is a list; expected one of dicts")
-            found: Any = [one["audio_codes"] for one in encoded]
+            found: Any = [_codes(one) for one in encoded]
         elif hasattr(encoded, "audio_codes"):
             found = encoded.audio_codes
         elif isinstance(encoded, Mapping):
-            found = encoded["audio_codes"]
+            found = _codes(encoded)
         else:
             raise ArgumentError("`encoded` must be an encode output, a dict, or a list of dicts")
         if not isinstance(found, list):
@@ -213,8 +212,22 @@ class Qwen3TTSTokenizer:
             return self._decoder.decode(codes)
 
 
+class MissingError(ArgumentError, KeyError):
+    """A dict lacks what it should hold; also upstream's KeyError."""
+
+    __str__ = Exception.__str__
+
+
+def _codes(encoded: Mapping[str, Any]) -> Any:
+    if "audio_codes" not in encoded:
+        raise MissingError(
+            f"`encoded` has {shown(', '.join(map(str, encoded)))} and no audio_codes"
+        )
+    return encoded["audio_codes"]
+
+
 def _read(source: Any) -> tuple[Samples, int]:
-    name = str(source) if isinstance(source, Path) else "the audio"
+    name = shown(source, quoted=False) if isinstance(source, Path) else "the audio"
     file = open_sound(io.BytesIO(source) if isinstance(source, bytes) else source, name)
     blocks = [mixed(block) for block in read_blocks(file, name)]
     if not blocks:
@@ -225,5 +238,11 @@ def _read(source: Any) -> tuple[Samples, int]:
 def _mono(samples: Array) -> Samples:
     if samples.ndim not in (1, 2) or not samples.size:
         raise InputError(f"samples have shape {samples.shape}; expected (n,) or (n, channels)")
+    if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
+        _log.warning(
+            "samples of shape %s are %d channels, as upstream; transpose what is (channels, n)",
+            samples.shape,
+            samples.shape[1],
+        )
     floats = scaled(samples, "the audio")
     return mixed(floats) if floats.ndim == 2 else floats

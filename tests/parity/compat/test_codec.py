@@ -79,6 +79,8 @@ def test_codes_in_every_form_are_decoded_as_the_official_package_does(
         lambda codec: codec.encode([sound(1.0, 24000), "a.wav"], sr=24000),
         lambda codec: codec.encode("no-such-file.wav"),
         lambda codec: codec.decode(7),
+        lambda codec: codec.decode({"codes": 7}),
+        lambda codec: codec.decode([{"codes": 7}]),
     ],
 )
 def test_the_same_mistakes_with_the_codec(

@@ -16,7 +16,7 @@ import torch
 from parity.compat.calls import GREEDY, HELLO
 from qwen3_tts_edge import BackendError, InputError
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, opening
+from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, loading, opening
 from qwen3_tts_edge.errors import BundleError
 from traces import command_at
 
@@ -42,9 +42,9 @@ def test_a_checkpoint_is_exported_once(
     assert model.generate_custom_voice(HELLO, "ryan", **GREEDY)[0][0].shape == (19200,)
     # Again, and a copy of it: found. Another checkpoint, or precision: not.
     monkeypatch.setattr(opening, "_export", lambda *_: pytest.fail("exported again"))
-    assert opening.bundle(folder, dtype="float32") == made
+    assert opening.bundle(folder, {"dtype": "float32"})[0] == made
     copy = shutil.copytree(folder, tmp_path / folder.name)
-    assert opening.bundle(copy, dtype="torch.float32") == made
+    assert opening.bundle(copy, {"torch_dtype": "torch.float32"})[0] == made
     codec = Qwen3TTSTokenizer.from_pretrained(folder, dtype="float32")
     assert codec.decode({"audio_codes": np.zeros((2, 16), np.int64)})[0][0].shape == (3840,)
     weights = bytearray((copy / "model.safetensors").read_bytes())
@@ -52,7 +52,7 @@ def test_a_checkpoint_is_exported_once(
     (copy / "model.safetensors").write_bytes(weights)
     for source, dtype in ((copy, "float32"), (folder, None)):
         with pytest.raises(pytest.fail.Exception):
-            opening.bundle(source, dtype=dtype)
+            opening.bundle(source, {"dtype": dtype})
 
 
 def test_a_failed_export_says_why_and_leaves_nothing(
@@ -102,7 +102,7 @@ def test_what_another_process_exported_meanwhile_is_used(
 ) -> None:
     exporting(0)
     for _ in range(2):
-        opening._export(tmp_path, tmp_path / "cache" / "made", "int8")
+        opening._export(tmp_path, tmp_path / "cache" / "made", opening.Kind("int8"))
     assert [path.name for path in (tmp_path / "cache").rglob("*")] == ["made", "manifest.json"]
 
 
@@ -119,7 +119,7 @@ def test_being_stopped_while_it_exports_leaves_nothing(
 
     monkeypatch.setattr(subprocess.Popen, "communicate", stop)
     with pytest.raises(KeyboardInterrupt):
-        opening._export(tmp_path, made, "int8")
+        opening._export(tmp_path, made, opening.Kind("int8"))
     assert not made.parent.exists()
 
 
@@ -135,11 +135,18 @@ def test_without_the_command_it_says_what_to_install(
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        ({"device_map": "cuda:0"}, BackendError, "device_map is 'cuda:0'"),
-        ({"device_map": torch.device("cuda")}, BackendError, "device_map is 'cuda'"),
+        ({"device_map": "cuda:1"}, BackendError, "device_map is 'cuda:1'"),
+        ({"device_map": torch.device("mps")}, BackendError, "device_map is 'mps'"),
         ({"device_map": {"a": "cpu", "b": "cuda:0"}}, BackendError, "device_map is"),
         ({"dtype": torch.int64}, InputError, "dtype is 'int64'; use one of float32"),
         ({"attn_implementation": "paged"}, InputError, "attn_implementation is 'paged'"),
+        ({"torch_dtype": "int64"}, InputError, "dtype is 'int64'"),
+        (
+            {"load_in_8bit": True},
+            ArgumentError,
+            "argument load_in_8bit; loading takes device_map, .*fetch_urls",
+        ),
+        ({"x" * 10**6: True}, ArgumentError, "argument x{79}…; loading takes"),
         ({"revision": "main"}, InputError, "a revision belongs to a hub id"),
     ],
 )
@@ -161,18 +168,57 @@ def test_float32_of_an_int8_bundle_is_refused(
     msgspec.structs.replace(Manifest.load(exact), precision="int8").save(tmp_path)
     with pytest.raises(InputError, match=r"dtype is float32, the bundle .* is in int8"):
         Qwen3TTSModel.from_pretrained(tmp_path, dtype=torch.float32)
-    assert opening.bundle(tmp_path, dtype=torch.bfloat16) == tmp_path
-    assert opening.bundle(exact, dtype=torch.bfloat16) == exact
+    assert opening.bundle(tmp_path, {"dtype": torch.bfloat16})[0] == tmp_path
+    assert opening.bundle(exact, {"dtype": torch.bfloat16})[0] == exact
 
 
 @pytest.mark.parametrize("where", [None, "cpu", "auto", torch.device("cpu"), {"": "cpu"}])
 def test_the_cpu_has_many_names(where: object) -> None:
-    assert opening.backend(where) in ("auto", "ort-cpu")
+    wanted = loading.flavour({"device_map": where})
+    assert loading.backend(wanted, "ort", "bundle") in ("auto", "ort-cpu")
+
+
+@pytest.mark.parametrize("where", ["cuda", "cuda:0", 0, torch.device("cuda:0"), {"": 0}])
+def test_the_gpu_has_many_names(
+    where: object,
+    tiny_bundle: Callable[..., Path],
+    tiny_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It finds what was exported for it, exports for it, or says what is missing."""
+    monkeypatch.setenv(opening.CACHE, str(tmp_path / "cache"))
+    made: list[list[str]] = []
+    monkeypatch.setattr(opening, "_export", lambda *given: made.append(given[1:]))
+    folder, checkpoint = tiny_bundle("custom_voice"), tiny_checkpoint("custom_voice")
+    lack = BackendError("no CUDA", "run: pip install 'qwen3-tts-edge[gpu]'")
+    monkeypatch.setattr(loading, "cuda_lack", lambda: lack)
+    for source in (folder, checkpoint):
+        with pytest.raises(BackendError, match=r"the GPU.*\[gpu\].*device_map='cpu'"):
+            Qwen3TTSModel.from_pretrained(source, device_map=where)
+    monkeypatch.setattr(loading, "cuda_lack", lambda: None)
+    with pytest.raises(BackendError, match=r"is for the CPU; export .* --flavour cuda"):
+        Qwen3TTSModel.from_pretrained(folder, device_map=where)
+    found, backend = opening.bundle(checkpoint, {"device_map": where})
+    assert made == [(found, ("int8", "cuda"))]
+    assert found.name.endswith("-int8-cuda")
+    assert backend == "auto"
+    msgspec.structs.replace(Manifest.load(folder), flavour="cuda").save(tmp_path)
+    assert opening.bundle(tmp_path, {"device_map": where}) == (tmp_path, "auto")
+
+
+def test_what_changes_nothing_is_taken(tiny_bundle: Callable[..., Path]) -> None:
+    same = {"low_cpu_mem_usage": True, "use_safetensors": None, "trust_remote_code": True}
+    for door in (Qwen3TTSModel, Qwen3TTSTokenizer):
+        door.from_pretrained(str(tiny_bundle("custom_voice")), token="x", cache_dir="y", **same)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder, nor a hub id"):
         Qwen3TTSModel.from_pretrained("no such model")
+    with pytest.raises(InputError) as error:
+        Qwen3TTSModel.from_pretrained("no such model" * 1000)
+    assert len(str(error.value)) < 200
     with pytest.raises(InputError, match="neither a bundle"):
         Qwen3TTSModel.from_pretrained(tmp_path)
     with pytest.raises(ArgumentError, match="the model is a int"):
@@ -184,11 +230,17 @@ def test_a_hub_id_is_downloaded(
 ) -> None:
     hub = pytest.importorskip("huggingface_hub")
     exported: list[Path] = []
-    monkeypatch.setattr(
-        hub, "snapshot_download", lambda *_, **__: str(tiny_checkpoint("custom_voice"))
-    )
+    asked: dict[str, Any] = {}
+
+    def download(source: str, *, allow_patterns: list[str], **given: Any) -> str:
+        asked.update(given)
+        return str(tiny_checkpoint("custom_voice"))
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
     monkeypatch.setattr(opening, "_export", lambda _, made, __: exported.append(made))
-    made = opening.bundle("somebody/Some-Model", revision="main")
+    given = {"revision": "main", "token": "t", "cache_dir": "here", "local_files_only": True}
+    made, _ = opening.bundle("somebody/Some-Model/", given | {"low_cpu_mem_usage": True})
+    assert asked == given
     assert exported == [made]
     assert made.name.startswith("Some-Model-")
 
@@ -197,7 +249,7 @@ def test_a_hub_id_is_downloaded(
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
     with pytest.raises(InputError, match=r"could not be downloaded: no route$"):
-        opening.bundle("somebody/Some-Model")
+        opening.bundle("somebody/Some-Model", {})
 
 
 def test_importing_loads_no_torch() -> None:

@@ -1,5 +1,6 @@
 """Recordings by path, URL or as data: doors that strangers' strings come through."""
 
+import base64
 import io
 from contextlib import suppress
 from pathlib import Path
@@ -50,16 +51,47 @@ def test_a_url_that_answers_too_much_is_refused(
 
 @pytest.mark.parametrize(
     "audio",
-    ["data:audio/wav;base64,????", "x" * 300, "data:audio/wav;base64,AAAA", b"", b"RIFF"],
+    [
+        "",
+        "file:///a.wav",
+        "data:audio/wav;base64,????",
+        "x" * 300,
+        "x/-" * 2000,
+        "data:audio/wav;base64,AAAA",
+        b"",
+        b"RIFF",
+    ],
 )
 def test_what_is_no_sound_is_refused(both: Both, audio: str | bytes) -> None:
     ours, _ = both("base")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as error:
         ours.create_voice_clone_prompt(audio, SAID)
+    assert len(str(error.value)) < 300
+
+
+def test_base64_is_base64(recordings: dict[str, Any], tmp_path: Path) -> None:
+    """With slashes as without, in one line or in many; a path stays one."""
+    wav = Path(recordings["path"]).read_bytes()
+    whole = base64.b64encode(wav).decode()
+    assert "/" in whole
+    for data, text in (
+        (wav, whole),
+        (wav, base64.encodebytes(wav).decode()),
+        (wav[:900], base64.b64encode(wav[:900]).decode()),
+        (b"\xff" * 300, "/" * 400),
+    ):
+        assert local(text, fetch_urls=False) == data
+    long = tmp_path / Path(*["abcd" * 20] * 4)
+    long.parent.mkdir(parents=True)
+    long.touch()
+    assert local(str(long), fetch_urls=False) == long
+    with pytest.raises(FileNotFoundError) as error:
+        local(f"{long}.wav", fetch_urls=False)
+    assert len(str(error.value)) < 150
 
 
 @given(st.text() | st.text("~/\\:.ab\0", max_size=12).map("http://{}".format) | st.text("~\0ab/"))
 def test_any_string_is_a_path_or_bytes_or_refused(text: str) -> None:
     for prefix in ("", "data:audio/wav;base64,", "https://", "~"):
-        with suppress(InputError):
+        with suppress(InputError, FileNotFoundError):
             assert isinstance(local(prefix + text, fetch_urls=False), Path | bytes)

@@ -4,12 +4,14 @@ import runpy
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from parity.compat.calls import BYE, FRAMES, GREEDY, HELLO, SAID, Both, assert_same_wavs
 from parity.tolerances import assert_close
@@ -150,6 +152,25 @@ def test_a_prompt_may_be_the_official_dict(both: Both, recordings: dict[str, Any
     )
 
 
+def test_what_the_official_demo_saved_is_a_prompt(
+    both: Both, recordings: dict[str, Any], tmp_path: Path
+) -> None:
+    """In bfloat16, as its models are, or of one that was trained."""
+    ours, theirs = both("base")
+    (item,) = theirs.create_voice_clone_prompt(recordings["path"], SAID)
+    vector = item.ref_spk_embedding.bfloat16()
+    expected = VoiceClonePromptItem(
+        item.ref_code.numpy(), vector.float().numpy(), False, True, SAID
+    )
+    wavs = ours.generate_voice_clone(HELLO, voice_clone_prompt=expected, **GREEDY)
+    for tensor in (vector, vector.float().requires_grad_()):
+        torch.save({"items": [asdict(item) | {"ref_spk_embedding": tensor}]}, tmp_path / "voice.pt")
+        saved = torch.load(tmp_path / "voice.pt", map_location="cpu", weights_only=True)
+        for prompt in (saved, saved["items"], saved["items"][0], type(item)(**saved["items"][0])):
+            found = ours.generate_voice_clone(HELLO, voice_clone_prompt=prompt, **GREEDY)
+            assert_same_wavs(found, wavs, "saved")
+
+
 def test_supported_names_are_the_official_ones(both: Both) -> None:
     for kind in ("custom_voice", "voice_design", "base"):
         ours, theirs = both(kind)
@@ -192,6 +213,13 @@ EXAMPLE = {
     "voice_design.py": ("voice_design", "same"),
     "voice_clone.py": ("base", "same"),
     "tokenizer.py": ("base", "same"),
+    # What the programs that people have published do.
+    "demo.py": ("base", "same"),
+    "batch_job.py": ("custom_voice", "narrow"),
+    "audiobook.py": ("custom_voice", "same"),
+    "comfy_node.py": ("base", "same"),
+    "service.py": ("voice_design", "same"),
+    "fine_tuned.py": ("custom_voice", "same"),
 }
 
 
@@ -225,6 +253,7 @@ def test_an_example_runs_with_only_its_import_changed(
         runpy.run_path(str(script), run_name="__main__")
         wavs.append({p.name: soundfile.read(p, dtype="float32") for p in folder.iterdir()})
     theirs, ours = wavs
+    assert theirs
     assert theirs.keys() == ours.keys()
     for file, (expected, rate) in theirs.items():
         found, found_rate = ours[file]
