@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -172,7 +171,7 @@ def test_what_is_no_voice_leaves_nothing(
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["param"] == param
     assert message in answer.json()["error"]["message"]
-    assert os.listdir(library.folder()) == []  # noqa: PTH208
+    assert list(library.folder().glob("*")) == []
 
 
 def test_a_small_file_that_unpacks_to_hours_is_read_for_a_minute(
