@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from qwen3_tts_edge.arrays import Array, Codes, Vector
+from qwen3_tts_edge.compat.options import check_strings
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices.voice import Clone
 
@@ -39,6 +40,7 @@ def clone(item: VoiceClonePromptItem) -> Clone:
     vector = _numbers("ref_spk_embedding", item.ref_spk_embedding).astype(np.float32)
     if not item.icl_mode:
         return Clone(vector)
+    check_strings("ref_text", [item.ref_text])
     if item.ref_code is None or not item.ref_text:
         raise InputError(
             "an item with icl_mode needs ref_code and ref_text",

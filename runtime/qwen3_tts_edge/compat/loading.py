@@ -81,7 +81,7 @@ def check(loading: Loading) -> None:
     for name in loading.keys() & set(_CHANGE_NOTHING):
         _log.debug("%s changes nothing here", name)
     attention = loading.get("attn_implementation")
-    if attention is not None and attention not in _ATTENTION:
+    if attention is not None and str(attention) not in _ATTENTION:
         raise InputError(
             f"attn_implementation is {shown(attention)}",
             f"use one of {', '.join(_ATTENTION)}, or leave it out",

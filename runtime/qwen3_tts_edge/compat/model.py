@@ -20,7 +20,16 @@ from qwen3_tts_edge.bundle.names import (
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
 from qwen3_tts_edge.compat.loading import Loading
-from qwen3_tts_edge.compat.options import Options, as_list, beside, check_names, or_auto, shown
+from qwen3_tts_edge.compat.options import (
+    Options,
+    as_list,
+    beside,
+    check_names,
+    check_strings,
+    or_auto,
+    shown,
+    truth,
+)
 from qwen3_tts_edge.compat.sounds import AudioLike, local
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.request import Request
@@ -121,6 +130,7 @@ class Qwen3TTSModel:
         """
         given = options.checked(given, self.synthesizer.manifest)
         self._expect(CUSTOM_VOICE, "generate_custom_voice")
+        check_strings("instruct", as_list(instruct))
         if not self.synthesizer.manifest.takes_instruct:
             if any(as_list(instruct)):
                 _log.warning(
@@ -165,6 +175,7 @@ class Qwen3TTSModel:
         texts = as_list(text)
         languages, instructs = beside(texts, language=or_auto(language), instruct=instruct)
         check_names("languages", languages, self.synthesizer.languages)
+        check_strings("instruct", instructs)
         voices = [Voice.design(described or "") for described in instructs]
         none = [None] * len(texts)
         return self._speak(texts, voices, languages, none, non_streaming_mode, given)
@@ -247,13 +258,15 @@ class Qwen3TTSModel:
                 f"Batch size mismatch: ref_audio={len(sounds)}, ref_text={len(texts)}, "
                 f"x_vector_only_mode={len(only)}"
             )
+        check_strings("ref_text", texts)
+        only = [one is not None and truth("x_vector_only_mode", one) for one in only]
         for i, (text, vector_only) in enumerate(zip(texts, only, strict=True)):
             if not (text or vector_only):
                 raise InputError(
                     f"ref_text is required when x_vector_only_mode=False (ICL mode). Bad index={i}"
                 )
         return [
-            self._heard(sound, text, vector_only=bool(vector_only))
+            self._heard(sound, text, vector_only=vector_only)
             for sound, text, vector_only in zip(sounds, texts, only, strict=True)
         ]
 
@@ -277,6 +290,7 @@ class Qwen3TTSModel:
         upfront: bool,
         given: Options,
     ) -> Wavs:
+        upfront = truth("non_streaming_mode", upfront)
         sampling = options.sampling(given)
         requests = [
             Request(

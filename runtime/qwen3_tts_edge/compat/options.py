@@ -1,6 +1,8 @@
 """The keyword arguments that every `generate_*` shares, and lists that stand beside each other."""
 
+import contextlib
 import os
+from collections.abc import Iterable
 from typing import Any, SupportsFloat, SupportsInt, TypedDict, cast
 
 import numpy as np
@@ -66,8 +68,9 @@ def checked(options: Options, manifest: Manifest) -> Options:
             f"generation takes {', '.join(Options.__annotations__)}",
         )
     given = {name: value for name, value in options.items() if value is not None}
-    end, ours = given.pop("eos_token_id", None), manifest.control_codes.end_of_speech
-    if end is not None and end not in (ours, [ours], (ours,)):
+    end, ours = given.pop("eos_token_id", ()), manifest.control_codes.end_of_speech
+    ends = end if isinstance(end, list | tuple) else [end]
+    if not all(isinstance(one, int | np.integer) and one == ours for one in ends):
         raise InputError(
             f"eos_token_id is {shown(end)}; speech ends with the checkpoint's own, {ours}",
             "leave it out",
@@ -83,17 +86,40 @@ def checked(options: Options, manifest: Manifest) -> Options:
 
 def _number(name: str, value: Any) -> bool | int | float:
     if name in _TRUTHS:
-        if isinstance(value, bool | int | np.bool_):
-            return bool(value)
-        raise ArgumentError(f"{name} is {shown(value)}; expected True or False")
+        return truth(name, value)
     if isinstance(value, SupportsFloat) and not isinstance(value, bool):
-        number = float(value)
-        if name not in _WHOLE:
-            return number
-        if number.is_integer():  # sliders give 50.0
-            return int(cast(SupportsInt, value))
+        with contextlib.suppress(TypeError, ValueError, OverflowError):  # arrays raise each of them
+            number = float(value)
+            if name not in _WHOLE:
+                return number
+            if number.is_integer():  # sliders give 50.0
+                return int(cast(SupportsInt, value))
     what = "a whole number" if name in _WHOLE else "a number"
     raise ArgumentError(f"{name} is {shown(value)}; expected {what}")
+
+
+def truth(name: str, value: Any) -> bool:
+    """Take True or False, numpy's and 0 and 1 too.
+
+    Raises:
+        ArgumentError: Something else, such as the string "False".
+    """
+    if not isinstance(value, bool | int | np.bool_):
+        raise ArgumentError(f"{name} is {shown(value)}; expected True or False")
+    return bool(value)
+
+
+def check_strings(name: str, given: Iterable[Any]) -> None:
+    """Refuse what is neither a string nor None.
+
+    Raises:
+        ArgumentError: Names the argument.
+    """
+    for one in given:
+        if one is not None and not isinstance(one, str):
+            raise ArgumentError(
+                f"{name} is a {type(one).__name__}; expected a string, or a list of them"
+            )
 
 
 def sampling(options: Options) -> Sampling:
@@ -130,9 +156,10 @@ def beside(texts: list[str], **others: Any) -> list[list[Any]]:
         found = {"text": texts} | dict(zip(others, columns, strict=True))
         counts = ", ".join(f"{name}={len(column)}" for name, column in found.items())
         raise InputError(f"Batch size mismatch: {counts}; expected one for all or one each")
+    check_strings("text", texts)
     for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ArgumentError(f"text is a {type(text).__name__}; expected a string or a list")
+        if text is None:
+            raise ArgumentError("text is None; expected a string, or a list of them")
         if len(texts) > 1 and not text.strip():
             raise InputError(f"text {row} of the list is empty", "leave it out")
     return columns
