@@ -61,9 +61,10 @@ def bundle(source: str | Path, loading: Loading) -> tuple[Path, str]:
         raise ArgumentError(f"the model is a {type(source).__name__}; expected a path or a hub id")
     wanted, asked = flavour(loading), precision(loading)
     folder = Path(source).expanduser()
-    if loading.get("revision") is not None and folder.is_dir():
+    here = os.path.isdir(folder)  # noqa: PTH112 - of too long a name the other raises
+    if here and loading.get("revision") is not None:
         raise InputError(f"{shown(folder)} is a folder", "a revision belongs to a hub id")
-    if (folder / FILE).is_file():
+    if here and (folder / FILE).is_file():
         found = load_codec(folder)
         if asked == FP32 != found.precision:
             raise InputError(
@@ -73,8 +74,9 @@ def bundle(source: str | Path, loading: Loading) -> tuple[Path, str]:
         return folder, backend(wanted, found.flavour, shown(folder))
     if wanted == CUDA:
         check_gpu()
-    name = folder.resolve().name
-    if not folder.is_dir():
+    if here:
+        name = folder.resolve().name
+    else:
         asked_for = str(source).rstrip("/")
         folder, name = _download(asked_for, hub(loading)), asked_for.rsplit("/", 1)[-1]
     if not (folder / "config.json").is_file():
