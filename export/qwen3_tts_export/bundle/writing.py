@@ -65,8 +65,8 @@ def write_bundle(
         _refuse_head_dim(checkpoint)
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     check_space(folder, _size(tensors, wanted))
-    _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
     with whole_folder_or_nothing(folder) as part:
+        _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
         _fill(checkpoint, part, wanted, flavour, report)
     return folder
 
@@ -94,8 +94,8 @@ def write_codec_bundle(
         codec_decoder_graph(config.decoder, checkpoint.codec),
     ]
     check_space(folder, _size(checkpoint.codec.entries.values(), FP32))
-    _refuse_infinite([checkpoint.codec], report)
     with whole_folder_or_nothing(folder) as part:
+        _refuse_infinite([checkpoint.codec], report)
         specs = write_graphs(graphs, checkpoint.codec.entries, part, FP32, flavour, report)
         describe_codec(checkpoint, part, flavour, specs).save(part)
         report("done", 1.0)
@@ -140,8 +140,8 @@ def _refuse_infinite(weights: Sequence[TensorFile], report: Report) -> None:
 
     def on_read(size: int) -> None:
         nonlocal done
-        done += size
         report("reading the weights", 0.05 * done / total)
+        done += size
 
     for each in weights:
         each.refuse_infinite(on_read)

@@ -101,12 +101,13 @@ class TensorFile(Mapping[str, torch.Tensor]):
         """Read all tensors through and refuse one with a number that is infinite, or none.
 
         Args:
-            read: Called with the bytes of each.
+            read: Called with the bytes of each, before it is read.
 
         Raises:
             CheckpointError: Names the first such tensor.
         """
         for name, entry in self.entries.items():
+            read(entry.end - entry.start)
             if entry.dtype in DTYPES and entry.end > entry.start:
                 low, high = self[name].aminmax()
                 if not (low.isfinite() and high.isfinite()):
@@ -116,7 +117,6 @@ class TensorFile(Mapping[str, torch.Tensor]):
                         " NaN or infinite",
                         cure(entry.file, "the training diverged, take an earlier step's weights"),
                     )
-            read(entry.end - entry.start)
 
 
 def count(tensors: TensorFile, prefix: str) -> tuple[int, int]:
