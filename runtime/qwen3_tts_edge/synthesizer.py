@@ -124,12 +124,18 @@ class Synthesizer:
         """What `language` may be."""
         return self.prompts.languages
 
-    def clone(self, ref_audio: Source | Reference, ref_text: str | None = None) -> Voice:
+    def clone(
+        self,
+        ref_audio: Source | Reference,
+        ref_text: str | None = None,
+        *,
+        keep_silence: bool = False,
+    ) -> Voice:
         """Hear a voice, to speak with it: with `ref_text`, what the recording says, in context.
 
         Arguments and errors are those of `Listener.voice`.
         """
-        return self.listener.voice(ref_audio, ref_text)
+        return self.listener.voice(ref_audio, ref_text, keep_silence=keep_silence)
 
     def prime(self, voice: Voice) -> Voice:
         """Make a clone in context quick to begin: `voice.save` then writes 5 MB more.

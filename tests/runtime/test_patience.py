@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from qwen3_tts_edge import CapacityError, Request, Sampling, Synthesizer
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.cli import commands
-from qwen3_tts_edge.speech.patience import Limit, limit, other_seeds, patience, too_short
-from qwen3_tts_edge.speech.sentences import usual_seconds
+from qwen3_tts_edge.pace import patience, too_short, usual_seconds
+from qwen3_tts_edge.speech.patience import Limit, limit, other_seeds
 from qwen3_tts_edge.speech.utterance import Utterance
 from qwen3_tts_export.parity.judge import sentences
 

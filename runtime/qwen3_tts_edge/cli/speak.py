@@ -158,6 +158,7 @@ def speak(
     backend: str,
     threads: int | None,
     *,
+    keep_silence: bool,
     greedy: bool,
     list_speakers: bool,
     **settings: Any,
@@ -182,7 +183,9 @@ def speak(
     }
     capacity(bundle.manifest, max_seconds)
     sink = _sink(output, form, bundle.manifest.sample_rate, sample_rate, speed)
-    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text)
+    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text, keep_silence)
+    if ref_audio == "-" and ((text or file) in (None, "-")):
+        raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")
     words = _text(text, file, arrives=output == "-")
     who = choice.find(bundle, backend, threads)
     if isinstance(words, str):

@@ -11,7 +11,7 @@ import numpy as np
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import shown
-from qwen3_tts_edge.cli.voice_choice import profile_path
+from qwen3_tts_edge.cli.voice_choice import keep_silence_option, profile_path, recording, said
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.speech.languages import AUTO
@@ -60,7 +60,10 @@ def voice() -> None:
 @voice.command()
 @click.argument("name")
 @click.option(
-    "--ref-audio", required=True, metavar="FILE", help="A recording of the voice, 1 to 60 s."
+    "--ref-audio",
+    required=True,
+    metavar="FILE",
+    help="A recording of the voice, 1 to 60 s; - reads stdin.",
 )
 @click.option(
     "--ref-text",
@@ -68,6 +71,7 @@ def voice() -> None:
     help="What it says, word for word. Without it only the sound of the voice is copied, not its "
     "way of speaking.",
 )
+@keep_silence_option
 @model_option("The bundle of a Base checkpoint.")
 @_primed
 @_consent
@@ -82,6 +86,7 @@ def create(
     backend: str,
     threads: int | None,
     *,
+    keep_silence: bool,
     primed: bool,
     replace: bool,
 ) -> None:
@@ -90,7 +95,9 @@ def create(
         raise click.UsageError("--primed is for a voice in context: give --ref-text too")
     path = library.place_for(name, replace=replace)
     listener = Listener.open(Bundle.open(model), backend=backend, threads=threads)
-    made = listener.voice(ref_audio, ref_text, consent=consent)
+    made = listener.voice(
+        recording(ref_audio), said(ref_text), keep_silence=keep_silence, consent=consent
+    )
     _keep(name, path, listener.prime(made) if primed else made)
 
 

@@ -1,6 +1,10 @@
 """Options that say who speaks."""
 
+import re
+import shlex
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +16,7 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.profile import ENDING
+from qwen3_tts_edge.voices.reference import Source
 from qwen3_tts_edge.voices.voice import Voice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +31,7 @@ class VoiceChoice:
     voice: str | None
     ref_audio: str | None
     ref_text: str | None
+    keep_silence: bool = False
 
     def __post_init__(self) -> None:
         ways = ("speaker", "design", "voice", "ref_audio")
@@ -34,12 +40,16 @@ class VoiceChoice:
             raise click.UsageError(f"both {given[0]} and {given[1]} were given; choose one")
         if self.ref_text is not None and self.ref_audio is None:
             raise click.UsageError("--ref-text says what --ref-audio says; give both")
+        if self.keep_silence and self.ref_audio is None:
+            raise click.UsageError("--keep-silence is of the recording; give --ref-audio too")
 
     def find(self, bundle: Bundle, backend: str, threads: int | None) -> Voice | None:
         """The voice; a recording is heard for it. None leaves the choice to the bundle."""
         if self.ref_audio is not None:
             listener = Listener.open(bundle, backend=backend, threads=threads)
-            return listener.voice(self.ref_audio, self.ref_text)
+            return listener.voice(
+                recording(self.ref_audio), said(self.ref_text), keep_silence=self.keep_silence
+            )
         if self.voice is not None:
             return Voice.load(profile_path(self.voice))
         if self.design is not None:
@@ -54,12 +64,51 @@ def voice_options(command: F) -> F:
             ("--speaker", "NAME", "Who speaks; without it the first of the bundle."),
             ("--design", "WORDS", "Describe the voice, with a VoiceDesign bundle."),
             ("--voice", "NAME", "A voice made by `voice create`, or the path of its file."),
-            ("--ref-audio", "FILE", "Clone the voice of this recording, with a Base bundle."),
+            (
+                "--ref-audio",
+                "FILE",
+                "Clone the voice of this recording, with a Base bundle; - reads stdin.",
+            ),
             ("--ref-text", "WORDS", "What the recording says: the clone is closer with it."),
         )
     ):
         command = click.option(name, metavar=metavar, help=text)(command)
-    return command
+    return keep_silence_option(command)
+
+
+keep_silence_option = click.option(
+    "--keep-silence", is_flag=True, help="Keep a long silence at the ends of the recording."
+)
+"""A flag of `Listener.voice`."""
+
+
+def recording(ref_audio: str) -> Source:
+    """What `--ref-audio` gives: a path, or the bytes of stdin for `-`.
+
+    Raises:
+        InputError: It is an address, or nothing.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", ref_audio):
+        raise InputError(
+            f"--ref-audio {ref_audio} is an address, and nothing is fetched",
+            "download the file, and give its path",
+        )
+    if not ref_audio:
+        raise InputError("--ref-audio is empty", "give the path of a recording")
+    return sys.stdin.buffer if ref_audio == "-" else ref_audio
+
+
+def said(ref_text: str | None) -> str | None:
+    """What `--ref-text` gives; the name of a file is said to be none of its words."""
+    with suppress(OSError, ValueError):  # too long for a name, or with a null character
+        if ref_text and Path(ref_text).expanduser().is_file():
+            content = f'--ref-text "$(cat {shlex.quote(ref_text)})"'
+            click.echo(
+                f"warning: --ref-text {ref_text} is the name of a file, and is taken for what the "
+                f"recording says; if it is written in that file, give {content}",
+                err=True,
+            )
+    return ref_text
 
 
 def profile_path(name: str) -> Path:

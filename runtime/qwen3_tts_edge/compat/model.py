@@ -275,7 +275,8 @@ class Qwen3TTSModel:
     ) -> VoiceClonePromptItem:
         source = local(sound, fetch_urls=self._fetch_urls)
         found = self.synthesizer.listener.clone(
-            read_reference(source).samples, None if vector_only else text
+            read_reference(source, keep_silence=True).samples,
+            None if vector_only else text,
         )
         return VoiceClonePromptItem(
             found.codes, found.speaker_vector, vector_only, not vector_only, text

@@ -1,6 +1,10 @@
 """Sound files → blocks of samples at any rate, resampled as the official package does it."""
 
+import logging
 import math
+import re
+import shlex
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +15,7 @@ import soxr
 
 from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.sound.conversion import converted
 from qwen3_tts_edge.sound.rate import Resampler, fitted
 
 RATES = (1_000, 768_000)
@@ -18,29 +23,45 @@ RATES = (1_000, 768_000)
 
 _NUMBERS_AT_ONCE = 1 << 20
 
+_CLAIM = re.compile(r": (\d+) \(should be (\d+)\)")
+"""What libsndfile notes of a header that tells of more bytes than there are."""
 
-def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
-    """Open a sound file to read it.
+_LARGEST_CLAIM = 0x7FFF_0000
+"""Bytes. What is sent while it is made claims as much as its header holds, and nobody minds."""
+
+_CUT = 0.01
+"""The share of a file that may be missing without a word."""
+
+_log = logging.getLogger(__name__)
+
+
+def open_sound(
+    file: str | Path | BinaryIO, name: str, *, seconds: float | None = None
+) -> soundfile.SoundFile:
+    """Open a sound file to read it: any that libsndfile reads, or what `conversion` does.
 
     Args:
         file: A path, or an open binary file.
         name: What a message calls it.
+        seconds: How much of it is wanted at most; None is all.
 
     Raises:
-        InputError: libsndfile does not read it, or its sample rate is out of range.
+        InputError: Nothing here reads it, or its sample rate is out of range.
         OSError: There is no such file.
     """
     if isinstance(file, str | Path):
         file = Path(file).expanduser()
         file.open("rb").close()  # libsndfile does not say why it cannot open a file
-        file = str(file)
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         reason = getattr(error, "error_string", str(error)).rstrip(". \n")
-        raise InputError(
-            f"{name} is not a sound file that can be read ({reason})", "use WAV, FLAC, OGG or MP3"
-        ) from error
+        other = converted(file, seconds)
+        if other is None:
+            raise InputError(
+                f"{name} is not a sound file that can be read ({reason})", _cure(file)
+            ) from error
+        sound = soundfile.SoundFile(other)
     try:
         check_rate(sound.samplerate, name)
     except InputError:
@@ -52,20 +73,24 @@ def open_sound(file: str | Path | BinaryIO, name: str) -> soundfile.SoundFile:
 def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
     """Read an open file in blocks, float32 (n, channels), and close it.
 
+    One that has less than its header says is read as far as it goes, with a warning in the log.
+
     Raises:
         InputError: It is damaged.
     """
-    size = max(1, _NUMBERS_AT_ONCE // sound.channels)
+    size, read = max(1, _NUMBERS_AT_ONCE // sound.channels), 0
     with sound:
         while True:
             try:
                 block = sound.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
+                reason = error.error_string.rstrip(". ") or f"after {read / sound.samplerate:.1f} s"
                 raise InputError(
-                    f"{name} is damaged ({error.error_string.rstrip('. ')})",
-                    "convert or copy it again",
+                    f"{name} is damaged ({reason})", "convert or copy it again"
                 ) from error
+            read += len(block)
             if not len(block):
+                _warn_if_cut(sound, read, name)
                 return
             if not np.isfinite(block).all():
                 raise InputError(f"{name} has samples that are no numbers", "convert it again")
@@ -135,4 +160,30 @@ def check_rate(rate: int, name: str) -> None:
     if not RATES[0] <= rate <= RATES[1]:
         raise InputError(
             f"{name} has a sample rate of {rate} Hz; expected {RATES[0]} to {RATES[1]} Hz"
+        )
+
+
+def _cure(file: Path | BinaryIO) -> str:
+    if shutil.which("ffmpeg") is not None:
+        return "ffmpeg does not read it either: record it again, or as WAV"
+    path = file if isinstance(file, Path) else Path("recording.m4a")
+    target = path.with_name(f"{path.stem}-converted.wav")
+    command = f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
+    return f"install ffmpeg, which then reads it here, or convert it elsewhere: {command}"
+
+
+def _warn_if_cut(sound: soundfile.SoundFile, read: int, name: str) -> None:
+    """Say so where a file ends before its header does, as one that was not copied whole."""
+    claims = [(sound.frames, read)]
+    claims += [(int(told), int(there)) for told, there in _CLAIM.findall(sound.extra_info)]
+    missing = max(
+        (1 - there / told for told, there in claims if there < told < _LARGEST_CLAIM), default=0.0
+    )
+    if missing > _CUT:
+        _log.warning(
+            "%s is cut: its header tells of more, %.0f %% is missing and %.1f s are there; copy it "
+            "again",
+            name,
+            100 * missing,
+            read / sound.samplerate,
         )

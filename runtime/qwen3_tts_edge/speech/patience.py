@@ -16,17 +16,10 @@ from typing import Literal
 
 from qwen3_tts_edge.bundle.manifest import Manifest, SamplingDefaults
 from qwen3_tts_edge.bundle.memory import frame_count, frame_limit
-from qwen3_tts_edge.speech.sentences import usual_seconds
+from qwen3_tts_edge.pace import patience
 
 _MORE_SEEDS = 2
 """If one in two hundred runs away, three in a row are one in eight million."""
-
-_SMALL_LETTER, _OTHER, _MORE = 0.25, 1.0, 5.0
-"""Seconds. In usual speech a letter takes 0.07; a digit, a sign, a capital that is spelled out or a
-Chinese character may be a word or a syllable, 0.3. Slow speech takes twice that."""
-
-_TOO_FAST = 5
-"""Nobody speaks so many times as fast as usual."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +60,6 @@ def limit(
         return Limit(longest, "patience")
     own = frames == manifest.sampling.max_new_tokens - 1
     return Limit(frames, "checkpoint" if own else "memory")
-
-
-def patience(text: str) -> float:
-    """Give the most seconds that a text may take: at least three times what it usually does.
-
-    Args:
-        text: In any language; blanks count for nothing.
-    """
-    letters = "".join(text.split())
-    return _MORE + sum(_SMALL_LETTER if each.islower() else _OTHER for each in letters)
-
-
-def too_short(text: str, seconds: float) -> bool:
-    """Tell whether so many seconds cannot have been all of a text.
-
-    Args:
-        text: In any language; only letters and digits count.
-        seconds: Of speech that ended by itself.
-    """
-    return seconds < usual_seconds("".join(filter(str.isalnum, text))) / _TOO_FAST
 
 
 def other_seeds(seed: int, settings: SamplingDefaults) -> Iterator[int]:

@@ -11,13 +11,12 @@ paragraph they stay with what they stand beside, and are left out only where no 
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
 
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.pace import usual_seconds
 from qwen3_tts_edge.speech.blanks import PARAGRAPH_END, attached, one_line, seen, visible
 from qwen3_tts_edge.speech.characters import character_ends
 from qwen3_tts_edge.speech.stops import CLOSERS, SPOKEN, sentence_ends, settled
@@ -27,10 +26,6 @@ SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
 
 _FULL = {"sentence": 0.5, "clause": 0.75, "word": 0.9, "character": 2.0}
 """How full a piece must be to end there; with a character only where the next does not fit."""
-
-_SMALL_LETTER, _SYLLABLE, _OTHER = 80, 200, 300
-"""Milliseconds in usual speech. A letter without capitals is a syllable of Chinese, Japanese or
-Korean; a digit or a sign is a word; a capital may be spelled, and a comma is a short pause."""
 
 _CLAUSE = re.compile(rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|—+|…+)[{CLOSERS}]*) *")
 _WORD = re.compile(r" +")
@@ -65,18 +60,6 @@ class Piece:
 
     text: str
     pause: float
-
-
-def usual_seconds(text: str) -> float:
-    """Estimate how long a text takes in usual speech, in any language.
-
-    Args:
-        text: Blanks count for nothing, so a text takes as long as its parts.
-
-    Returns:
-        Seconds; rather a little more than it takes than less.
-    """
-    return _milliseconds(text) / 1000
 
 
 def check_text(text: str) -> None:
@@ -266,15 +249,3 @@ def _beginning(raw: str) -> int:
 
 def _ends(border: re.Pattern[str], line: str) -> Iterator[int]:
     return (found.end() for found in border.finditer(line))
-
-
-def _milliseconds(text: str) -> int:
-    return sum(map(_of_character, text))
-
-
-@lru_cache(maxsize=4096)
-def _of_character(character: str) -> int:
-    kind = unicodedata.category(character)
-    if kind[0] in "MZC":  # a mark on a letter, a blank, what is not seen
-        return 0
-    return {"Ll": _SMALL_LETTER, "Lo": _SYLLABLE}.get(kind, _OTHER)

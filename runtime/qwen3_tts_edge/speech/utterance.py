@@ -15,10 +15,11 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
 from qwen3_tts_edge.codec.decoder import CodecDecoder, DecoderStream
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.pace import too_short
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.growing_text import GrowingText
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.patience import Limit, limit, too_short
+from qwen3_tts_edge.speech.patience import Limit, limit
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.sampling import Sampling

@@ -25,6 +25,7 @@ from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.mel import log_mel
 from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
+from qwen3_tts_edge.voices.transcript import compare
 from qwen3_tts_edge.voices.voice import Clone
 
 
@@ -50,14 +51,21 @@ class Listener:
         return cls(bundle, opened)
 
     def voice(
-        self, ref_audio: Source | Reference, ref_text: str | None = None, **notes: str | None
+        self,
+        ref_audio: Source | Reference,
+        ref_text: str | None = None,
+        *,
+        keep_silence: bool = False,
+        **notes: str | None,
     ) -> Clone:
         """Hear a voice, to speak with it.
 
         Args:
             ref_audio: The recording, see `reference.Source`.
             ref_text: What it says, word for word: the voice is then cloned in context, which
-                copies more of it. None takes the speaker vector alone.
+                copies more of it. None takes the speaker vector alone. One that cannot belong to
+                the recording is used, with a warning in the log.
+            keep_silence: See `read_reference`.
             **notes: `consent` and `design` of `Provenance`.
 
         Raises:
@@ -66,7 +74,12 @@ class Listener:
             OSError: The recording cannot be opened.
         """
         self.check(ref_text)
-        reference = ref_audio if isinstance(ref_audio, Reference) else read_reference(ref_audio)
+        if isinstance(ref_audio, Reference):
+            reference = ref_audio
+        else:
+            reference = read_reference(ref_audio, keep_silence=keep_silence)
+        if ref_text is not None:
+            compare(ref_text, reference.seconds)
         return self.clone(reference.samples, ref_text, self._provenance(reference, **notes))
 
     def given(self, vector: Vector, **notes: str | None) -> Clone:

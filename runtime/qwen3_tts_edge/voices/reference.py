@@ -5,7 +5,9 @@ any number of channels. Out: `Reference`, and an error or a warning where the re
 material for a clone. It knows no bundle.
 
 Channels are averaged and rates converted as the official package does, so the samples are its own;
-what is refused here it takes in silence. Nothing is made louder, trimmed or filtered.
+what is refused here it takes in silence. Nothing is made louder or filtered. A long silence at an
+end is left out, for a clone goes on from the end and begins like the beginning: a recording that
+has none stays as it is, sample for sample.
 """
 
 import hashlib
@@ -29,6 +31,7 @@ from qwen3_tts_edge.sound.reading import (
     scaled,
 )
 from qwen3_tts_edge.voices.mel import SAMPLE_RATE
+from qwen3_tts_edge.voices.silence import LEAST_SPEECH, find_speech
 
 Source = str | Path | bytes | BinaryIO | tuple[Array, int]
 """A file's path, its bytes, an open binary file, or (samples, sample rate).
@@ -39,12 +42,15 @@ in [-1, 1]; integers (int8, uint8, int16, int32) are PCM and are scaled.
 
 MIN_SECONDS, MAX_SECONDS = 1.0, 60.0
 
+_LENGTH = (
+    f"a voice is cloned from {MIN_SECONDS:g} to {MAX_SECONDS:g} s of speech, 5 to 15 s are best"
+)
 _LARGEST = 1 << 28  # bytes; 60 s of stereo float64 at 192 kHz are 184 MB
 _HIGHEST_RATE, _MOST_CHANNELS = 192_000, 8
 _LOUDEST = 8.0  # a float recording may overshoot 1, by that much it is no float recording
-_WINDOW = 0.02  # seconds
-_SILENT = 1e-3  # of full scale, -60 dB
-_LEAST_SOUND = 0.5  # seconds
+_STEPS = {"PCM_S8": 2.0**-7, "PCM_U8": 2.0**-7, "PCM_16": 2.0**-15}
+"""What the lowest bit of a file's samples is; that of others is nothing."""
+
 _NEAR_FULL_SCALE, _FLAT = 0.98, 3
 _TOO_MUCH_CLIPPED = 1e-3
 
@@ -73,11 +79,16 @@ class Reference:
         return len(self.samples) / SAMPLE_RATE
 
 
-def read_reference(source: Source) -> Reference:
-    """Read a recording of a voice; one that is clipped is used, with a warning in the log.
+def read_reference(source: Source, *, keep_silence: bool = False) -> Reference:
+    """Read a recording of a voice.
+
+    One that is clipped or cut is used, with a warning in the log; so is it said there what silence
+    was left out.
 
     Args:
         source: Where it is, see `Source`.
+        keep_silence: Leave nothing out, as the official package does. Else of more than half a
+            second of silence at an end a quarter is left.
 
     Raises:
         InputError: No sound file, shorter than 1 s or longer than 60 s, silent, of too many
@@ -90,16 +101,18 @@ def read_reference(source: Source) -> Reference:
             raise InputError(f"the reference is {len(source)} values; expected (samples, rate)")
         called = "the reference"
         rate, blocks = _array(*source)
+        step = _STEPS["PCM_U8"] if np.asarray(source[0]).dtype.itemsize == 1 else 0.0
     else:
         data, name = _bytes(source)
         called = name or "the reference"
         sha256 = hashlib.sha256(data).hexdigest()
-        sound = open_sound(io.BytesIO(data), called)
+        sound = open_sound(io.BytesIO(data), called, seconds=MAX_SECONDS + 1)
+        step = _STEPS.get(sound.subtype, 0.0)
         _check_form(sound.samplerate, sound.channels, called)
         rate, blocks = sound.samplerate, read_blocks(sound, called)
     mono, clipped = _mixed(blocks, rate, called)
     samples = resampled(mono, rate, SAMPLE_RATE)
-    _check_sound(samples, called)
+    samples = _speech(samples, step, called, keep_silence=keep_silence)
     if clipped > _TOO_MUCH_CLIPPED:
         _log.warning(
             "%s: %.1f %% of it is clipped at full scale, and the clone may sound so; record it "
@@ -201,21 +214,33 @@ def _clipped(block: Block) -> float:
 
 def _check_length(length: int, rate: int, name: str) -> None:
     if not MIN_SECONDS * rate <= length <= MAX_SECONDS * rate:
-        found = f"is {length / rate:.2f} s" if length <= MAX_SECONDS * rate else "is longer"
-        raise InputError(
-            f"{name} {found}",
-            f"a voice is cloned from {MIN_SECONDS:g} to {MAX_SECONDS:g} s of speech, 5 to 15 s "
-            "are best",
-        )
+        too_long = length > MAX_SECONDS * rate
+        found = f"longer than {MAX_SECONDS:g} s" if too_long else f"{length / rate:.2f} s"
+        raise InputError(f"{name} is {found}", _LENGTH)
 
 
-def _check_sound(samples: Samples, name: str) -> None:
-    size = round(_WINDOW * SAMPLE_RATE)
-    windows = samples[: len(samples) // size * size].reshape(-1, size)
-    sounding = float((np.sqrt((windows**2).mean(axis=1)) >= _SILENT).sum() * _WINDOW)
-    if sounding < _LEAST_SOUND:
+def _speech(samples: Samples, step: float, name: str, *, keep_silence: bool) -> Samples:
+    """Refuse silence, and leave out what of it is at the ends."""
+    found = find_speech(samples, step)
+    if found is None:
         raise InputError(
-            f"{name} is silent: {sounding:.2f} s of {len(samples) / SAMPLE_RATE:.2f} s are louder "
-            "than -60 dB",
-            "check the microphone and the channel",
+            f"{name} is silent: in {len(samples) / SAMPLE_RATE:.2f} s are no {LEAST_SPEECH:g} s "
+            "that stand out",
+            "check the microphone, and that its channels do not cancel each other",
         )
+    if keep_silence or not (found.before or found.after):
+        return samples
+    kept = samples[found.first : found.last]
+    if len(kept) < MIN_SECONDS * SAMPLE_RATE:
+        raise InputError(
+            f"{name} has {len(kept) / SAMPLE_RATE:.2f} s of speech, the rest is silence", _LENGTH
+        )
+    _log.warning(
+        "%s: of the silence at its ends %.1f s are left out, %.1f s before the speech and %.1f s "
+        "after it; --keep-silence, or keep_silence=True, keeps all",
+        name,
+        found.before + found.after,
+        found.before,
+        found.after,
+    )
+    return kept

@@ -1,0 +1,124 @@
+"""Sound files that libsndfile does not read, such as M4A, WebM or WMA → one that it does.
+
+The program `ffmpeg` does it where it is on PATH, as for the official package, which then has the
+same samples: channels and rate stay, and they become 16-bit PCM. Else the libraries do it that PyAV
+brings, and at the end the coder's padding may stay.
+
+Files may come from strangers. Formats that name other files, such as playlists, are not opened; no
+shell is used; and what a small file may unpack to has a limit.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile
+
+_PATIENCE = 60.0
+"""Seconds that `ffmpeg` may take for a bounded length; an hour of sound takes it less than that."""
+
+_PATIENCE_FOR_ALL = 3600.0
+_LARGEST = 1 << 28
+"""Bytes: 60 s of eight channels at 192 kHz, and more."""
+
+_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,"
+    "w64,wav,wv"
+)
+
+
+def converted(file: Path | BinaryIO, seconds: float | None) -> BinaryIO | None:
+    """Convert a file's first sound track.
+
+    Args:
+        file: A path, or an open binary file that can seek.
+        seconds: How much is wanted; None is all of it.
+
+    Returns:
+        A temporary file that libsndfile reads, gone when it is closed; None where nothing here can
+        read the sound.
+    """
+    program = shutil.which("ffmpeg")
+    found: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (it is given to the caller)
+    try:
+        if program is not None:
+            done = _by_program(program, file, found, seconds)
+        else:
+            done = _by_libraries(file, found, seconds)
+    except BaseException:
+        found.close()
+        raise
+    if not done:
+        found.close()
+        return None
+    found.seek(0)
+    return found
+
+
+def _by_program(program: str, file: Path | BinaryIO, to: BinaryIO, seconds: float | None) -> bool:
+    if not isinstance(file, Path):  # some formats are read by seeking, so no pipe will do
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, "sound")
+            file.seek(0)
+            with copy.open("wb") as opened:
+                shutil.copyfileobj(file, opened)
+            return _by_program(program, copy, to, seconds)
+    limits = [] if seconds is None else ["-t", f"{seconds:g}", "-fs", str(_LARGEST)]
+    opening = ["-protocol_whitelist", "file", "-format_whitelist", _FORMATS]
+    track = ["-map", "0:a:0", "-c:a", "pcm_s16be", "-f", "au"]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            [
+                *(program, "-nostdin", "-v", "quiet", *opening),
+                *("-i", f"file:{file.absolute()}", *track, *limits, "pipe:1"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=to,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE_FOR_ALL if seconds is None else _PATIENCE,
+            check=False,
+        )
+        return done.returncode == 0
+    return False
+
+
+def _by_libraries(file: Path | BinaryIO, to: BinaryIO, seconds: float | None) -> bool:
+    try:
+        import av
+    except ImportError:
+        return False
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return _by_libraries(opened, to, seconds)
+    file.seek(0)
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    target: soundfile.SoundFile | None = None
+    try:
+        with av.open(file, options=options) as container:
+            packed = av.AudioResampler(format="s16")
+            for frame in container.decode(audio=0):
+                for each in packed.resample(frame):
+                    rate, channels = each.sample_rate, each.layout.nb_channels
+                    if target is None:
+                        target = soundfile.SoundFile(
+                            to, "w", rate, channels, "PCM_16", format="AU", endian="BIG"
+                        )
+                    target.write(each.to_ndarray().reshape(-1, channels))
+                if target is not None and _enough(target, seconds):
+                    break
+    except (av.FFmpegError, IndexError, ValueError):  # no such track; or what is broken behind it
+        pass
+    if target is None:
+        return False
+    target.close()
+    return True
+
+
+def _enough(target: soundfile.SoundFile, seconds: float | None) -> bool:
+    return seconds is not None and (
+        target.frames >= seconds * target.samplerate
+        or target.frames * target.channels * 2 >= _LARGEST
+    )

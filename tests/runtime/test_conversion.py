@@ -1,0 +1,131 @@
+"""What libsndfile does not read is read by FFmpeg, and by nothing that could fetch or run."""
+
+import os
+import shutil
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from qwen3_tts_edge import InputError
+from qwen3_tts_edge.sound import conversion
+from qwen3_tts_edge.sound.reading import open_sound, read_blocks
+from qwen3_tts_edge.voices.reference import read_reference
+
+RATE = 48000
+
+
+def swell(seconds: float) -> np.ndarray:
+    at = np.arange(round(seconds * RATE)) / RATE
+    return (0.3 * np.sin(440 * np.pi * at) * (0.6 + 0.4 * np.sin(6 * np.pi * at))).astype("f4")
+
+
+def coded(kind: str, codec: str, seconds: float = 2.0) -> bytes:
+    target = BytesIO()
+    with av.open(target, "w", kind) as container:
+        stream = container.add_stream(codec, RATE, layout="mono", bit_rate=64_000)
+        frame = av.AudioFrame.from_ndarray(swell(seconds)[None], "fltp", "mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return target.getvalue()
+
+
+@pytest.fixture
+def by_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program is on PATH."""
+    monkeypatch.setenv("PATH", "")
+
+
+KINDS = [("ipod", "aac"), ("adts", "aac"), ("webm", "libopus"), ("asf", "wmav2"), ("ac3", "ac3")]
+
+
+@pytest.mark.usefixtures("by_libraries")
+@pytest.mark.parametrize(("kind", "codec"), KINDS)
+def test_what_people_record_is_read(kind: str, codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "anna"
+    path.write_bytes(coded(kind, codec))
+    for given in (path, BytesIO(path.read_bytes())):
+        with open_sound(given, "anna") as sound:
+            heard = sound.read(dtype="float32")
+        assert (sound.samplerate, sound.channels) == (RATE, 1)
+        early = np.correlate(heard[:RATE], swell(1)[: RATE // 2]).argmax()  # the coder's delay
+        middle = slice(RATE // 2, RATE)
+        assert np.corrcoef(heard[early:][middle], swell(2)[middle])[0, 1] > 0.99
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("kind", "codec"), KINDS)
+def test_with_the_program_the_samples_are_the_official_ones(
+    kind: str, codec: str, tmp_path: Path
+) -> None:
+    librosa = pytest.importorskip("librosa")
+    path = tmp_path / "anna"
+    path.write_bytes(coded(kind, codec))
+    expected, rate = librosa.load(path, sr=None)  # as qwen_tts does, by audioread and ffmpeg
+    for given in (path, BytesIO(path.read_bytes())):
+        sound = open_sound(given, "anna")
+        assert sound.samplerate == rate
+        assert np.array_equal(np.concatenate(list(read_blocks(sound, "anna")))[:, 0], expected)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is a program here")
+def test_the_program_is_started_without_a_shell_and_with_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, asked = tmp_path / "ffmpeg", tmp_path / "asked"
+    answer = b".snd" + b"".join(n.to_bytes(4, "big") for n in (24, 2**32 - 1, 3, 8000, 1))
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nopen({str(asked)!r}, 'w').write(repr(sys.argv))\n"
+        f"sys.stdout.buffer.write({answer!r} + bytes(8000))\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "-x $(id); a.m4a"
+    path.write_bytes(b"no sound that libsndfile reads")
+    with open_sound(path, "a", seconds=61) as sound:
+        assert (sound.frames, sound.samplerate) == (4000, 8000)
+    given = eval(asked.read_text())
+    assert f"file:{path}" in given
+    assert given[given.index("-t") + 1] == "61"
+    for each in ("-protocol_whitelist", "file", "-nostdin", "-fs"):
+        assert each in given
+
+
+@pytest.mark.usefixtures("by_libraries")
+def test_a_minute_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = BytesIO(coded("adts", "aac", 20))
+    with open_sound(long, "long", seconds=5) as sound:
+        assert 5 <= sound.frames / RATE < 6
+    monkeypatch.setattr(conversion, "_LARGEST", 2 * RATE)
+    with open_sound(long, "long", seconds=5) as sound:
+        assert 1 <= sound.frames / RATE < 2
+
+
+@pytest.mark.usefixtures("by_libraries")
+def test_a_playlist_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "secret.aac"
+    path.write_bytes(coded("adts", "aac"))
+    for words in (
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\nfile:{path}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile 'file:{path}'\n",
+    ):
+        with pytest.raises(InputError, match="is not a sound file"):
+            read_reference(words.encode())
+
+
+def test_without_ffmpeg_the_command_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = tmp_path / "my voice.m4a"
+    path.write_bytes(coded("ipod", "aac"))
+    command = f"ffmpeg -i '{path}' '{tmp_path}/my voice-converted.wav'"
+    with pytest.raises(InputError, match="install ffmpeg") as caught:
+        open_sound(path, "my voice.m4a")
+    assert str(caught.value).endswith(command)
