@@ -81,13 +81,15 @@ class References:
             self._heard.popitem(last=False)
         return found
 
-    async def heard(self, recording: bytes | str, text: str | None, **notes: str | None) -> Clone:
+    async def heard(
+        self, recording: bytes | str, text: str | None, *, consent: str | None = None
+    ) -> Clone:
         """Hear a voice.
 
         Args:
             recording: A sound file's bytes, or base64 of them with or without `data:`.
             text: What it says, or None.
-            **notes: As for `Listener.voice`.
+            consent: Who allowed its use and for what, or None.
 
         Raises:
             InputError: It is too large, or no material for a voice.
@@ -99,22 +101,22 @@ class References:
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread,
-                lambda: self._listener.voice(self._bytes(recording), text, **notes),
+                lambda: self._listener.voice(self._bytes(recording), text, consent=consent),
             )
         finally:
             self._waiting -= 1
 
-    def given(self, vector: Sequence[float], **notes: str | None) -> Clone:
+    def given(self, vector: Sequence[float], consent: str | None = None) -> Clone:
         """Take a speaker vector that was heard elsewhere.
 
         Args:
             vector: (hidden,).
-            **notes: As for `Listener.voice`.
+            consent: Who allowed its use and for what, or None.
 
         Raises:
             InputError: The checkpoint does not clone, or its vectors are others.
         """
-        return self._listener.given(vector_of(vector), **notes)
+        return self._listener.given(vector_of(vector), consent=consent)
 
     def _bytes(self, recording: bytes | str) -> bytes:
         data = _decoded(recording) if isinstance(recording, str) else recording
