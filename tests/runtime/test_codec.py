@@ -93,8 +93,8 @@ def test_chunks_of_a_stream_are_of_the_sizes_asked_for(tts: Synthesizer, sizes: 
 
 def test_the_ramp_begins_with_a_single_frame(tts: Synthesizer) -> None:
     lengths = [len(chunk.codes) for chunk in tts.stream("Hello there, you.", seed=1)]
-    assert lengths[:3] == [1, 2, 4]
-    assert RAMP == (1, 2, 4, 8)
+    assert lengths[:4] == [1, 1, 2, 2]
+    assert RAMP == (1, 1, 2, 2, 4, 4, 8)
 
 
 def test_a_chunk_is_handed_on_as_soon_as_it_is_full(tts: Synthesizer) -> None:

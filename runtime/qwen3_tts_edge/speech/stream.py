@@ -21,8 +21,12 @@ from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.sentences import Part, check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
-RAMP = (1, 2, 4, 8)
-"""Frames a chunk: one for a fast first sound, then more, because larger chunks cost less each."""
+RAMP = (1, 1, 2, 2, 4, 4, 8)
+"""Frames a chunk: one for a fast first sound, then more, because larger chunks cost less each.
+
+Each size comes twice, so that a player without a buffer is never silent while frames take up to
+53 ms; if each came once, 40 ms.
+"""
 
 
 class Stream(Iterator[Chunk]):
