@@ -4,6 +4,7 @@ import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import msgspec
@@ -95,6 +96,49 @@ def test_the_ramp_begins_with_a_single_frame(tts: Synthesizer) -> None:
     lengths = [len(chunk.codes) for chunk in tts.stream("Hello there, you.", seed=1)]
     assert lengths[:4] == [1, 1, 2, 2]
     assert RAMP == (1, 1, 2, 2, 4, 4, 8)
+
+
+class Together(Counted):
+    """A graph of which two launches wait for each other."""
+
+    at_once = 2
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self._both = Barrier(2)
+
+    def run(self, inputs: Mapping[str, Array], state: State) -> dict[str, Array]:
+        self._both.wait(timeout=60)
+        return super().run(inputs, state)
+
+
+def test_streams_are_decoded_side_by_side_where_the_graph_allows_it(voice_bundle: Path) -> None:
+    manifest = Bundle.open(voice_bundle).manifest
+    graph = open_backend("ort-cpu").open(voice_bundle, manifest.graphs[CODEC_DECODER])
+    codes = [some_codes(3, seed) for seed in (1, 2)]
+    alone = CodecDecoder(Counted(graph), manifest, "ort-cpu")
+    inline = [alone.begin().start(each) for each in codes]
+    assert all(each.done() for each in inline)
+    beside = CodecDecoder(Together(graph), manifest, "ort-cpu")
+    started = [beside.begin().start(each) for each in codes]
+    for one, other in zip(inline, started, strict=True):
+        assert np.array_equal(one.result()[0], other.result()[0])
+
+
+def test_a_small_graph_has_one_thread_and_others_beside_it(
+    voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qwen3_tts_edge.backends.ort import cpu
+
+    spec = Bundle.open(voice_bundle).manifest.graphs[CODEC_DECODER]
+    backend = open_backend("ort-cpu", threads=3)
+    given: list[int | None] = []
+    options = cpu.session_options
+    monkeypatch.setattr(cpu, "session_options", lambda n: given.append(n) or options(n))
+    assert backend.open(voice_bundle, spec).at_once == 3
+    monkeypatch.setattr(cpu, "_SMALL", spec.reads.total)
+    assert backend.open(voice_bundle, spec).at_once == 1
+    assert given == [1, 3]
 
 
 def test_a_chunk_is_handed_on_as_soon_as_it_is_full(tts: Synthesizer) -> None:

@@ -227,6 +227,24 @@ def test_one_after_the_other_ends_and_the_last_moves_into_the_hole(
     assert stage.slots.count == 0
 
 
+def test_all_whose_prompts_take_no_launch_join_before_the_same_frame(
+    bundle: Bundle, ahead: int
+) -> None:
+    stage = Stage(bundle, {}, ahead, 6)
+    spoken = [stage.begins(0, max_seconds=1.6)]  # reads the opening
+    stage.scheduler.step()
+    spoken += [stage.begins(seed, max_seconds=0.8) for seed in (1, 2)]
+    spoken += [stage.begins(3, max_seconds=0.8, text_layout="upfront")]  # is read by itself
+    spoken += [stage.begins(4, max_seconds=0.8)]
+    taken = []
+    for _ in range(2):
+        stage.scheduler.step()
+        taken.append(stage.slots.count)
+    assert taken == [4, 5]
+    stage.plays()
+    assert [len(frames(each)) for each in spoken] == [20, 10, 10, 10, 10]
+
+
 def test_one_prompt_joins_between_two_frames_and_who_waits_longest_first(
     bundle: Bundle, ahead: int
 ) -> None:
