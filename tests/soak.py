@@ -7,6 +7,7 @@ Ends with 0 if nothing was lost, cut, kept or left behind, and says what was if 
 
 import asyncio
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -66,12 +67,26 @@ class Soak:
                 self.faults.append(f"it has {last} {what}, and had {first}")
 
 
-async def soak(url: str, process: psutil.Process, seconds: float, every: float, seed: int) -> Soak:
+@dataclass(frozen=True)
+class Server:
+    """A server that runs.
+
+    Attributes:
+        url: Its address.
+        wyoming: Where it speaks Wyoming.
+        process: It.
+    """
+
+    url: str
+    wyoming: str
+    process: psutil.Process
+
+
+async def soak(server: Server, seconds: float, every: float, seed: int) -> Soak:
     """Soak a server.
 
     Args:
-        url: Its address.
-        process: It.
+        server: It.
         seconds: How long.
         every: Seconds between two moments in which nobody asks anything, to look at it.
         seed: Of all that is done at random.
@@ -79,22 +94,22 @@ async def soak(url: str, process: psutil.Process, seconds: float, every: float, 
     result = Soak()
     asked = [(text, number) for number, text in enumerate(TEXTS[::_EVERY])]
     for text in asked:
-        for form in {form for form, _ in PROTOCOLS.values()}:
+        for form in {form for form, _ in PROTOCOLS.values()} - {None}:
             expected(form, *text)
     chance, start = random.Random(seed), time.monotonic()
     while (now := time.monotonic() - start) < seconds and not result.faults:
         until = time.monotonic() + min(every, seconds - now)
         async with _session() as session:
-            asks = [Ask(session, url, *text) for text in asked]
+            asks = [Ask(session, server.url, server.wyoming, *text) for text in asked]
             chances = [random.Random(chance.random()) for _ in range(_CLIENTS)]
             await asyncio.gather(*(_client(result, asks, each, until) for each in chances))
-        if kept := await quiet(url, process):
+        if kept := await quiet(server.url, server.process):
             result.faults.append(f"nobody asks anything, and there is {kept}")
-        result.samples.append(sample(process, time.monotonic() - start))
+        result.samples.append(sample(server.process, time.monotonic() - start))
         _say(result)
     # Every place is there: as many as there are speak at once, and nobody is rejected.
     async with _session() as session:
-        asks = [Ask(session, url, *text) for text in asked[:_SLOTS]]
+        asks = [Ask(session, server.url, server.wyoming, *text) for text in asked[:_SLOTS]]
         last = await asyncio.gather(*(_one(result, whole, ask, "http-pcm", chance) for ask in asks))
     if last != ["whole"] * len(asks):
         result.faults.append(f"of {_SLOTS} who may speak at once there came {last}")
@@ -136,9 +151,11 @@ def _say(result: Soak) -> None:
 
 
 @contextmanager
-def served(log: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Run a server, give its address and process; it ends by SIGTERM as it should."""
+def served(folder: Path) -> Iterator[Server]:
+    """Run a server, its log in a folder; it ends by SIGTERM as it should."""
+    log = folder / "log"
     command = [sys.executable, "-c", _SERVE, "serve", "--port", "0", "--slots", str(_SLOTS)]
+    command += ["--wyoming", "tcp://127.0.0.1:0"]
     with log.open("w") as stderr:
         process = subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL)
     try:
@@ -147,8 +164,8 @@ def served(log: Path) -> Iterator[tuple[str, psutil.Process]]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, "it never became ready"
             time.sleep(0.05)
-        url = log.read_text().split(" on ")[1].split()[0]
-        yield url, psutil.Process(process.pid)
+        url, wyoming = re.findall(r"(?:http|tcp)://[^,\s]+", log.read_text())[:2]
+        yield Server(url, wyoming, psutil.Process(process.pid))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(_PATIENCE)
@@ -157,10 +174,10 @@ def served(log: Path) -> Iterator[tuple[str, psutil.Process]]:
 def run(seconds: float, every: float, seed: int) -> Soak:
     """Soak a server of one's own."""
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with served(log) as (url, process):
-            result = asyncio.run(soak(url, process, seconds, every, seed))
-        result.faults += [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
+        with served(Path(folder)) as server:
+            result = asyncio.run(soak(server, seconds, every, seed))
+        log = (Path(folder) / "log").read_text().splitlines()
+    result.faults += [line for line in log if line.startswith("ERROR")]
     return result
 
 

@@ -1,4 +1,4 @@
-"""How each protocol asks for speech. One more is a function, decorated."""
+"""How each protocol asks for speech, those over HTTP here. One more is a function, decorated."""
 
 import base64
 import json
@@ -21,25 +21,28 @@ class Ask:
     Attributes:
         session: Of HTTP and websockets.
         url: Of the server, `http://127.0.0.1:PORT`.
+        wyoming: Where it speaks Wyoming.
         text: To say.
         seed: Of it.
     """
 
     session: aiohttp.ClientSession
     url: str
+    wyoming: str
     text: str
     seed: int
 
 
 Speak = Callable[[Ask], AsyncGenerator[bytes, None]]
-PROTOCOLS: dict[str, tuple[str, Speak]] = {}
+PROTOCOLS: dict[str, tuple[str | None, Speak]] = {}
 """By name: the sound format of the bytes, and what gives them as they come or raises.
 
+Where a protocol has no seed there is no format: that its end is told is all that can be known.
 To close it before its end is to hang up.
 """
 
 
-def protocol(name: str, form: str) -> Callable[[Speak], Speak]:
+def protocol(name: str, form: str | None) -> Callable[[Speak], Speak]:
     """Register a protocol, see `PROTOCOLS`."""
 
     def register(speak: Speak) -> Speak:
