@@ -74,7 +74,7 @@ class Synthesizer:
         Args:
             bundle: Its folder; None is the voice that comes with the package.
             backend: One of `backends.BACKENDS`.
-            threads: CPU threads a launch may use; None is one per physical core.
+            threads: CPU threads that work at once; None is one per physical core.
             slots: How many may speak at once, each with a KV cache of its own: on the CPU its
                 memory is taken as it fills, on a GPU at once. None is 8, or fewer where TensorRT's
                 engines were built for fewer.

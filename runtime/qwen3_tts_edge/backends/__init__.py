@@ -160,7 +160,7 @@ def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = 
     Args:
         name: One of `BACKENDS`.
         flavour: Of the bundle, from its manifest.
-        threads: CPU threads a launch may use; None is one per physical core.
+        threads: CPU threads that work at once; None is one per physical core.
 
     Raises:
         BackendError: Unknown, not installed, or for bundles of another flavour.

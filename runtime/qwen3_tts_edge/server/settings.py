@@ -12,7 +12,7 @@ class Settings:
     Attributes:
         bundle: Its folder; None is the voice that comes with the package.
         backend: One of `backends.BACKENDS`.
-        threads: CPU threads a launch may use; None is one per physical core.
+        threads: CPU threads that work at once; None is one per physical core.
         slots: Who may speak at once; None as `Synthesizer.open` says.
         queue: How many may wait until somebody has spoken.
         queue_seconds: How long each may wait. Clients give up after 10 s.

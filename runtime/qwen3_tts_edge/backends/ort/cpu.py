@@ -33,7 +33,8 @@ class OrtBackend:
         """Note how graphs are opened.
 
         Args:
-            threads: That a launch may use; None is one per physical core.
+            threads: That work at once, on one launch, or small ones on a launch each; None is one
+                per physical core.
             profiles: A folder, for who measures: ONNX Runtime writes what each node of a graph took
                 into a JSON file there, when the graph is closed.
         """
