@@ -29,8 +29,12 @@ def traced_once(trace: Trace, kept: Kept) -> Trace:
     """`trace`, but what was traced before is read from its file."""
 
     def once(graph: Graph, flavour: str) -> ir.Model:
-        name = f"{graph.name}-{key_of(graph, flavour)}.onnx"
-        return load(kept.get(name, lambda path: save(trace(graph, flavour), path)))
+        def make(path: Path) -> None:
+            model = trace(graph, flavour)
+            save(model, path)
+            assert proto_of(load(path)) == proto_of(model), "what is read is not what was written"
+
+        return load(kept.get(f"{graph.name}-{key_of(graph, flavour)}.onnx", make))
 
     return once
 
@@ -82,11 +86,17 @@ def _settings(module: nn.Module) -> str:
     return said
 
 
-def save(model: ir.Model, path: Path) -> None:
-    """Write a trace. Initializers without value, which ONNX does not know, become inputs."""
+def proto_of(model: ir.Model) -> onnx.ModelProto:
+    """All of a trace but its initializers without value, which ONNX does not know."""
     logging.disable(logging.WARNING)  # which says so for each
     proto = ir.to_proto(model)
     logging.disable(logging.NOTSET)
+    return proto
+
+
+def save(model: ir.Model, path: Path) -> None:
+    """Write a trace. Initializers without value become inputs."""
+    proto = proto_of(model)
     there = {x.name for x in proto.graph.initializer}
     for name, value in model.graph.initializers.items():
         if name not in there:

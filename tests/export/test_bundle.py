@@ -2,7 +2,6 @@
 
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,6 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_export.bundle import graph_files
 from qwen3_tts_export.bundle.writing import write_bundle
 from qwen3_tts_export.checkpoint.opening import Checkpoint
-from qwen3_tts_export.graphs.trace import trace
 from tiny import EDGE_VOICE
 
 
@@ -57,25 +55,12 @@ def test_it_is_written_aside_until_it_is_complete(
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(
-    checkpoint: Checkpoint, voice_bundle: Path, made_once: Callable[..., Path], one_thread: None
+    checkpoint: Checkpoint, voice_bundle: Path, tmp_path: Path, traced_once: None
 ) -> None:
-    """The bundle in models/ once more, nothing of it from a trace that was made before.
+    """The bundle in models/ once more, over what an export that was killed left behind.
 
     If this fails because graphs are written otherwise now, export the one in models/ again.
     """
-
-    def again(folder: Path) -> None:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(graph_files, "trace", trace)
-            write_bundle(checkpoint, folder, precision="int8")
-
-    assert_the_same(made_once("edge-voice-int8-again", again), voice_bundle)
-
-
-def test_a_killed_export_is_begun_again(
-    checkpoint: Checkpoint, voice_bundle: Path, tmp_path: Path, traced_once: None
-) -> None:
-    """The same bytes over what it left behind, and from traces that were read from files."""
     stale = tmp_path / "deeper" / "out.part"
     stale.mkdir(parents=True)
     (stale / "frame.onnx").write_bytes(b"half")
@@ -89,19 +74,15 @@ def test_a_killed_export_is_begun_again(
     )
     assert folder == tmp_path / "deeper" / "out"
     assert [path.name for path in folder.parent.iterdir()] == ["out"]
-    assert_the_same(folder, voice_bundle)
-    shares = [share for _, share in seen]
-    assert shares == sorted(shares)
-    assert (shares[0], seen[-1]) == (0.0, ("done", 1.0))
-
-
-def assert_the_same(folder: Path, expected: Path) -> None:
-    again, ready = (Manifest.load(each) for each in (folder, expected))
+    again, ready = (Manifest.load(each) for each in (folder, voice_bundle))
     again.verify(folder)
     assert sorted([*again.files, FILE]) == sorted(path.name for path in folder.iterdir())
     assert again.files == ready.files
     versions = {"made_with": {}}
     assert msgspec.structs.replace(again, **versions) == msgspec.structs.replace(ready, **versions)
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares)
+    assert (shares[0], seen[-1]) == (0.0, ("done", 1.0))
 
 
 def test_the_voice_that_comes_along_is_small() -> None:
