@@ -81,13 +81,15 @@ class References:
             self._heard.popitem(last=False)
         return found
 
-    async def heard(self, recording: bytes | str, text: str | None, **notes: str | None) -> Clone:
+    async def heard(
+        self, recording: bytes | str, text: str | None, *, consent: str | None = None
+    ) -> Clone:
         """Hear a voice.
 
         Args:
             recording: A sound file's bytes, or base64 of them with or without `data:`.
             text: What it says, or None.
-            **notes: As for `Listener.voice`.
+            consent: See `Provenance`.
 
         Raises:
             InputError: It is too large, or no material for a voice.
@@ -99,7 +101,7 @@ class References:
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread,
-                lambda: self._listener.voice(self._bytes(recording), text, **notes),
+                lambda: self._listener.voice(self._bytes(recording), text, consent=consent),
             )
         finally:
             self._waiting -= 1
