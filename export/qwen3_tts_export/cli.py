@@ -275,7 +275,7 @@ def _export_extra(brings: Mapping[str, str] = _EXTRA) -> Iterator[None]:
         extra = brings[package]
         doing = _DOING.get(extra, "building engines")
         raise CheckpointError(
-            f"{doing} needs {package}", f"run: pip install 'qwen3-tts-edge[{extra}]'"
+            f"{doing} needs {package}", f'run: pip install "qwen3-tts-edge[{extra}]"'
         ) from error
 
 

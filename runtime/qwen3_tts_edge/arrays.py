@@ -1,5 +1,7 @@
 """Arrays that pass from room to room, said once."""
 
+from typing import TypeGuard
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,3 +22,8 @@ Vector = npt.NDArray[np.float32]
 
 Rows = npt.NDArray[np.float32]
 """float32 (n, hidden)."""
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Tell whether a value is a whole number, of Python or NumPy; True and 1.0 are none."""
+    return hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)

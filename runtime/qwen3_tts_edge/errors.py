@@ -3,6 +3,11 @@
 A message says what was found, what was expected and what to do, on one line.
 """
 
+from typing_extensions import Self
+
+_SHOWN = 60
+"""Characters of a value that stand in a message: it may be a whole recording."""
+
 
 class Qwen3TTSError(Exception):
     """The family: `except Qwen3TTSError` catches everything this package raises on purpose.
@@ -20,6 +25,13 @@ class Qwen3TTSError(Exception):
 
 class InputError(Qwen3TTSError, ValueError):
     """The caller asked for something that cannot be spoken: text, speaker, language, a setting."""
+
+    @classmethod
+    def of(cls, name: str, value: object, expected: str, remedy: str | None = None) -> Self:
+        """Say that an argument is of the wrong type, by its name; a long value is cut."""
+        found = repr(value)
+        shown = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+        return cls(f"{name} is {shown}; expected {expected}", remedy)
 
 
 class CapacityError(InputError):

@@ -182,8 +182,13 @@ def save(path: str | Path, kind: Kind, description: msgspec.Struct, tensors: Ten
     """
     text = msgspec.json.encode(description, order="sorted").decode()
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = to_bytes(arrays, {kind.key: text})
     with whole_or_nothing(path) as part:
-        part.write_bytes(to_bytes(arrays, {kind.key: text}))
+        try:
+            part.write_bytes(data)
+        except OSError as error:
+            error.filename = str(path)  # the one that is asked for, where there is one at all
+            raise
 
 
 def write_json(path: Path, content: msgspec.Struct) -> None:

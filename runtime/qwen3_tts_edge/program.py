@@ -6,6 +6,7 @@
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -76,7 +77,8 @@ class Program(click.Group):
             if ctx.meta.get(_DEBUG):
                 click.echo(traceback.format_exc(), err=True)
             failure = _WrongRequest if isinstance(error, InputError) else click.ClickException
-            raise failure(_message(error)) from error
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise failure(_by_options(_message(error), command)) from error
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run as a program and exit, as `click.Group.main` says."""
@@ -131,6 +133,16 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+def _by_options(message: str, command: click.Command | None) -> str:
+    """Put a command's options into a message that calls them by the names of Python's arguments."""
+    for param in [] if command is None else command.params:
+        if isinstance(param, click.Option) and param.name is not None:
+            name = re.escape(param.name)
+            plain = rf"\b{name}\b" if "_" in name else rf"^{name}(?= is )"
+            message = re.sub(plain, param.opts[-1], message)
+    return message
 
 
 def _note_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from typing_extensions import Self, Unpack
 
+from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.backends import Backend, FrameGraph, Graph, open_backend
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
@@ -93,8 +94,8 @@ class Synthesizer:
         opened = Bundle.open(bundle)
         manifest = opened.manifest
         positions = capacity(manifest, max_seconds)
-        if slots is not None and slots < 1:
-            raise InputError(f"slots is {slots}", "give at least 1")
+        if slots is not None and not _whole_numbers([slots]):
+            raise InputError.of("slots", slots, "a whole number from 1")
         if verify:
             opened.verify()
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
@@ -173,8 +174,10 @@ class Synthesizer:
             InputError: Something asked for is not to be had; says what is.
             CapacityError: The KV cache is too small for it.
         """
-        if not chunk_frames or any(type(size) is not int or size < 1 for size in chunk_frames):
-            raise InputError(f"chunk_frames is {chunk_frames}; expected whole numbers from 1")
+        if not _whole_numbers(chunk_frames):
+            raise InputError.of(
+                "chunk_frames", chunk_frames, "a list of whole numbers from 1, such as [1, 2, 4, 8]"
+            )
         request = Request(text, voice, **asked)
         return Stream(self._tools, self._scheduler, request, chunk_frames)
 
@@ -226,3 +229,12 @@ class Synthesizer:
         for number, audio in Pieces(self._tools, self._scheduler, requests):
             spoken[number].append(audio)
         return [Audio.of(pieces) for pieces in spoken]
+
+
+def _whole_numbers(given: object) -> bool:
+    """Tell whether these are numbers to count with, one at least and each from 1."""
+    return (
+        isinstance(given, Sequence)
+        and bool(given)
+        and all(is_whole(number) and number >= 1 for number in given)
+    )

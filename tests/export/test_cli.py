@@ -168,7 +168,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, missing
     code = f"import sys; sys.modules[{missing!r}] = None\n{PROGRAM[2]}"
     args = [sys.executable, "-c", code, "bundle", str(EDGE_VOICE), "-o", str(tmp_path / "out")]
     done = subprocess.run(args, capture_output=True, text=True, check=False)
-    expected = f"error: exporting needs {missing}; run: pip install 'qwen3-tts-edge[export]'\n"
+    expected = f'error: exporting needs {missing}; run: pip install "qwen3-tts-edge[export]"\n'
     assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
     assert list(tmp_path.iterdir()) == []
 
@@ -177,7 +177,7 @@ def test_building_engines_asks_for_less(tmp_path: Path) -> None:
     code = f"import sys; sys.modules['onnx'] = None\n{PROGRAM[2]}"
     args = [sys.executable, "-c", code, "engines", str(tmp_path), "--target", "rtx"]
     done = subprocess.run(args, capture_output=True, text=True, check=False)
-    expected = "error: building engines needs onnx; run: pip install 'qwen3-tts-edge[rtx]'\n"
+    expected = 'error: building engines needs onnx; run: pip install "qwen3-tts-edge[rtx]"\n'
     assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
 
 

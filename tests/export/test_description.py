@@ -37,7 +37,7 @@ def described(checkpoint: Checkpoint) -> Manifest:
     return describe(checkpoint, folder, "fp32", "ort", {})
 
 
-def test_names_are_stored_in_the_case_in_which_they_are_looked_up(changed: Changed) -> None:
+def test_speakers_keep_their_spelling_and_the_rest_is_folded(changed: Changed) -> None:
     manifest = described(
         changed(
             codec_language_id={"English": 2050, "sichuan_dialect": 2062},
@@ -46,8 +46,8 @@ def test_names_are_stored_in_the_case_in_which_they_are_looked_up(changed: Chang
         )
     )
     assert manifest.languages == {"english": 2050, "sichuan_dialect": 2062}
-    assert manifest.speakers == {"myvoice": 3000, "eric": 2875, "小明": 3001}
-    assert manifest.dialects == {"eric": "sichuan_dialect"}
+    assert manifest.speakers == {"MyVoice": 3000, "Eric": 2875, "小明": 3001}
+    assert manifest.dialects == {"Eric": "sichuan_dialect"}
 
 
 @pytest.mark.parametrize(

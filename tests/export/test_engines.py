@@ -288,7 +288,7 @@ class TestLibrary:
     @pytest.mark.parametrize(("name", "extra"), [("tensorrt", "tensorrt"), ("tensorrt_rtx", "rtx")])
     def test_not_installed(self, monkeypatch: pytest.MonkeyPatch, name: str, extra: str) -> None:
         monkeypatch.setitem(sys.modules, name, None)
-        message = rf"{name} cannot be imported .*; run: pip install 'qwen3-tts-edge\[{extra}\]'"
+        message = rf'{name} cannot be imported .*; run: pip install "qwen3-tts-edge\[{extra}\]"'
         with pytest.raises(BackendError, match=message):
             open_library(name, "trt")
 

@@ -245,7 +245,7 @@ def test_each_refusal_of_the_hub_is_one_clear_line(
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(CheckpointError, match=r"pip install 'qwen3-tts-edge\[hub\]'"):
+    with pytest.raises(CheckpointError, match=r'pip install "qwen3-tts-edge\[hub\]"'):
         download("someone/tiny")
 
 

@@ -47,7 +47,7 @@ except BackendError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    expected = "ONNX Runtime is not installed; run: pip install 'qwen3-tts-edge[cpu]'"
+    expected = 'ONNX Runtime is not installed; run: pip install "qwen3-tts-edge[cpu]"'
     assert done.stdout.strip() == expected
 
 

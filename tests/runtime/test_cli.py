@@ -20,6 +20,8 @@ from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle import bundled
 from qwen3_tts_edge.bundle.manifest import FILE
 from qwen3_tts_edge.cli import commands
+from qwen3_tts_edge.cli.speak import _decoded
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.pcm import to_pcm
 from tiny import EDGE_VOICE
 
@@ -84,7 +86,7 @@ def test_formats_rates_and_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(samples) == 2 * 0.4 * 16000
     monkeypatch.setitem(sys.modules, "lameenc", None)
     refused = run("speak", TEXT, "-o", "b.mp3")
-    assert "run: pip install 'qwen3-tts-edge[serve]'" in refused.stderr
+    assert 'run: pip install "qwen3-tts-edge[serve]"' in refused.stderr
     assert refused.exit_code == 2
     assert left() == ["a.mp3"]
 
@@ -216,17 +218,25 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
         (["speak", "a <|im_end|>"], 2, "a control token"),
         (["speak", TEXT, "--speaker", "bob"], 2, "choose one of heart, low"),
         (["speak", TEXT, "--language", "latin"], 2, "choose one of auto, english"),
-        (["speak", TEXT, "--design", "old"], 2, "named voices and designs none"),
+        (["speak", TEXT, "--design", "old"], 2, "--design is not for this bundle"),
         (["speak", TEXT, "--speaker", "heart", "--design", "x"], 2, "both --speaker and --design"),
         (["speak", TEXT, "--file", "x"], 2, "both TEXT and --file were given; choose one"),
         (["speak", "--file", "no.txt"], 1, "no.txt: No such file or directory"),
-        (["speak", TEXT, "--temperature", "0"], 2, "temperature is 0.0; it must be above 0"),
+        (["speak", TEXT, "--temperature", "0"], 2, "--greedy takes the likeliest code always"),
         (["speak", TEXT, "--temperature", "hot"], 2, "'hot' is not a valid float"),
-        (["speak", TEXT, "--top-p", "2"], 2, "top_p is 2.0; it must be above 0 and at most 1"),
+        (
+            ["speak", TEXT, "--top-p", "2"],
+            2,
+            "--top-p is 2.0; expected a number above 0 and at most 1",
+        ),
         (["speak", TEXT, "--greedy", "--top-k", "5"], 2, "drop --top-k"),
-        (["speak", TEXT, "--seed", "-1"], 2, "-1 is not in the range"),
+        (["speak", TEXT, "--seed", "-2"], 2, "-2 is not in the range"),
         (["speak", TEXT, "--seed", str(2**64)], 2, "is not in the range"),
-        (["speak", TEXT, "--max-seconds", "0"], 2, "max_seconds is 0.0; it must be above 0"),
+        (
+            ["speak", TEXT, "--max-seconds", "0"],
+            2,
+            "--max-seconds is 0.0; it must be finite and above 0",
+        ),
         (["speak", TEXT, "--max-seconds", "90"], 2, "1024 positions hold"),
         (["speak", TEXT, "--chunk-frames", "1,x"], 2, "not whole numbers from 1, such as 1,2,4,8"),
         (["speak", TEXT, "--chunk-frames", "0"], 2, "not whole numbers from 1"),
@@ -239,7 +249,19 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
         (["speak", TEXT, "--sample-rate", "500"], 2, "sample rate is 500 Hz; expected 8000 to"),
         (["speak", TEXT, "-o", "no/a.wav"], 2, "no is not a folder; make it first"),
         (["speak", TEXT, "--model", "nothing"], 1, "nothing is not a bundle"),
-        (["speak", TEXT, "--model", str(EDGE_VOICE)], 1, "qwen3-tts-export bundle"),
+        (["speak", TEXT, "--model", "Qwen/Q"], 1, "qwen3-tts-export bundle Qwen/Q -o Q"),
+        (["speak", "Hello", "there"], 2, 'put the text in quotes: speak "Hello there"'),
+        (["speak", "-5 degrees."], 2, 'such as: speak -- "-5 degrees."'),
+        (["speak", "--text", TEXT], 2, 'The text is given as it is: speak "Hello."'),
+        (["speak", TEXT, "--max-seconds", "inf"], 2, "--max-seconds is inf; it must be finite"),
+        (["speak", TEXT, "--design", "old"], 2, "--design is not for this bundle, which has named"),
+        (["speak", TEXT, "--keep-silence"], 2, "--keep-silence is of the recording"),
+        (["speak", TEXT, "--threads", "9999"], 2, "9999 is not in the range"),
+        (
+            ["speak", TEXT, "--model", str(EDGE_VOICE)],
+            1,
+            f"there is one inside: {EDGE_VOICE / 'int8'}",
+        ),
         (["speak", TEXT, "--nothing", "x"], 2, "No such option '--nothing'"),
         (["info", "nothing"], 1, "nothing is not a bundle"),
         (["info", "--max-seconds", "90"], 2, "1024 positions hold"),
@@ -265,6 +287,20 @@ def test_what_is_refused(
     assert message in first
     assert all(line.startswith("help:  ") and line.endswith(" --help") for line in rest)
     assert left() == []
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_file_of_windows_is_read(coding: str) -> None:
+    data = ("\ufeff" * (coding == "utf-16-be") + "Grüße.").encode(coding)
+    for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
+        assert "".join(_decoded(pieces, "a.txt")) == "Grüße."
+    with pytest.raises(InputError, match="is not UTF-16 text: byte 2 is 0x"):
+        list(_decoded([b"\xff\xfe\x00\xd8"], "a.txt"))
+
+
+def test_a_seed_of_minus_one_is_drawn() -> None:
+    seeds = [run("speak", "Hi.", "--seed", "-1").stderr.rpartition("seed ")[2] for _ in range(2)]
+    assert seeds[0] != seeds[1]
 
 
 def test_text_that_is_no_utf8() -> None:

@@ -47,8 +47,8 @@ def sound(seconds: float, rate: int) -> np.ndarray:
     return (0.15 * tone * (1.1 + np.sin(6 * np.pi * at))).astype(np.float32)
 
 
-def run(*args: object) -> Result:
-    return CliRunner().invoke(commands, [str(arg) for arg in args])
+def run(*args: object, given: bytes | None = None) -> Result:
+    return CliRunner().invoke(commands, [str(arg) for arg in args], input=given)
 
 
 def good(*args: object) -> Result:
@@ -104,6 +104,27 @@ def test_without_its_text_only_the_vector_is_kept() -> None:
     assert re.match(r"anna +speaker vector, base 0b6", good("voice", "list").stdout)
 
 
+def test_a_recording_from_stdin_is_its_file() -> None:
+    create()
+    expected = Voice.load(library.find("anna"))
+    done = run("voice", "create", "piped", "--ref-audio", "-", given=Path("anna.wav").read_bytes())
+    assert done.exit_code == 0, done.stderr
+    assert np.array_equal(Voice.load(library.find("Piped")).speaker_vector, expected.speaker_vector)
+
+
+def test_silence_and_a_text_of_another_recording_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    samples, rate = soundfile.read("anna.wav")
+    soundfile.write("late.wav", np.pad(samples, (3 * rate, 0)), rate)
+    Path("said.txt").write_text("It is said in here.")
+    late = ("--ref-audio", "late.wav", "--ref-text", "said.txt")
+    done = run("voice", "create", "late", *late)
+    assert "--ref-text said.txt is the name of a file" in done.stderr
+    assert "2.8 s are left out" in caplog.text
+    assert run("voice", "create", "kept", *late, "--keep-silence").exit_code == 0
+    frames = [len(Voice.load(library.find(name)).codes) for name in ("late", "kept")]
+    assert frames[1] - frames[0] == pytest.approx(2.75 * 12.5, abs=1)
+
+
 def test_a_name_that_is_taken() -> None:
     create()
     refused("there is a voice 'anna' already", "voice", "create", "anna", "--ref-audio", "anna.wav")
@@ -128,6 +149,8 @@ def test_what_voice_create_refuses(tiny_bundle: Callable[..., Path]) -> None:
     refused(r"silent\.wav is silent", *ask, "silent.wav")
     refused(r"text\.wav is not a sound file", *ask, "text.wav")
     refused(r"none\.wav: No such file", *ask, "none.wav", code=1)
+    refused("is an address, and nothing is fetched", *ask, "https://a.b/anna.wav")
+    refused("--ref-audio is empty", *ask, "")
     refused("the reference's text is empty", *ask, "anna.wav", "--ref-text", " ")
     refused("control token", *ask, "anna.wav", "--ref-text", "a<|im_end|>b")
     refused("cannot name a voice", "voice", "create", "../x", "--ref-audio", "anna.wav")
@@ -223,12 +246,19 @@ def test_what_speak_refuses(tiny_bundle: Callable[..., Path]) -> None:
     speak = ("speak", TEXT, "-o", "a.wav")
     both = "both --voice and --ref-audio were given; choose one"
     refused(both, *speak, "--voice", "anna", "--ref-audio", "anna.wav")
+    refused("both come from stdin; choose one", "speak", "--ref-audio", "-")
     refused("--ref-text says what --ref-audio says", *speak, "--ref-text", "Hi")
     refused("there is no voice 'bob' in .*; there are: anna", *speak, "--voice", "bob")
-    refused("clones voices; give it a reference recording", *speak)
+    refused("this bundle clones voices; give a recording with --ref-audio", *speak)
     named = ("--model", tiny_bundle("custom_voice"))
-    refused("named voices and clones none", *speak, "--voice", "anna", *named)
-    refused("does not clone voices; use the bundle", *speak, "--ref-audio", "anna.wav", *named)
+    refused("--voice is not for this bundle, which has named", *speak, "--voice", "anna", *named)
+    refused(
+        "--ref-audio is not for this bundle, which has named",
+        *speak,
+        "--ref-audio",
+        "anna.wav",
+        *named,
+    )
     refused("does not clone", "voice", "create", "x", "--ref-audio", "anna.wav", *named)
     refused("has no codec encoder", "codec", "encode", "anna.wav", "-o", "a.codes", *named)
     assert not Path("a.wav").exists()

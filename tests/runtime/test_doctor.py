@@ -120,11 +120,11 @@ def test_a_gpu_without_cudnn(
         False,
         "ONNX Runtime's CUDA provider needs libcudnn.so.9 (of nvidia-cudnn-cu13), which cannot be "
         "loaded",
-        "run: pip install 'qwen3-tts-edge[gpu]'",
+        'run: pip install "qwen3-tts-edge[gpu]"',
     )
     assert not found.speaks
     assert named(found, "speaks").found.startswith("ort-cuda: ONNX Runtime's CUDA provider needs")
-    assert named(found, "speaks").fix == "run: pip install 'qwen3-tts-edge[gpu]'"
+    assert named(found, "speaks").fix == 'run: pip install "qwen3-tts-edge[gpu]"'
     assert not found.rooflines
 
 

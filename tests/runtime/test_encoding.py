@@ -229,7 +229,7 @@ def test_a_missing_extra_says_what_to_install(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"needs a package that is not installed") as caught:
         encoder(sample_rate=RATE, **asked)
-    assert caught.value.remedy == f"run: pip install 'qwen3-tts-edge[{extra}]'"
+    assert caught.value.remedy == f'run: pip install "qwen3-tts-edge[{extra}]"'
     assert encoded("flac", spoken(0.1), rate_out=8000)  # needs none
 
 

@@ -106,9 +106,13 @@ def test_longer_than_the_checkpoint_knows(manifest: Manifest, voice_bundle: Path
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_a_length_that_is_none(manifest: Manifest, voice_bundle: Path, seconds: float) -> None:
-    with pytest.raises(InputError, match=rf"max_seconds is {seconds}; it must be above 0"):
+    with pytest.raises(
+        InputError, match=rf"max_seconds is {seconds}; it must be finite and above 0"
+    ):
         memory.plan(manifest, max_seconds=seconds)
-    with pytest.raises(InputError, match=rf"max_seconds is {seconds}; it must be above 0"):
+    with pytest.raises(
+        InputError, match=rf"max_seconds is {seconds}; it must be finite and above 0"
+    ):
         Synthesizer.open(voice_bundle, max_seconds=seconds)
 
 

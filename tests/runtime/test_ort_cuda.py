@@ -383,19 +383,19 @@ CPU, GPU = {"onnxruntime": "1.32.0"}, {"onnxruntime-gpu": "1.31.1"}
 @pytest.mark.parametrize(
     ("packages", "missing", "message"),
     [
-        ({}, (), "ONNX Runtime is not installed; run: pip install 'qwen3-tts-edge[gpu]'"),
+        ({}, (), 'ONNX Runtime is not installed; run: pip install "qwen3-tts-edge[gpu]"'),
         (
             CPU,
             (),
             "onnxruntime 1.32.0 is for the CPU alone; run: pip uninstall -y onnxruntime && "
-            "pip install 'qwen3-tts-edge[gpu]'",
+            'pip install "qwen3-tts-edge[gpu]"',
         ),
         (
             CPU | GPU,
             (),
             "onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 offers no CUDA: the module onnxruntime "
             "can be of one package only; run: pip uninstall -y onnxruntime onnxruntime-gpu && "
-            "pip install 'qwen3-tts-edge[gpu]'",
+            'pip install "qwen3-tts-edge[gpu]"',
         ),
         (
             GPU,

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -126,20 +127,26 @@ def test_a_damaged_table(voice_bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["temperature", "subtalker_temperature", "repetition_penalty"])
 @pytest.mark.parametrize("value", [0, -1, 1e-300, 1e300, float("nan"), float("inf")])
 def test_settings_that_must_be_positive(name: str, value: float) -> None:
-    with pytest.raises(InputError, match=rf"{name} is {re.escape(str(value))}; it must be above 0"):
+    with pytest.raises(
+        InputError, match=rf"{name} is {re.escape(repr(value))}; expected a number above 0"
+    ):
         Sampling(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["top_p", "subtalker_top_p"])
 @pytest.mark.parametrize("value", [0, -0.1, 1e-300, 1.01, float("nan")])
 def test_settings_that_are_a_share(name: str, value: float) -> None:
-    with pytest.raises(InputError, match=rf"{name} is {value}; it must be above 0 and at most 1"):
+    with pytest.raises(
+        InputError, match=rf"{name} is {value}; expected a number above 0 and at most 1"
+    ):
         Sampling(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["top_k", "subtalker_top_k"])
 def test_settings_that_are_a_count(name: str) -> None:
-    with pytest.raises(InputError, match=rf"{name} is -1; it must be 0 \(keep all codes\) or more"):
+    with pytest.raises(
+        InputError, match=rf"{name} is -1; expected a whole number, 0 \(keep all codes\) or more"
+    ):
         Sampling(**{name: -1})
     assert Sampling(**{name: 0})
 
@@ -148,3 +155,29 @@ def test_every_refusal_is_of_the_family_and_a_value_error(custom: PromptBuilder)
     for kind in (Qwen3TTSError, ValueError):
         with pytest.raises(kind):
             custom.build("")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", "0.7"),
+        ("temperature", True),
+        ("top_p", [0.9]),
+        ("top_k", 2.5),
+        ("top_k", True),
+        ("subtalker_top_k", "3"),
+        ("do_sample", 1),
+    ],
+)
+def test_settings_of_the_wrong_type_are_named(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"^{name} is .*; expected "):
+        Sampling(**{name: value})
+
+
+def test_temperature_0_names_the_cure() -> None:
+    for name, cure in (
+        ("temperature", "do_sample"),
+        ("subtalker_temperature", "subtalker_dosample"),
+    ):
+        with pytest.raises(InputError, match=f"{cure}=False"):
+            Sampling(**{name: 0})

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_the_callers_own_time_is_not_counted(tts: Synthesizer) -> None:
 
 @pytest.mark.parametrize("sizes", [(), (0,), (1, -1)])
 def test_chunks_of_no_size(tts: Synthesizer, sizes: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"chunk_frames is .*; expected whole numbers from 1"):
+    with pytest.raises(InputError, match=r"chunk_frames is .*; expected a list of whole numbers"):
         tts.stream(TEXT, chunk_frames=sizes)
 
 
@@ -205,7 +206,7 @@ def test_speech_that_does_not_fit(voice_bundle: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_speech_of_no_length(tts: Synthesizer, seconds: float) -> None:
-    with pytest.raises(InputError, match="it must be above 0"):
+    with pytest.raises(InputError, match="it must be finite and above 0"):
         tts.stream(TEXT, max_seconds=seconds)
 
 
@@ -354,7 +355,7 @@ def test_two_threads_take_turns(tts: Synthesizer) -> None:
 
 @pytest.mark.parametrize("slots", [0, -1])
 def test_slots_that_are_none(voice_bundle: Path, slots: int) -> None:
-    with pytest.raises(InputError, match=f"slots is {slots}; give at least 1"):
+    with pytest.raises(InputError, match=f"slots is {slots}; expected a whole number from 1"):
         Synthesizer.open(voice_bundle, slots=slots)
 
 
@@ -585,3 +586,31 @@ def test_a_bundle_that_was_moved_still_opens(voice_bundle: Path, tmp_path: Path)
     link = tmp_path / "elsewhere"
     link.symlink_to(voice_bundle, target_is_directory=True)
     assert Synthesizer.open(str(link)).speak(TEXT, seed=3, max_seconds=0.1).codes.size
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("threads", {"threads": 100_000}),
+        ("threads", {"threads": 1.5}),
+        ("threads", {"threads": "2"}),
+        ("slots", {"slots": True}),
+        ("max_seconds", {"max_seconds": "3"}),
+        ("bundle", {"bundle": 5}),
+    ],
+)
+def test_openings_of_the_wrong_type_are_named(name: str, given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=rf"^{name} is .*; expected "):
+        Synthesizer.open(**given)
+
+
+@pytest.mark.parametrize("sizes", [4, [4.5], [True], "48", None])
+def test_chunks_of_the_wrong_type_are_named(tts: Synthesizer, sizes: Any) -> None:
+    with pytest.raises(InputError, match=r"chunk_frames is .*; expected a list of whole numbers"):
+        tts.stream("Hello.", chunk_frames=sizes)
+
+
+def test_voices_of_the_wrong_type_are_named() -> None:
+    for make in (Voice.speaker, Voice.design):
+        with pytest.raises(InputError, match="is 5; expected words"):
+            make(5)  # type: ignore[arg-type]

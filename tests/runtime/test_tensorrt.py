@@ -539,7 +539,7 @@ def test_the_library_is_not_installed(
         BackendError, match=f"{name} cannot be imported .* run: pip install"
     ) as raised:
         Library(name)
-    assert f"pip install '{install}'" in str(raised.value)
+    assert f'pip install "{install}"' in str(raised.value)
 
 
 def test_no_gpu_is_found_before_tensorrt_is_asked(world: World) -> None:

@@ -258,8 +258,8 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"max_new_tokens": 0}, "max_new_tokens", "greater than or equal to 1"),
     ({"seed": -1}, "seed", "greater than or equal to 0"),
     ({"seed": 1.5}, "seed", "valid integer"),
-    ({"temperature": 0}, "temperature", "must be above 0"),
-    ({"subtalker_top_p": 1e-300}, "subtalker_top_p", "must be above 0"),
+    ({"temperature": 0}, "temperature", "expected a number above 0"),
+    ({"subtalker_top_p": 1e-300}, "subtalker_top_p", "expected a number above 0"),
     ({"top_p": float("nan")}, "top_p", ""),
     ({"word_timestamps": True}, "word_timestamps", "no times of words"),
 ]

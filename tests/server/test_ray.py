@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'qwen3-tts-edge[ray]'")
+pytest.importorskip("ray", reason='Ray is not installed: pip install "qwen3-tts-edge[ray]"')
 pytest.importorskip("openai")
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from qwen3_tts_edge.bundle.names import (
     VOICE_DESIGN,
 )
 from qwen3_tts_edge.version import VERSION
-from qwen3_tts_export.checkpoint.names import fold, folded
+from qwen3_tts_export.checkpoint.names import fold, folded, spelt
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 
 # What tests/parity/test_company.py measures; the others wait for a GPU.
@@ -67,8 +67,13 @@ def describe(
             end_of_speech=talker.codec_eos_id,
         ),
         languages=folded(talker.languages, "languages"),
-        speakers=folded(talker.speakers, "speakers"),
-        dialects={fold(name): fold(dialect) for name, dialect in talker.dialects.items()},
+        speakers=spelt(talker.speakers),
+        dialects={
+            who: fold(dialect)
+            for who in spelt(talker.speakers)
+            for name, dialect in talker.dialects.items()
+            if fold(name) == fold(who)
+        },
         takes_instruct=_takes_instruct(checkpoint),
         text_layout=UPFRONT if generation.non_streaming_mode else STREAMED,
         sampling=door.SamplingDefaults(

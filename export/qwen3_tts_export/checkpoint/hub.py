@@ -152,7 +152,7 @@ def _refusals(hub_id: str, revision: str | None) -> Iterator[None]:
     except ImportError as error:
         raise CheckpointError(
             f"downloading {hub_id} needs huggingface_hub",
-            "run: pip install 'qwen3-tts-edge[hub]', or give a local folder",
+            'run: pip install "qwen3-tts-edge[hub]", or give a local folder',
         ) from error
     try:
         yield

@@ -24,6 +24,16 @@ def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
     return folded
 
 
+def spelt(speakers: Mapping[str, int]) -> dict[str, int]:
+    """Keep the speakers' names as they are written, blanks at their ends left out.
+
+    Raises:
+        CheckpointError: Two differ only in case.
+    """
+    folded(speakers, "speakers")
+    return {name.strip(): code for name, code in speakers.items()}
+
+
 def fold(name: str) -> str:
     """Put one name into lower case."""
     return name.strip().lower()

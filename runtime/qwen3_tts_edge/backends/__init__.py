@@ -1,5 +1,6 @@
 """What runs graphs. A backend is one file here; no other room knows which one it has."""
 
+import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,10 +8,10 @@ from typing import Protocol
 
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Array
+from qwen3_tts_edge.arrays import Array, is_whole
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.names import COMPAT, CUDA, ORT, TRT
-from qwen3_tts_edge.errors import BackendError
+from qwen3_tts_edge.errors import BackendError, InputError
 
 AUTO, ORT_CPU, ORT_CUDA = "auto", "ort-cpu", "ort-cuda"
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
@@ -164,7 +165,9 @@ def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = 
 
     Raises:
         BackendError: Unknown, not installed, or for bundles of another flavour.
+        InputError: `threads` is no number of processors that there are.
     """
+    _check_threads(threads)
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown", f"choose one of {', '.join(BACKENDS)}")
     best = automatic(flavour)
@@ -186,6 +189,13 @@ def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = 
     from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
 
     return TensorRTBackend(name, threads=threads)
+
+
+def _check_threads(threads: object) -> None:
+    """Refuse more threads than processors: they spin, and nothing else gets a turn."""
+    most = os.cpu_count() or 1
+    if threads is not None and not (is_whole(threads) and 1 <= threads <= most):
+        raise InputError.of("threads", threads, f"a whole number from 1 to {most}, the processors")
 
 
 def automatic(flavour: str) -> str:

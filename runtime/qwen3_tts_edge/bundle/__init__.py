@@ -1,5 +1,6 @@
 """A bundle, file by file: the one door between export and runtime."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing_extensions import Self
 from qwen3_tts_edge.bundle.bundled import bundled_voice
 from qwen3_tts_edge.bundle.manifest import TOKENIZER, CodecManifest, Manifest, load_codec
 from qwen3_tts_edge.bundle.tables import Tables
+from qwen3_tts_edge.errors import InputError
 
 if TYPE_CHECKING:
     from qwen3_tts_edge.bundle.tokenizer import Tokenizer
@@ -80,4 +82,9 @@ class Bundle(CodecBundle):
 
 
 def _folder(bundle: str | Path | None) -> Path:
-    return bundled_voice() if bundle is None else Path(bundle).expanduser()
+    if bundle is None:
+        return bundled_voice()
+    given: object = bundle
+    if not isinstance(given, str | os.PathLike):
+        raise InputError.of("bundle", given, "the path of a folder")
+    return Path(bundle).expanduser()

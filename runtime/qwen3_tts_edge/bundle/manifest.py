@@ -7,6 +7,7 @@ two graphs and a table more than the others.
 """
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -242,6 +243,18 @@ class _Head(msgspec.Struct):
     flavour: str = ORT
 
 
+def _making(folder: Path) -> str:
+    """Say how a bundle comes of what was given in place of one."""
+    if inside := sorted(path.parent for path in folder.glob(f"*/{FILE}")):
+        return f"there is one inside: {inside[0]}"
+    given, to = "CHECKPOINT", "DIR"
+    if (folder / "config.json").exists():
+        given, to = str(folder), f"{folder}-bundle"
+    elif not folder.exists() and not folder.is_absolute() and len(folder.parts) == 2:  # of a hub
+        given, to = folder.as_posix(), folder.name
+    return f"make one: qwen3-tts-export bundle {shlex.quote(given)} -o {shlex.quote(to)}"
+
+
 def _read(folder: Path) -> tuple[bytes, _Head]:
     path = folder / FILE
     try:
@@ -249,7 +262,7 @@ def _read(folder: Path) -> tuple[bytes, _Head]:
     except OSError as error:
         raise BundleError(
             f"{folder} is not a bundle: no {FILE} ({error.strerror})",
-            "make one: qwen3-tts-export bundle CHECKPOINT -o DIR",
+            _making(folder),
         ) from error
     try:
         head = msgspec.json.decode(data, type=_Head)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
@@ -109,8 +110,11 @@ def frame_count(manifest: Manifest, seconds: float) -> int:
     Raises:
         InputError: `seconds` is not above 0.
     """
+    given: object = seconds  # of any type: callers need not check theirs
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise InputError.of("max_seconds", given, "a number of seconds")
     if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"max_seconds is {seconds}; it must be above 0")
+        raise InputError(f"max_seconds is {seconds}; it must be finite and above 0")
     # 0.56 s are 7 frames, although 0.56 * 12.5 is a little more in floating point.
     return max(1, math.ceil(round(seconds * manifest.frames_per_second, 6)))
 
@@ -134,7 +138,7 @@ def frame_limit(
     room = capacity - prompt + 1
     larger = ""  # no remedy where the checkpoint itself has no more positions
     if capacity < manifest.max_positions:
-        larger = "open the bundle with a larger max_seconds (--max-seconds), or "
+        larger = "open the bundle with a larger max_seconds, or "
     if room < 1:
         raise CapacityError(
             f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "

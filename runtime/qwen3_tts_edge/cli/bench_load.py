@@ -76,7 +76,7 @@ def measure_server(
     except ImportError as error:
         raise InputError(
             f"to measure a server needs a package that is not installed ({error})",
-            "run: pip install 'qwen3-tts-edge[bench]'",
+            'run: pip install "qwen3-tts-edge[bench]"',
         ) from error
     if load["streams"] is not None and load["rate"] is not None:
         raise click.UsageError("both --streams and --rate were given; choose one")

@@ -80,7 +80,7 @@ def _abilities(manifest: Manifest) -> dict[str, str]:
     languages = sorted(name for name in manifest.languages if "dialect" not in name)
     rows = {
         "speakers": _SPEAKERS.get(
-            manifest.checkpoint.model_type, ", ".join(sorted(manifest.speakers))
+            manifest.checkpoint.model_type, ", ".join(sorted(manifest.speakers, key=str.lower))
         ),
         "languages": ", ".join(languages),
         "instruct": "as part of --design" if designs else _yes(manifest.takes_instruct),

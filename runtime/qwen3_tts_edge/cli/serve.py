@@ -124,7 +124,7 @@ def serve(
     except ImportError as error:
         raise InputError(
             f"serving needs packages that are not installed ({error})",
-            "run: pip install 'qwen3-tts-edge[serve]'",
+            'run: pip install "qwen3-tts-edge[serve]"',
         ) from error
     logging.getLogger("qwen3_tts_edge").setLevel(logging.INFO)
     settings = Settings(
@@ -175,7 +175,7 @@ def _findable(name: str, opened: list[socket.socket]) -> AbstractAsyncContextMan
     except ImportError as error:
         raise InputError(
             f"--zeroconf needs a package that is not installed ({error})",
-            "run: pip install 'qwen3-tts-edge[discover]'",
+            'run: pip install "qwen3-tts-edge[discover]"',
         ) from error
     tcp = next((each for each in opened if each.family != socket.AF_UNIX), None)
     if tcp is None:

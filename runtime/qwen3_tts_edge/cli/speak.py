@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -77,9 +78,44 @@ def _sampling_options(command: F) -> F:
     return command
 
 
-@click.command(epilog=_EXAMPLES)
-@click.argument("text", required=False)
-@click.option("-f", "--file", help="Read the text from a UTF-8 file.", metavar="FILE")
+class _Speak(click.Command):
+    """`speak`, whose usual slips have their remedies."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            remedy = _SLIPS.get(error.option_name)
+            if remedy is None and not error.option_name.startswith("--"):
+                remedy = _DASH
+            if remedy is None:
+                raise
+            raise click.UsageError(f"No such option '{error.option_name}'. {remedy}", ctx) from None
+
+
+_SLIPS = {
+    "--text": 'The text is given as it is: speak "Hello."',
+    "--list-languages": "Languages are named by: qwen3-tts-edge info",
+}
+_DASH = 'Put -- before a text that begins with -, such as: speak -- "-5 degrees."'
+
+
+def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str | None:
+    if len(words) > 1:
+        raise click.UsageError(
+            f'{len(words)} texts were given; put the text in quotes: speak "{" ".join(words)}"'
+        )
+    return words[0] if words else None
+
+
+def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
+    return None if value == -1 else value
+
+
+@click.command(cls=_Speak, epilog=_EXAMPLES)
+@click.argument("text", nargs=-1, metavar="[TEXT]", callback=_one_text)
+@click.option("-f", "--file", help="Read the text from a file, UTF-8 or UTF-16.", metavar="FILE")
 @click.option(
     "-o",
     "--output",
@@ -115,9 +151,10 @@ def _sampling_options(command: F) -> F:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**64 - 1),
+    type=click.IntRange(-1, 2**64 - 1),
+    callback=_seed,
     metavar="INTEGER",
-    help="Speak the same again: the seed that was reported.",
+    help="Speak the same again: the seed that was reported. Without it, or with -1, one is drawn.",
 )
 @_sampling_options
 @click.option("--greedy", is_flag=True, help="Always the likeliest code. For tests.")
@@ -173,6 +210,8 @@ def speak(
         _list_speakers(bundle.manifest)
         return 0
     # Loading graphs can take seconds. All that was asked for is checked before.
+    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text, keep_silence)
+    choice.check(bundle.manifest)
     asked: Asked = {
         "language": language,
         "instruct": instruct,
@@ -183,7 +222,6 @@ def speak(
     }
     capacity(bundle.manifest, max_seconds)
     sink = _sink(output, form, bundle.manifest.sample_rate, sample_rate, speed)
-    choice = VoiceChoice(speaker, design, voice, ref_audio, ref_text, keep_silence)
     if ref_audio == "-" and ((text or file) in (None, "-")):
         raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")
     words = _text(text, file, arrives=output == "-")
@@ -242,7 +280,7 @@ def _write(pieces: Pieces, sink: AudioFile, output: str) -> int:
 
 
 def _list_speakers(manifest: Manifest) -> None:
-    for name in sorted(manifest.speakers):
+    for name in sorted(manifest.speakers, key=str.lower):
         click.echo(name)
     if not manifest.speakers:
         way = "--voice or --ref-audio" if _clones(manifest) else "--design"
@@ -271,17 +309,24 @@ def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:
 
 
 def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
-    """Decode UTF-8, a byte order mark left out, as it arrives."""
-    decoder, read = codecs.getincrementaldecoder("utf-8-sig")(), 0
+    """Decode UTF-8, or UTF-16 if a byte order mark says so, as it arrives; the mark is left out."""
+    decoder, read, begun = None, 0, b""
     try:
-        for piece in data:
+        for piece in chain(data, [b""]):
             read += len(piece)
-            yield decoder.decode(piece)
-        yield decoder.decode(b"", final=True)
+            begun += piece
+            if decoder is None:
+                if len(begun) < len(codecs.BOM_UTF16) and piece:
+                    continue
+                wide = begun.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+                decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")()
+            yield decoder.decode(begun, final=not piece)
+            begun = b""
     except UnicodeDecodeError as error:
+        at = read - len(error.object) + error.start
+        coded = "UTF-16" if error.encoding.startswith("utf-16") else "UTF-8"
         raise InputError(
-            f"{name} is not UTF-8 text: byte {read - len(error.object) + error.start} is "
-            f"{error.object[error.start]:#04x}",
+            f"{name} is not {coded} text: byte {at} is {error.object[error.start]:#04x}",
             "convert it",
         ) from error
 
@@ -289,6 +334,11 @@ def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
 def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
     given = [name for name in settings if settings[name] is not None]
     if not greedy:
+        if zero := [name for name in given if name.endswith("temperature") and not settings[name]]:
+            option = zero[0].replace("_", "-")
+            raise click.UsageError(
+                f"--{option} is 0, and must be above it; --greedy takes the likeliest code always"
+            )
         return Sampling(**settings)
     if given not in ([], ["repetition_penalty"]):
         options = ", ".join("--" + name.replace("_", "-") for name in given)

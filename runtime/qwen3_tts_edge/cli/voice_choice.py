@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
@@ -20,6 +22,14 @@ from qwen3_tts_edge.voices.reference import Source
 from qwen3_tts_edge.voices.voice import Voice
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_KINDS = {"speaker": CUSTOM_VOICE, "design": VOICE_DESIGN, "voice": BASE, "ref_audio": BASE}
+_WAYS = {
+    CUSTOM_VOICE: "has named speakers; choose one with --speaker, --list-speakers names them",
+    VOICE_DESIGN: 'designs its voices; describe one, such as --design "an old man"',
+    BASE: "clones voices; give a recording with --ref-audio, or a voice that is kept with --voice",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,20 @@ class VoiceChoice:
             raise click.UsageError("--ref-text says what --ref-audio says; give both")
         if self.keep_silence and self.ref_audio is None:
             raise click.UsageError("--keep-silence is of the recording; give --ref-audio too")
+
+    def check(self, manifest: Manifest) -> None:
+        """Refuse a way that the bundle's kind of checkpoint does not know, before any work.
+
+        Raises:
+            click.UsageError: Says which way there is.
+        """
+        kind = manifest.checkpoint.model_type
+        given = next((way for way in _KINDS if getattr(self, way) is not None), None)
+        if given is None and kind != CUSTOM_VOICE:
+            raise click.UsageError(f"this bundle {_WAYS[kind]}")
+        if given is not None and _KINDS[given] != kind:
+            option = given.replace("_", "-")
+            raise click.UsageError(f"--{option} is not for this bundle, which {_WAYS[kind]}")
 
     def find(self, bundle: Bundle, backend: str, threads: int | None) -> Voice | None:
         """The voice; a recording is heard for it. None leaves the choice to the bundle."""

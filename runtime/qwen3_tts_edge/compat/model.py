@@ -92,8 +92,8 @@ class Qwen3TTSModel:
         return cls(tts, fetch_urls=fetch_urls)
 
     def get_supported_speakers(self) -> list[str]:
-        """The named speakers, sorted; empty where there are none."""
-        return self.synthesizer.speakers
+        """The named speakers in lower case, sorted; empty where there are none."""
+        return sorted(name.lower() for name in self.synthesizer.speakers)
 
     def get_supported_languages(self) -> list[str]:
         """What `language` may be, in any letter case, sorted."""
@@ -142,7 +142,7 @@ class Qwen3TTSModel:
             texts, language=or_auto(language), speaker=speaker, instruct=instruct
         )
         check_names("languages", languages, self.synthesizer.languages)
-        check_names("speakers", speakers, self.synthesizer.speakers)
+        check_names("speakers", speakers, self.get_supported_speakers())
         voices = [Voice.speaker(name) for name in speakers]
         return self._speak(texts, voices, languages, instructs, non_streaming_mode, given)
 

@@ -115,7 +115,7 @@ def _download(source: str, asked: dict[str, Any]) -> Path:
     except ImportError as error:
         raise InputError(
             f"{shown(source)} is not a folder, and downloading it needs huggingface_hub",
-            "run: pip install 'qwen3-tts-edge[hub]', or give a folder",
+            'run: pip install "qwen3-tts-edge[hub]", or give a folder',
         ) from error
     try:
         return Path(snapshot_download(source, allow_patterns=_WANTED_FILES, **asked))
@@ -147,7 +147,7 @@ def _export(checkpoint: Path, made: Path, kind: Kind) -> None:
     if command is None:
         raise BundleError(
             f"{checkpoint} must be exported once, and the command qwen3-tts-export is not there",
-            "run: pip install 'qwen3-tts-edge[export]', or export it elsewhere and give the bundle",
+            'run: pip install "qwen3-tts-edge[export]", or export it elsewhere and give the bundle',
         )
     _log.warning("exporting %s into %s, once; this takes minutes", checkpoint, made)
     arguments = ["bundle", str(checkpoint), "-o", str(made)]

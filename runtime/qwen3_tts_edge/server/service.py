@@ -247,7 +247,7 @@ def _remote(settings: Settings) -> "Remote":
     except ImportError as error:
         raise InputError(
             f"fetching recordings needs a package that is not installed ({error})",
-            "run: pip install 'qwen3-tts-edge[serve,remote-audio]'",
+            'run: pip install "qwen3-tts-edge[serve,remote-audio]"',
         ) from error
     return Remote(largest=settings.largest_body)
 

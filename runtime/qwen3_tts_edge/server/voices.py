@@ -63,7 +63,7 @@ class Voices:
             aliases: Name → the name of a speaker or of a kept voice.
         """
         self._manifest = bundle.manifest
-        self.speakers = sorted(bundle.manifest.speakers)
+        self.speakers = sorted(bundle.manifest.speakers, key=str.lower)
         self._aliases = {name.lower(): voice.lower() for name, voice in aliases.items()}
 
     @property

@@ -165,5 +165,5 @@ def _extra(extra: str | None, what: str) -> Iterator[None]:
     except ImportError as error:
         raise InputError(
             f"{what} needs a package that is not installed ({error})",
-            f"run: pip install 'qwen3-tts-edge[{extra}]'",
+            f'run: pip install "qwen3-tts-edge[{extra}]"',
         ) from error

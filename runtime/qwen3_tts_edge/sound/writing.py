@@ -159,5 +159,11 @@ class AudioStream:
             self._send(self._encoder.finish())
 
     def _send(self, data: bytes) -> None:
-        self._target.write(data)
-        self._target.flush()
+        try:
+            self._target.write(data)
+            self._target.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            name = getattr(self._target, "name", "the stream").strip("<>")
+            raise OSError(f"{name} cannot be written ({error.strerror})") from error

@@ -87,7 +87,7 @@ class PromptBuilder:
     @property
     def speakers(self) -> list[str]:
         """The named speakers, sorted."""
-        return sorted(self._manifest.speakers)
+        return sorted(self._manifest.speakers, key=str.lower)
 
     @property
     def languages(self) -> list[str]:

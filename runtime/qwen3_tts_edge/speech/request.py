@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.sampling import Sampling
@@ -84,12 +85,16 @@ class Request:
             )
         if self.instruct is not None and not isinstance(self.instruct, str):
             raise InputError(f"instruct is a {_kind(self.instruct)}; expected words")
-        if seconds is not None and not isinstance(seconds, Real):
-            raise InputError(f"max_seconds is a {_kind(seconds)}; expected a number")
-        if self.seed is not None and (isinstance(self.seed, bool) or not _whole(self.seed)):
+        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, Real)):
+            raise InputError.of("max_seconds", seconds, "a number of seconds")
+        if not isinstance(self.verbatim, bool):
+            raise InputError.of("verbatim", self.verbatim, "True or False")
+        if self.seed is not None and not is_whole(self.seed):
             raise InputError(f"seed is {self.seed!r}; it must be a whole number")
         if self.seed is not None and not 0 <= self.seed < 2**64:
-            raise InputError(f"seed is {self.seed}; it must be from 0 to 2**64 - 1")
+            raise InputError(
+                f"seed is {self.seed}; it must be from 0 to 2**64 - 1", "None draws one"
+            )
 
     @property
     def asked(self) -> Asked:
@@ -118,10 +123,6 @@ def checked(text: object) -> str:
     if not isinstance(text, str):
         raise InputError(f"text is a {_kind(text)}; expected a string", "give it in quotes")
     return text
-
-
-def _whole(number: object) -> bool:
-    return hasattr(number, "__index__")
 
 
 def _kind(value: object) -> str:

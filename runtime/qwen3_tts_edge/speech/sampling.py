@@ -3,7 +3,9 @@
 Choosing itself happens inside the frame graph; here are only its inputs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Real
 
 import msgspec
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from numpy.random import Philox
 from typing_extensions import Self
 
+from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
 from qwen3_tts_edge.errors import InputError
 
@@ -44,11 +47,19 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name in ("temperature", "subtalker_temperature", "repetition_penalty"):
-            _check(name, getattr(self, name), lambda x: _LEAST <= x <= _MOST, "above 0")
+            _check(name, getattr(self, name), lambda x: _LEAST <= x <= _MOST, "a number above 0")
         for name in ("top_p", "subtalker_top_p"):
-            _check(name, getattr(self, name), lambda x: _LEAST <= x <= 1, "above 0 and at most 1")
+            _check(
+                name,
+                getattr(self, name),
+                lambda x: _LEAST <= x <= 1,
+                "a number above 0 and at most 1",
+            )
         for name in ("top_k", "subtalker_top_k"):
-            _check(name, getattr(self, name), lambda x: x >= 0, "0 (keep all codes) or more")
+            _check_count(name, getattr(self, name))
+        for name in ("do_sample", "subtalker_dosample"):
+            if not isinstance(value := getattr(self, name), bool | None):
+                raise InputError.of(name, value, "True or False")
 
     @classmethod
     def greedy(cls) -> Self:
@@ -131,6 +142,21 @@ def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:
     return numbers
 
 
-def _check(name: str, value: float | None, is_valid: object, expected: str) -> None:
-    if value is not None and not is_valid(value):  # type: ignore[operator]
-        raise InputError(f"{name} is {value}; it must be {expected}")
+def _check(
+    name: str, value: float | None, is_valid: Callable[[float], bool], expected: str
+) -> None:
+    number: object = value  # of any type: callers need not check theirs
+    if number is None:
+        return
+    if isinstance(number, bool) or not isinstance(number, Real) or not is_valid(float(number)):
+        remedy = None
+        if number == 0 and name.endswith("temperature"):
+            sampled = name.replace("temperature", "dosample" if "sub" in name else "do_sample")
+            remedy = f"for the likeliest code always, use {sampled}=False or Sampling.greedy()"
+        raise InputError.of(name, number, expected, remedy)
+
+
+def _check_count(name: str, value: int | None) -> None:
+    number: object = value
+    if number is not None and not (is_whole(number) and number >= 0):
+        raise InputError.of(name, number, "a whole number, 0 (keep all codes) or more")

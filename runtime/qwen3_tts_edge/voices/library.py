@@ -41,12 +41,12 @@ def path_of(name: str) -> Path:
 
 
 def find(name: str) -> Path:
-    """Find the file of a voice.
+    """Find the file of a voice, by its name in any letter case.
 
     Raises:
         InputError: There is no such voice; says which there are.
     """
-    path = path_of(name)
+    path = path_of(_spelt(name) or name)
     if not path.is_file():
         there = ", ".join(names()) or "none yet"
         raise InputError(f"there is no voice {name!r} in {folder()}", f"there are: {there}")
@@ -69,11 +69,21 @@ def place_for(name: str, *, replace: bool) -> Path:
         InputError: The name is taken or no name.
         OSError: The folder cannot be made.
     """
-    path = path_of(name)
-    if path.exists() and not replace:
-        raise InputError(
-            f"there is a voice {name!r} already",
-            "choose another name, or replace it with --replace",
+    path, there = path_of(name), _spelt(name)
+    if there is not None and not (replace and there == name):
+        remedy = (
+            f"replace it with --replace, by its name {there}"
+            if there != name
+            else ("replace it with --replace")
         )
+        raise InputError(f"there is a voice {there!r} already", f"choose another name, or {remedy}")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _spelt(name: str) -> str | None:
+    """The name of a voice that is kept, as it was given to it; None where there is none."""
+    there = names()
+    if name in there:
+        return name
+    return next((each for each in there if each.lower() == name.lower()), None)

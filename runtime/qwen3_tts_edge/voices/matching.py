@@ -33,7 +33,7 @@ def match(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Matc
 
 
 def _custom_voice(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
-    speakers = sorted(manifest.speakers)
+    speakers = sorted(manifest.speakers, key=str.lower)
     if not isinstance(voice, Speaker | None):
         work = "designs" if isinstance(voice, Design) else "clones"
         raise InputError(
@@ -42,10 +42,14 @@ def _custom_voice(manifest: Manifest, voice: Voice | None, instruct: str | None)
         )
     if instruct and not manifest.takes_instruct:
         raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
-    name = speakers[0] if voice is None else voice.name
-    if name not in manifest.speakers:
-        raise InputError(f"speaker {name!r} is unknown", f"choose one of {', '.join(speakers)}")
-    return Match(speaker=name, instruct=instruct)
+    if voice is None:
+        return Match(speaker=speakers[0], instruct=instruct)
+    named = {name.lower(): name for name in speakers}.get(voice.name.lower())
+    if named is None:
+        raise InputError(
+            f"speaker {voice.name!r} is unknown", f"choose one of {', '.join(speakers)}"
+        )
+    return Match(speaker=named, instruct=instruct)
 
 
 def _voice_design(_: Manifest, voice: Voice | None, instruct: str | None) -> Match:

@@ -27,13 +27,17 @@ class Voice:
     @staticmethod
     def speaker(name: str) -> "Speaker":
         """Name one of the checkpoint's speakers, in any letter case (CustomVoice)."""
+        if not isinstance(name, str):
+            raise InputError.of("the speaker's name", name, "words")
         if not name.strip():
             raise InputError("the speaker's name is empty")
-        return Speaker(name.strip().lower())
+        return Speaker(name.strip())
 
     @staticmethod
     def design(description: str) -> "Design":
         """Describe a voice in words (VoiceDesign). "" leaves the choice to the model."""
+        if not isinstance(description, str):
+            raise InputError.of("the description", description, "words")
         return Design(description)
 
     @staticmethod
@@ -62,11 +66,17 @@ class Voice:
         raise InputError("only a cloned voice has a profile", "a speaker or a design has a name")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Speaker(Voice):
-    """One of a checkpoint's named speakers, its name in lower case."""
+    """One of a checkpoint's named speakers, whose name is the same in any letter case."""
 
     name: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Speaker) and self.name.lower() == other.name.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.name.lower())
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_without_the_command_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(BundleError, match=r"pip install 'qwen3-tts-edge\[export\]'"):
+    with pytest.raises(BundleError, match=r'pip install "qwen3-tts-edge\[export\]"'):
         Qwen3TTSModel.from_pretrained(tmp_path)
 
 
@@ -191,7 +191,7 @@ def test_the_gpu_has_many_names(
     made: list[list[str]] = []
     monkeypatch.setattr(opening, "_export", lambda *given: made.append(given[1:]))
     folder, checkpoint = tiny_bundle("custom_voice"), tiny_checkpoint("custom_voice")
-    lack = BackendError("no CUDA", "run: pip install 'qwen3-tts-edge[gpu]'")
+    lack = BackendError("no CUDA", 'run: pip install "qwen3-tts-edge[gpu]"')
     monkeypatch.setattr(loading, "cuda_lack", lambda: lack)
     for source in (folder, checkpoint):
         with pytest.raises(BackendError, match=r"the GPU.*\[gpu\].*device_map='cpu'"):

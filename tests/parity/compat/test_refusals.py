@@ -114,7 +114,7 @@ def test_unknown_keyword_arguments_are_refused(
         ({"text": 7}, "text is a int; expected a string"),
         ({"speaker": None}, r"Unsupported speakers: \[None\]. Supported: \['aiden', "),
         ({"speaker": ""}, "Unsupported speakers: "),
-        ({"top_p": 1.5}, "top_p is 1.5; it must be above 0"),
+        ({"top_p": 1.5}, "top_p is 1.5; expected a number above 0"),
         ({"max_new_tokens": 1}, "max_new_tokens is 1; it must be 2"),
         ({"temperature": "0.7"}, "temperature is '0.7'; expected a number"),
         ({"top_p": np.zeros(3)}, r"top_p is array\(\[0., 0., 0.\]\); expected a number"),

@@ -12,7 +12,7 @@ try:
     import onnxruntime  # noqa: F401
 except ImportError as error:
     raise BackendError(
-        "ONNX Runtime is not installed", "run: pip install 'qwen3-tts-edge[cpu]'"
+        "ONNX Runtime is not installed", 'run: pip install "qwen3-tts-edge[cpu]"'
     ) from error
 
 from qwen3_tts_edge.backends.ort.frame import FusedFrame

@@ -90,5 +90,5 @@ def cuda_runtime(version: str) -> Any:
         return ctypes.CDLL(name)
     except OSError as error:
         raise BackendError(
-            f"{name} cannot be loaded ({error})", "run: pip install 'qwen3-tts-edge[gpu]'"
+            f"{name} cannot be loaded ({error})", 'run: pip install "qwen3-tts-edge[gpu]"'
         ) from error

@@ -12,7 +12,7 @@ from typing import Any
 from qwen3_tts_edge.errors import BackendError
 
 CUDA = "CUDAExecutionProvider"
-INSTALL = "pip install 'qwen3-tts-edge[gpu]'"
+INSTALL = 'pip install "qwen3-tts-edge[gpu]"'
 DRIVER = "libcuda.so.1"
 TEGRA = Path("/etc/nv_tegra_release")
 """Where a Jetson says which system it has."""

@@ -7,9 +7,9 @@ from qwen3_tts_edge.bundle.engines import TENSORRT, TENSORRT_RTX
 from qwen3_tts_edge.errors import BackendError
 
 INSTALL = {
-    TENSORRT: "pip install 'qwen3-tts-edge[tensorrt]'; on a Jetson it comes with JetPack: make the "
+    TENSORRT: 'pip install "qwen3-tts-edge[tensorrt]"; on a Jetson it comes with JetPack: make the '
     "environment with --system-site-packages",
-    TENSORRT_RTX: "pip install 'qwen3-tts-edge[rtx]'",
+    TENSORRT_RTX: 'pip install "qwen3-tts-edge[rtx]"',
 }
 """How to get each library."""
 
