@@ -158,7 +158,7 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         if revision is not None:
-            raise CheckpointError(f"{folder} is a folder; a revision belongs to a hub id")
+            raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")
         return folder
     if isinstance(source, str) and hub.is_hub_id(source):
         return hub.download(source, revision)
