@@ -122,6 +122,8 @@ def outline(hub_id: str, revision: str | None, into: Path) -> Outline:
                 write_empty(place, entries, header.metadata)
                 if sibling.lfs is not None:
                     hashes[name] = sibling.lfs.sha256
+            else:
+                place.touch()  # its name tells of another format
     return Outline(folder, hashes)
 
 

@@ -117,6 +117,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
                         " NaN or infinite",
                         cure(entry.file, "the training diverged, take an earlier step's weights"),
                     )
+                self._open.clear()  # or all that was read would stay mapped
 
 
 def count(tensors: TensorFile, prefix: str) -> tuple[int, int]:
