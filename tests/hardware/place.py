@@ -12,8 +12,9 @@ from pathlib import Path
 from hardware.record import Record
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.ort.install import onnxruntime
+from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.errors import BackendError
-from qwen3_tts_edge.machine.hardware import cpu_name, find_gpu, processors
+from qwen3_tts_edge.machine.hardware import cpu_name, find_gpu
 from qwen3_tts_edge.version import VERSION
 
 _PACKAGES = (
