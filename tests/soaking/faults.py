@@ -16,7 +16,7 @@ from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.sound.encoding import encoder
 from soaking import sockets  # noqa: F401 - registers its protocols
-from soaking.protocols import PROTOCOLS, Ask
+from soaking.protocols import PROTOCOLS, Ask, RejectedError
 
 Fault = Callable[[Ask, str, random.Random], Awaitable[str]]
 
@@ -128,6 +128,8 @@ async def wrong(ask: Ask, _: str, chance: random.Random) -> str:
     headers = {"content-type": "application/json"}
     url = f"{ask.url}/v1/audio/speech"
     async with ask.session.post(url, data=body, headers=headers) as answer:
+        if answer.status == 503:  # some of it is only seen by whoever is let in
+            raise RejectedError
         assert answer.status in (400, 413, 422), f"{answer.status} to {body[:60]!r}"
         assert (await answer.json())["error"]["message"]
     return "refused"
