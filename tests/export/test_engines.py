@@ -313,7 +313,7 @@ class TestLibrary:
         [
             ("tensorrt", "10.3.0", "trt", "needs 10.15; .*, or export .* with --flavour compat"),
             ("tensorrt", "8.6.1", "compat", r"needs 10\.3; .*system-site-packages$"),
-            ("tensorrt_rtx", "1.3.0.35", "trt", r"needs 1\.4; .*\[rtx\]'$"),
+            ("tensorrt_rtx", "1.3.0.35", "trt", r'needs 1\.4; .*\[rtx\]"$'),
         ],
     )
     def test_too_old(

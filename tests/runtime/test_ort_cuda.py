@@ -408,7 +408,7 @@ CPU, GPU = {"onnxruntime": "1.32.0"}, {"onnxruntime-gpu": "1.31.1"}
             ("libcudnn.so.9", "libcublasLt.so.13"),
             "ONNX Runtime's CUDA provider needs libcublasLt.so.13 (of nvidia-cublas), "
             "libcudnn.so.9 (of nvidia-cudnn-cu13), which cannot be loaded; run: pip install "
-            "'qwen3-tts-edge[gpu]'",
+            '"qwen3-tts-edge[gpu]"',
         ),
     ],
 )
