@@ -21,7 +21,7 @@ TEXT = "Hi."
         ({"sampling": {"top_k": 5}}, r"sampling is a dict; .*; use Sampling\(temperature=0\.7\)"),
         ({"language": 5}, "language is a int; expected a name; use 'auto' for any"),
         ({"instruct": 5}, "instruct is a int; expected words"),
-        ({"max_seconds": "5"}, "max_seconds is a str; expected a number"),
+        ({"max_seconds": "5"}, "max_seconds is .5.; expected a number of seconds"),
         ({"seed": "7"}, "seed is '7'; it must be a whole number"),
         ({"seed": 7.0}, r"seed is 7\.0; it must be a whole number"),
         ({"seed": True}, "seed is True; it must be a whole number"),
