@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import Graph, State, open_backend
+from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FileSpec
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder
@@ -131,14 +132,15 @@ def test_a_small_graph_has_one_thread_and_others_beside_it(
     from qwen3_tts_edge.backends.ort import cpu
 
     spec = Bundle.open(voice_bundle).manifest.graphs[CODEC_DECODER]
-    backend = open_backend("ort-cpu", threads=3)
+    threads = processors()
+    backend = open_backend("ort-cpu", threads=threads)
     given: list[int | None] = []
     options = cpu.session_options
     monkeypatch.setattr(cpu, "session_options", lambda n: given.append(n) or options(n))
-    assert backend.open(voice_bundle, spec).at_once == 3
+    assert backend.open(voice_bundle, spec).at_once == threads
     monkeypatch.setattr(cpu, "_SMALL", spec.reads.total)
     assert backend.open(voice_bundle, spec).at_once == 1
-    assert given == [1, 3]
+    assert given == [1, threads]
 
 
 def test_a_chunk_is_handed_on_as_soon_as_it_is_full(tts: Synthesizer) -> None:

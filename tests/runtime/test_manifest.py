@@ -49,9 +49,14 @@ def test_a_folder_that_is_no_bundle(tmp_path: Path, name: str) -> None:
         Synthesizer.open(tmp_path / name)
 
 
-def test_a_checkpoint_is_no_bundle_and_the_message_says_how_to_make_one() -> None:
-    with pytest.raises(BundleError, match="qwen3-tts-export bundle"):
+def test_a_checkpoint_is_no_bundle_and_the_message_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=f"there is one inside: {EDGE_VOICE / 'int8'}"):
         Synthesizer.open(EDGE_VOICE)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(
+        BundleError, match=f"qwen3-tts-export bundle {tmp_path} -o {tmp_path}-bundle"
+    ):
+        Synthesizer.open(tmp_path)
 
 
 @pytest.mark.parametrize("load", [Manifest.load, load_codec, Synthesizer.open])
