@@ -12,6 +12,8 @@ from qwen3_tts_export.checkpoint.identity import cure
 
 T = TypeVar("T")
 
+_MOST = 160  # characters
+
 
 def read_json(file: Path) -> dict[str, Any]:
     """Read one JSON object from disk.
@@ -48,16 +50,25 @@ def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -
     """
     try:
         return msgspec.convert(values, kind)
+    except UnicodeEncodeError:
+        raise CheckpointError(
+            f"{file}: {at or 'a text'} is not valid Unicode", cure(file, "correct it")
+        ) from None
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
         keys = [key for key in path.rstrip("`").split(".") if key]
         where = ": ".join(part for part in (file, ".".join([at, *keys]).strip(".")) if part)
         if error.__cause__ is not None:  # a struct's own check, which says all there is to say
-            raise CheckpointError(f"{where}: {said}") from None
+            raise CheckpointError(f"{where}: {shortened(said)}") from None
         if said.startswith("Expected"):
-            where += f" is {json.dumps(_under(values, keys))}"
+            where += f" is {shortened(json.dumps(_under(values, keys)))}"
         advice = cure(file, "correct it, or take that of the checkpoint it was trained from")
         raise CheckpointError(f"{where}: {said}", advice) from None
+
+
+def shortened(text: str) -> str:
+    """Cut what a file holds to what a message can."""
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
 
 
 def _under(values: Any, keys: list[str]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.config_files import CODED_NAMES, KEYS_READ
+from qwen3_tts_export.checkpoint.json_file import shortened
 from qwen3_tts_export.checkpoint.spec import Spec
 from qwen3_tts_export.checkpoint.weights import TensorFile, count
 
@@ -38,8 +39,8 @@ def hold(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Pat
             continue  # what may be left out means what is implemented here
         if found != expected:
             raise CheckpointError(
-                f"{folder / 'config.json'}: {'.'.join(path)} is {found!r}, spec {spec.name} expects"
-                f" {expected!r}",
+                f"{folder / 'config.json'}: {'.'.join(path)} is {shortened(repr(found))}, spec"
+                f" {spec.name} expects {expected!r}",
                 _ADVICE,
             )
     for prefix, expected in spec.weights.items():

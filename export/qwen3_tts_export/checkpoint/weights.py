@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.copies import refuse_copy_by_files, refuse_copy_by_tensors
 from qwen3_tts_export.checkpoint.identity import cure
-from qwen3_tts_export.checkpoint.json_file import convert, read_json
+from qwen3_tts_export.checkpoint.json_file import convert, read_json, shortened
 from qwen3_tts_export.checkpoint.safetensors_header import Header, TensorEntry, read_header
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -40,7 +40,6 @@ class TensorFile(Mapping[str, torch.Tensor]):
         self.entries: dict[str, TensorEntry] = {}
         for header in headers.values():
             self.entries.update(header.entries)
-        self._open: dict[Path, Any] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "TensorFile":
@@ -54,12 +53,12 @@ class TensorFile(Mapping[str, torch.Tensor]):
 
     def __getitem__(self, name: str) -> torch.Tensor:
         file = self.entries[name].file
-        if file not in self._open:
-            try:
-                self._open[file] = safe_open(file, framework="pt")
-            except (OSError, SafetensorError) as error:
-                raise CheckpointError(f"{file} cannot be read: {error}") from error
-        tensor: torch.Tensor = self._open[file].get_tensor(name)
+        try:
+            # Anew each time: what was read stays mapped as long as the file is open.
+            with safe_open(file, framework="pt") as opened:
+                tensor: torch.Tensor = opened.get_tensor(name)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{file} cannot be read: {error}") from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -117,7 +116,6 @@ class TensorFile(Mapping[str, torch.Tensor]):
                         " NaN or infinite",
                         cure(entry.file, "the training diverged, take an earlier step's weights"),
                     )
-                self._open.clear()  # or all that was read would stay mapped
 
 
 def count(tensors: TensorFile, prefix: str) -> tuple[int, int]:
@@ -155,7 +153,8 @@ def _weight_files(folder: Path) -> list[Path]:
         plain = isinstance(shard, str) and not {"/", "\\"} & set(shard)
         if not plain or not shard.endswith(".safetensors"):
             raise CheckpointError(
-                f"{index}: {name} is in {shard!r}, expected a safetensors file beside it",
+                f"{index}: {name} is in {shortened(repr(shard))}, expected a safetensors file"
+                " beside it",
                 cure(index, "save the weights again"),
             )
     return [folder / name for name in sorted(set(shards.values()))]
