@@ -32,7 +32,8 @@ SLOTS = 8
 class Synthesizer:
     """A bundle, opened. Several streams speak at once, each in a slot; others wait for one.
 
-    Threads may share it: they take turns, one frame each. It has no thread of its own.
+    Threads may share it: they take turns, one frame each. Who asks for
+    sound does the work; only small codecs are decoded in threads of their own.
 
     Attributes:
         bundle: What it was opened from.

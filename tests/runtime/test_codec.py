@@ -1,6 +1,9 @@
 """Chunks of codes into samples that do not depend on the chunking."""
 
 import gc
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -307,3 +310,24 @@ def test_codes_outside_the_codebook(codec: CodecDecoder, low: int, high: int) ->
         codec.begin().push(codes)
     with pytest.raises(InputError, match=r"the codebooks have 0\.\.255"):
         codec.begin(codes)
+
+
+_FORKED = """
+import os, signal, sys
+from qwen3_tts_edge import Synthesizer
+
+tts = Synthesizer.open(sys.argv[1], threads=int(sys.argv[2]), verify=False)
+said = tts.speak("Hello there.", seed=1).samples.tobytes()
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    os._exit(tts.speak("Hello there.", seed=1).samples.tobytes() != said)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_that_was_forked_after_speech_speaks_too(voice_bundle: Path) -> None:
+    """A server that loads before it forks does so; threads do not go with it."""
+    asked = [sys.executable, "-c", _FORKED, str(voice_bundle), str(processors())]
+    assert subprocess.run(asked, check=False, timeout=120).returncode == 0

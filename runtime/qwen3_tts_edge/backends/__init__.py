@@ -1,6 +1,5 @@
 """What runs graphs. A backend is one file here; no other room knows which one it has."""
 
-import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Protocol
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Array, is_whole
+from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.names import COMPAT, CUDA, ORT, TRT
 from qwen3_tts_edge.errors import BackendError, InputError
@@ -193,7 +193,7 @@ def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = 
 
 def _check_threads(threads: object) -> None:
     """Refuse more threads than processors: they spin, and nothing else gets a turn."""
-    most = os.cpu_count() or 1
+    most = processors()
     if threads is not None and not (is_whole(threads) and 1 <= threads <= most):
         raise InputError.of("threads", threads, f"a whole number from 1 to {most}, the processors")
 

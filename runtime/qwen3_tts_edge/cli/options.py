@@ -1,12 +1,13 @@
 """Options that several commands have: which bundle, and what runs it."""
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from qwen3_tts_edge.backends import BACKENDS
+from qwen3_tts_edge.backends.processors import processors
+from qwen3_tts_edge.speech.languages import AUTO
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,9 +27,19 @@ bundle_argument = click.argument("bundle", required=False, envvar=_MODEL)
 """BUNDLE, a folder, of commands that look at one and speak nothing of their own."""
 
 
+language_option = click.option(
+    "--language",
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="Of the text: a name, or a code such as en.",
+)
+"""`--language`, of commands that speak."""
+
+
 def running_options(command: F) -> F:
     """Add `--backend` and `--threads`."""
-    threads = click.IntRange(1, os.cpu_count())
+    threads = click.IntRange(1, processors())
     command = click.option(
         "--threads", type=threads, help="CPU threads; without it one per physical core."
     )(command)

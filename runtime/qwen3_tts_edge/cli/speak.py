@@ -15,13 +15,12 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
 from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS
-from qwen3_tts_edge.cli.options import model_option, running_options
+from qwen3_tts_edge.cli.options import language_option, model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
-from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Text
@@ -136,13 +135,7 @@ def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | Non
 )
 @model_option("A bundle; without it the voice that comes with the package speaks.")
 @voice_options
-@click.option(
-    "--language",
-    default=AUTO,
-    show_default=True,
-    metavar="NAME",
-    help="Of the text: a name, or a code such as en.",
-)
+@language_option
 @click.option("--instruct", metavar="WORDS", help="How to say it, where the bundle takes it.")
 @click.option(
     "--text-layout",

@@ -9,12 +9,11 @@ import msgspec
 import numpy as np
 
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.cli.options import model_option, running_options
+from qwen3_tts_edge.cli.options import language_option, model_option, running_options
 from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import keep_silence_option, profile_path, recording, said
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
-from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
@@ -109,13 +108,7 @@ def create(
 )
 @click.option("--base", required=True, metavar="DIR", help="The bundle of a Base checkpoint.")
 @click.option("--text", default=_SENTENCE, metavar="WORDS", help="What it says to be heard.")
-@click.option(
-    "--language",
-    default=AUTO,
-    show_default=True,
-    metavar="NAME",
-    help="Of the text: a name, or a code such as en.",
-)
+@language_option
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same voice again.")
 @click.option("--max-seconds", type=click.FloatRange(1, 60), default=30, show_default=True)
 @_primed

@@ -1,9 +1,10 @@
 """Codes → samples. State is carried, so any chunking gives the same samples."""
 
+import os
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
@@ -37,7 +38,7 @@ class CodecDecoder:
         self._manifest = manifest
         self._backend = backend
         # Streams are decoded side by side where the graph allows it; else by whoever asks.
-        self._threads = ThreadPoolExecutor(graph.at_once, "codec") if graph.at_once > 1 else None
+        self._threads = _Threads(graph.at_once) if graph.at_once > 1 else None
         self._free: list[State] = []
         self._primed: OrderedDict[bytes, State] = OrderedDict()
 
@@ -123,7 +124,7 @@ class DecoderStream:
         graph: Graph,
         manifest: CodecManifest,
         state: State,
-        threads: ThreadPoolExecutor | None,
+        threads: "_Threads | None",
     ) -> None:
         self.state = state
         self.position = 0
@@ -196,3 +197,17 @@ class DecoderStream:
         self.position += len(codes)
         found: Samples = samples.astype(np.float32, copy=False)
         return found
+
+
+class _Threads:
+    """Threads that decode side by side. A forked process inherits none, and makes its own."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._process: int | None = None
+
+    def submit(self, work: Callable[[Codes], tuple[Samples, float]], codes: Codes) -> Pending:
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._pool = ThreadPoolExecutor(self._most, "codec")
+        return self._pool.submit(work, codes)

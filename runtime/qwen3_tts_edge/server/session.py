@@ -223,13 +223,14 @@ class _Speech:
         The next is decoded while others are served and the next frame is made; the first of all is
         waited for.
         """
-        if self.over:
-            return False
-        try:
-            return self._next()
-        except Exception as error:
-            self.fail(error)
-            return True
+        moved = self._decoding is not None
+        if self._decoding is not None:
+            self._tell_chunk(self._decoding)
+        if self._room:
+            moved = self._decode() or moved
+        if self._decoding is not None and (self._told == 0 or self._decoding.done):
+            self._tell_chunk(self._decoding)
+        return moved
 
     def fail(self, error: Exception) -> None:
         self.cancel()
@@ -278,17 +279,6 @@ class _Speech:
     def _closed(self) -> bool:
         """Whether the text of this stream has ended."""
         return self._ended or len(self._texts) > 1
-
-    def _next(self) -> bool:
-        """Tell the chunk that was decoded meanwhile, and begin with the next."""
-        moved = self._decoding is not None
-        if self._decoding is not None:
-            self._tell_chunk(self._decoding)
-        if self._room:
-            moved = self._decode() or moved
-        if self._decoding is not None and (self._told == 0 or self._decoding.done):
-            self._tell_chunk(self._decoding)
-        return moved
 
     def _tell_chunk(self, decoding: Decoding) -> None:
         chunk, self._decoding = decoding.chunk(), None

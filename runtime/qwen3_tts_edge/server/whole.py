@@ -98,20 +98,6 @@ class _Speech:
             self._pieces.close()
 
     def deliver(self) -> bool:
-        if self.over:
-            return False
-        try:
-            return self._next()
-        except Exception as error:
-            self.fail(error)
-            return True
-
-    def fail(self, error: Exception) -> None:
-        self.close()
-        self._worker.note(error)
-        self._tell(error)
-
-    def _next(self) -> bool:
         assert self._pieces is not None
         found = self._pieces.take()
         if found is not None:
@@ -121,3 +107,8 @@ class _Speech:
             self._worker.note(None)
             self._tell(None)
         return found is not None or self.over
+
+    def fail(self, error: Exception) -> None:
+        self.close()
+        self._worker.note(error)
+        self._tell(error)

@@ -32,7 +32,7 @@ class Speaking(Protocol):
         """Whether nothing more will come."""
 
     def deliver(self) -> bool:
-        """Hand on the sound that is there; return whether there was any."""
+        """Hand on the sound that is there; return whether there was any, or raise what is wrong."""
 
     def fail(self, error: Exception) -> None:
         """End with an error."""
@@ -109,13 +109,23 @@ class Worker:
         """Make a frame of everybody who can speak on; return whether anything moved."""
         moved = self.synthesizer.step()
         for each in reversed(self._speaking):  # who came last has heard least
-            moved = each.deliver() or moved
+            moved = self._delivered(each) or moved
         self._speaking = [each for each in self._speaking if not each.over]
         if self._failed:  # one launch that fails ends everybody's speech, and is one failure
             self._failures, self._failed = self._failures + 1, False
         if self._failures >= _FAILURES:
             raise RuntimeError(f"speeches failed {_FAILURES} times in a row")
         return moved
+
+    def _delivered(self, speaking: Speaking) -> bool:
+        """Let somebody hand sound on; what is wrong with it is its own."""
+        if speaking.over:
+            return False
+        try:
+            return speaking.deliver()
+        except Exception as error:
+            speaking.fail(error)
+            return True
 
     def _do_jobs(self, *, wait: bool) -> None:
         """Do the jobs that are there; where nobody can speak on, wait for one."""
