@@ -70,5 +70,5 @@ def bench(
 
     result = measure_arrivals(opened, **asked) if arrivals else measure(opened(), **asked)
     for name, value in result.rows():
-        click.echo(f"{name:<34}{value}")
+        click.echo(f"{name:<38}{value}")
     click.echo(json.dumps(result.as_dict()))

@@ -98,5 +98,5 @@ def measure_server(
         )
     report = LoadReport.of(asked, answers, progress)
     for name, values in report.rows():
-        click.echo(f"{name:<34}{values}")
+        click.echo(f"{name:<38}{values}")
     click.echo(json.dumps(report.as_dict()))
