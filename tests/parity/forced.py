@@ -6,7 +6,6 @@ The official side of this is `Official.teacher_forced`, the graph's is `ForcedGr
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +20,7 @@ from qwen3_tts_export.modules.frame import Frame, frame_weights
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.modules.talker import Talker
 from qwen3_tts_export.parity.forced_graph import Codes, Logits
-from qwen3_tts_export.precision import int8 as quantize
+from qwen3_tts_export.precision import blocks as quantize
 from qwen3_tts_export.precision.policy import FP32, Precision
 from qwen3_tts_export.precision.rounding import Rounding
 
@@ -34,12 +33,13 @@ def filled(
     types = {name: weight.dtype for name, weight in network.named_parameters()}
     made = {name: make() for name, make in weights.items()}
     for name, weight in made.items():
-        if precision.is_int8(name):
-            kind = str(types[name]).removeprefix("torch.")
-            scales = Rounding().convert(name, quantize.scales_of(weight.numpy()), kind)
-            scales = quantize.never_zero(scales)
-            numbers = quantize.to_int8(weight.numpy(), scales)
-            made[name] = torch.from_numpy(numbers * scales.astype(np.float32))
+        if blocks := precision.blocks_of(name):
+            kind, array = str(types[name]).removeprefix("torch."), weight.numpy()
+            block = quantize.block_of(len(array), blocks) if precision.contrib else 0
+            scales = quantize.scales_of(array, blocks.bits, block)
+            scales = quantize.never_zero(Rounding().convert(name, scales, kind))
+            numbers = quantize.to_numbers(array, scales, blocks.bits)
+            made[name] = torch.from_numpy(quantize.whole(numbers, scales))
     network.load_state_dict(made, strict=True)
     return network.eval().requires_grad_(requires_grad=False)
 

@@ -1,6 +1,7 @@
 """Rung 1: each graph of a bundle, alone in ONNX Runtime, computes what our torch module does."""
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from qwen3_tts_export.graphs.in_place import may_run_in_place
 from qwen3_tts_export.graphs.weight_file import HALF
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.parity.forced_graph import ForcedGraph
-from qwen3_tts_export.precision import int8 as quantize
+from qwen3_tts_export.precision import blocks as quantize
 from slots_by_hand import placed, random_request
 from tiny import EDGE_VOICE
 
@@ -318,7 +319,7 @@ def test_the_proof_sees_who_reads_a_past_too_late(what: str) -> None:
 # int8
 
 
-def test_only_the_matrices_of_the_layers_are_int8(voice_bundle: Path) -> None:
+def test_only_the_matrices_of_layers_and_heads_are_int8(voice_bundle: Path) -> None:
     checkpoint = Checkpoint.open(EDGE_VOICE)
     for graph, weights in weights_of(checkpoint).items():
         found = initializers(voice_bundle / f"{graph}.onnx")
@@ -331,7 +332,7 @@ def test_only_the_matrices_of_the_layers_are_int8(voice_bundle: Path) -> None:
             for i in range(layers)
             for matrix in ("qkv", "output", "gate_up", "down")
             if graph == FRAME
-        }
+        } | {name for name in weights if ".head" in name and graph == FRAME}
         assert not quantized & found.keys()
         for name in weights.keys() - quantized:
             # What bfloat16 holds without loss is stored in it, the rest in float32.
@@ -349,9 +350,9 @@ def test_an_int8_matrix_dequantises_to_the_policys_numbers(voice_bundle: Path) -
     for matrix in ("talker.trunk.layers.0.qkv", "predictor.trunk.layers.1.down"):
         name = f"{matrix}.weight"
         original = weights[name]().numpy()
-        scale = quantize.scales_of(original)
-        numbers = quantize.to_int8(original, scale)
-        expected = numbers * scale
+        scale = quantize.scales_of(original, block=math.gcd(len(original), 64))
+        numbers = quantize.to_numbers(original, scale)
+        expected = quantize.whole(numbers, scale)
         assert np.abs(expected - original).max() <= scale.max() / 2 * 1.0001
         packed, scales = found[f"{name}.int8"], found[f"{name}.scales"]
         stored = (packed.astype(np.float32) - 128) * scales[:, :, None]

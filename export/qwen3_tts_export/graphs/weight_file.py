@@ -10,8 +10,8 @@ import onnx
 from onnxscript import ir
 
 from qwen3_tts_export.modules.layers import Weights
-from qwen3_tts_export.precision import int8 as quantize
-from qwen3_tts_export.precision.policy import Precision
+from qwen3_tts_export.precision import blocks as quantize
+from qwen3_tts_export.precision.policy import Blocks, Precision
 from qwen3_tts_export.precision.rounding import Rounding, numpy_type
 
 HALF = numpy_type("bfloat16")
@@ -51,13 +51,16 @@ def write_graph(
             array = make().numpy()
             size, value = array.nbytes, model.graph.initializers[name]
             value.shape = ir.Shape(array.shape)
-            if _becomes_int8(name, array, precision):
+            if blocks := _blocks_of(name, array, precision):
                 kind = quantize.scale_type(value, contrib=precision.contrib)
-                scales = rounding.convert(name, quantize.scales_of(array), _name(kind))
-                scales = quantize.never_zero(scales)
-                numbers = quantize.to_int8(array, scales)
-                write = quantize.matmul_nbits if precision.contrib else quantize.dequantize_linear
-                write(value, numbers, scales, add)
+                block = quantize.block_of(len(array), blocks) if precision.contrib else 0
+                wanted = quantize.scales_of(array, blocks.bits, block)
+                scales = quantize.never_zero(rounding.convert(name, wanted, _name(kind)))
+                numbers = quantize.to_numbers(array, scales, blocks.bits)
+                if precision.contrib:
+                    quantize.matmul_nbits(value, numbers, scales, blocks.bits, add)
+                else:
+                    quantize.dequantize_linear(value, numbers, scales, add)
                 model.graph.initializers.pop(name)
             elif precision.lossless_halves and _is_lossless(array):
                 model.graph.initializers.pop(name)
@@ -70,8 +73,10 @@ def write_graph(
     return rounding
 
 
-def _becomes_int8(name: str, weight: npt.NDArray[np.float32], precision: Precision) -> bool:
-    return precision.is_int8(name) and (not precision.contrib or quantize.has_blocks(weight.shape))
+def _blocks_of(name: str, weight: npt.NDArray[np.float32], precision: Precision) -> Blocks | None:
+    blocks = precision.blocks_of(name)
+    fits = not precision.contrib or (blocks and quantize.block_of(len(weight), blocks))
+    return blocks if fits else None
 
 
 def _is_lossless(weight: npt.NDArray[np.float32]) -> bool:

@@ -16,6 +16,7 @@ from qwen3_tts_export.checkpoint.config import CodecDecoderConfig
 from qwen3_tts_export.modules.attention import rotary_angles, rotated
 from qwen3_tts_export.modules.layers import Linear, RMSNorm
 from qwen3_tts_export.modules.narrowing import cast, wide
+from qwen3_tts_export.modules.snake import Snake
 
 
 class State:
@@ -49,35 +50,23 @@ class CausalConv(nn.Conv1d):
         return super().forward(x)
 
 
-class CausalUpsample(nn.ConvTranspose1d):
-    """A transposed convolution whose outputs overlap with those of the input before.
+class CausalUpsample(CausalConv):
+    """A transposed convolution, each of whose inputs reaches as many outputs as `reach` strides.
+
+    It is written as a convolution that makes all outputs of a step at once, side by side as
+    channels: runtimes have faster kernels for that, OpenVINO no other in bfloat16.
 
     Source: Qwen3TTSTokenizerV2CausalTransConvNet, same file.
     """
 
+    def __init__(self, inputs: int, outputs: int, stride: int, reach: int) -> None:
+        super().__init__(inputs, outputs * stride, reach)
+        self.steps = stride
+
     def forward(self, x: Tensor, state: State) -> Tensor:  # type: ignore[override]
         """(batch, in, time) -> (batch, out, stride * time)."""
-        x, stride, time = cast(x, self.weight), self.stride[0], x.shape[2]
-        if self.kernel_size[0] == stride:
-            return super().forward(x)
-        return super().forward(state.extend(x, axis=2)).narrow(2, stride, stride * time)
-
-
-class Snake(nn.Module):
-    """x + sin²(a·x)·b, with the official exponentials folded into a and b.
-
-    Source: SnakeBeta, same file.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.empty(channels, 1))
-        self.b = nn.Parameter(torch.empty(channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, time), shape kept."""
-        x = cast(x, self.a)
-        return x + (x * self.a).sin().square() * self.b
+        steps = torch.unflatten(super().forward(x, state), 1, (-1, self.steps))
+        return steps.transpose(2, 3).flatten(2)
 
 
 class WindowedLayer(nn.Module):
@@ -176,7 +165,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, rate: int) -> None:
         super().__init__()
         self.snake = Snake(channels)
-        self.up = CausalUpsample(channels, channels // 2, 2 * rate, stride=rate)
+        self.up = CausalUpsample(channels, channels // 2, rate, reach=2)
         self.units = nn.ModuleList(ResidualUnit(channels // 2, d) for d in (1, 3, 9))
 
     def forward(self, x: Tensor, state: State) -> Tensor:
@@ -207,8 +196,7 @@ class CodecDecoder(nn.Module):
         self.output = Linear(config.hidden_size, config.latent_dim, bias=True)
         latent, width = config.latent_dim, config.decoder_dim
         self.upsamples = nn.ModuleList(
-            CausalUpsample(latent, latent, ratio, stride=ratio)
-            for ratio in config.upsampling_ratios
+            CausalUpsample(latent, latent, ratio, reach=1) for ratio in config.upsampling_ratios
         )
         self.convnexts = nn.ModuleList(ConvNeXt(latent) for _ in config.upsampling_ratios)
         self.first = CausalConv(latent, width, 7)

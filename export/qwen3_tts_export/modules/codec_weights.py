@@ -17,6 +17,11 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
         for part in ("weight", "bias"):
             weights[f"{ours}.{part}"] = copied(tensors, f"decoder.{theirs}.conv.{part}")
 
+    def upsample(ours: str, theirs: str, stride: int) -> None:
+        weight, bias = (copied(tensors, f"decoder.{theirs}.conv.{x}") for x in ("weight", "bias"))
+        weights[f"{ours}.weight"] = lambda: steps_as_channels(weight(), stride)
+        weights[f"{ours}.bias"] = lambda: bias().repeat_interleave(stride)
+
     def linear(ours: str, *theirs: str, bias: bool = False) -> None:
         names = [f"decoder.{name}" for name in theirs]
         weights[f"{ours}.weight"] = transposed(tensors, *(f"{name}.weight" for name in names))
@@ -48,8 +53,8 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
         vector(f"{ours}.mlp_scale", f"{theirs}.mlp_layer_scale.scale")
     vector("norm.weight", "pre_transformer.norm.weight")
     linear("output", "pre_transformer.output_proj", bias=True)
-    for i in range(len(config.upsampling_ratios)):
-        conv(f"upsamples.{i}", f"upsample.{i}.0")
+    for i, ratio in enumerate(config.upsampling_ratios):
+        upsample(f"upsamples.{i}", f"upsample.{i}.0", ratio)
         ours, theirs = f"convnexts.{i}", f"upsample.{i}.1"
         conv(f"{ours}.depthwise", f"{theirs}.dwconv")
         linear(f"{ours}.widen", f"{theirs}.pwconv1", bias=True)
@@ -58,10 +63,10 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
         vector(f"{ours}.norm.bias", f"{theirs}.norm.bias")
         vector(f"{ours}.scale", f"{theirs}.gamma")
     conv("first", "decoder.0")
-    for i in range(len(config.upsample_rates)):
+    for i, rate in enumerate(config.upsample_rates):
         ours, theirs = f"blocks.{i}", f"decoder.{i + 1}.block"
         snake(f"{ours}.snake", f"{theirs}.0")
-        conv(f"{ours}.up", f"{theirs}.1")
+        upsample(f"{ours}.up", f"{theirs}.1", rate)
         for unit in range(3):
             for part in (1, 2):
                 snake(f"{ours}.units.{unit}.snake{part}", f"{theirs}.{unit + 2}.act{part}")
@@ -70,6 +75,21 @@ def codec_decoder_weights(tensors: Mapping[str, Tensor], config: CodecDecoderCon
     snake("snake", f"decoder.{after}")
     conv("last", f"decoder.{after + 1}")
     return weights
+
+
+def steps_as_channels(weight: Tensor, stride: int) -> Tensor:
+    """The weight of a transposed convolution as that of one that makes `stride` outputs a step.
+
+    Args:
+        weight: (in, out, reach * stride), as torch's ConvTranspose1d has it.
+        stride: Outputs an input.
+
+    Returns:
+        (out * stride, in, reach); of an output's inputs the last is the newest.
+    """
+    inputs, outputs, kernel = weight.shape
+    taps = weight.reshape(inputs, outputs, kernel // stride, stride).flip(2)
+    return taps.permute(1, 3, 0, 2).reshape(outputs * stride, inputs, -1).contiguous()
 
 
 def pointwise(tensors: Mapping[str, Tensor], name: str) -> Callable[[], Tensor]:

@@ -70,13 +70,13 @@ class ForcedGraph:
         shape: list[str | int | None] = ["batch", len(chosen)]
         model.graph.input.append(helper.make_tensor_value_info("given", TensorProto.INT64, shape))
 
-        heads = {  # a weight kept in bfloat16 comes through a Cast: `<weight>.bf16.float32`
-            node.input[1].partition(".bf16")[0]: node
+        heads = {  # however it is stored: `<weight>.bf16.float32`, `<weight>.int8`
+            node.input[1].partition(".weight")[0]: node
             for node in model.graph.node
-            if node.op_type == "MatMul" and ".head" in node.input[1]
+            if node.op_type in ("MatMul", "MatMulNBits") and ".head" in node.input[1]
         }
-        first = heads.pop("talker.head.weight")
-        others = [heads.pop(f"predictor.heads.{book}.weight") for book in range(len(chosen) - 1)]
+        first = heads.pop("talker.head")
+        others = [heads.pop(f"predictor.heads.{book}") for book in range(len(chosen) - 1)]
         assert not heads
         self._logits = [node.output[0] for node in (first, *others)]
         self._hidden = first.input[0]

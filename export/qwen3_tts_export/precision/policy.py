@@ -29,7 +29,23 @@ _ISLANDS = re.compile(
     r"|snake\d?\.[ab]$"  # the argument of the sine
     r"|^(books|semantic|acoustic)\."  # the codec's codebooks, sums over counts of any size
 )
-_MATRICES = re.compile(r"\.trunk\.layers\.\d+\.(qkv|output|gate_up|down)\.weight$")
+_MATRICES = re.compile(r"^(\w+)\.trunk\.layers\.\d+\.(qkv|output|gate_up|down)\.weight$")
+_HEADS = re.compile(r"^talker\.head\.weight$|^predictor\.heads\.\d+\.weight$")
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How a matrix is rounded.
+
+    Attributes:
+        bits: Of a number.
+        size: Inputs of a column that share a scale, where a graph's operation knows blocks. Of 8
+            bits up to 64, and of 4 up to 32, a row's result is the same to the last bit whatever
+            the batch; beyond it is not, and one flipped rounding is another utterance.
+    """
+
+    bits: int = 8
+    size: int = 64
 
 
 @dataclass(frozen=True)
@@ -40,8 +56,10 @@ class Precision:
         name: One of `PRECISIONS`, as the manifest has it.
         language: What talker and code predictor compute in, and the type of their KV caches.
         codec: What the codec decoder computes in, and the type of its state.
-        int8: The matrices of talker and code predictor are rounded to int8.
-        contrib: Int8 matrices are ONNX Runtime's MatMulNBits, not DequantizeLinear and MatMul.
+        talker: How the matrices of its layers are rounded; None leaves them as they are.
+        predictor: Likewise, the code predictor's.
+        heads: Likewise, those of both that make logits.
+        contrib: Rounded matrices are ONNX Runtime's MatMulNBits, not DequantizeLinear and MatMul.
         wide_norms: Norms, and with them the residual stream, are float32, whatever else is not.
         lossless_halves: Weights that stay float32 are stored in bfloat16 where that loses nothing.
         tables: The numpy type of the embedding rows that prompts are built from, on disk.
@@ -50,7 +68,9 @@ class Precision:
     name: str
     language: str = "float32"
     codec: str = "float32"
-    int8: bool = False
+    talker: Blocks | None = None
+    predictor: Blocks | None = None
+    heads: Blocks | None = None
     contrib: bool = True
     wide_norms: bool = True
     lossless_halves: bool = False
@@ -84,13 +104,15 @@ class Precision:
         """
         return "float32" if name == "past.feedback" else self.activations(graph)
 
-    def is_int8(self, name: str) -> bool:
-        """Tell whether a weight becomes int8: matrices of talker and predictor layers, no others.
+    def blocks_of(self, name: str) -> Blocks | None:
+        """Return how a weight is rounded to whole numbers; None is not at all.
 
-        Heads, embeddings, norms and the codec stay as they are: together they are few bytes and
-        most of the damage.
+        Embeddings, norms and the codec never are: few of their bytes are read in a frame.
         """
-        return self.int8 and _MATRICES.search(name) is not None
+        if _HEADS.search(name):
+            return self.heads
+        found = _MATRICES.search(name)
+        return {"talker": self.talker, "predictor": self.predictor}[found[1]] if found else None
 
 
 FP32 = Precision(names.FP32, tables="float32")
@@ -116,11 +138,13 @@ def find_precision(name: str, flavour: str) -> Precision:
         return FP32
     if flavour != names.ORT:
         contrib, language = flavour == names.CUDA, _TYPES[name]
+        blocks = Blocks() if name.startswith("int8") else None
         return Precision(
             name,
             language=language,
             codec="float16",
-            int8=name.startswith("int8"),
+            talker=blocks,
+            predictor=blocks,
             contrib=contrib,
             wide_norms=not contrib or language == "float16",
         )
@@ -129,4 +153,5 @@ def find_precision(name: str, flavour: str) -> Precision:
             f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs only",
             "take --precision fp32 or int8, or --flavour cuda, trt or compat",
         )
-    return Precision(name, int8=True, lossless_halves=True)
+    blocks = Blocks()
+    return Precision(name, talker=blocks, predictor=blocks, heads=blocks, lossless_halves=True)

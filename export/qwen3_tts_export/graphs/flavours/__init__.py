@@ -1,7 +1,8 @@
-"""What the three custom operations become in a graph. A flavour is one family of runtimes.
+"""What the four custom operations become in a graph. A flavour is one family of runtimes.
 
 - `ort`, ONNX Runtime on the CPU: attention and its cache update are one GroupQueryAttention node,
-  whose cache output may be bound onto its cache input; a norm adds what it is the norm of.
+  whose cache output may be bound onto its cache input; a norm adds what it is the norm of, and
+  the square of a sine is a polynomial.
 - `cuda`, ONNX Runtime on CUDA: the same, with as few nodes as can be, for each is a launch, and
   with nothing that a captured graph could not replay.
 - `trt`, TensorRT from 10.15 on and TensorRT-RTX: the operations of ONNX itself, opset 24.
@@ -22,11 +23,12 @@ import qwen3_tts_export.modules.sampling  # noqa: F401  (it registers the operat
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_export.graphs.flavours import choosing, contrib, cuda, group_query, opset24
-from qwen3_tts_export.modules import attention, layers
+from qwen3_tts_export.modules import attention, layers, snake
 
 _SOUND = (CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER)
 _ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
 _ADD_NORM = torch.ops.qwen3_tts.add_norm.default
+_SINE_SQUARED = torch.ops.qwen3_tts.sine_squared.default
 _CONTRIB: dict[Any, Callable[..., Any]] = {
     _ADD_NORM: contrib.add_norm,
     torch.ops.aten.silu.default: contrib.silu,
@@ -67,18 +69,20 @@ FLAVOURS = {
             _SAMPLE: choosing.from_the_widest,
             **_CONTRIB,
         },
+        definitions={_SINE_SQUARED: snake.by_polynomial},
         fused=True,
         contrib=True,
     ),
     "cuda": Flavour(
         opset=23,
-        sound_opset=18,  # there are CUDA kernels for its Sin, Cos and ConvTranspose, none for 22's
+        sound_opset=18,  # there are CUDA kernels for its Sin and Cos, none for 22's
         lowerings={
             _ATTENTION: group_query.attention_cuda,
             _SAMPLE: choosing.from_the_widest,
             torch.ops.aten.eq.Tensor: cuda.equal,
             **_CONTRIB,
         },
+        definitions={_SINE_SQUARED: snake.by_sine},
         fused=True,
         contrib=True,
     ),
@@ -86,13 +90,21 @@ FLAVOURS = {
         opset=24,  # the first with TensorScatter
         sound_opset=24,
         lowerings={_SAMPLE: choosing.from_all},
-        definitions={_ATTENTION: opset24.attention, _ADD_NORM: layers.in_two},
+        definitions={
+            _ATTENTION: opset24.attention,
+            _ADD_NORM: layers.in_two,
+            _SINE_SQUARED: snake.by_sine,
+        },
     ),
     "compat": Flavour(
         opset=18,
         sound_opset=18,
         lowerings={_SAMPLE: choosing.from_all},
-        definitions={_ATTENTION: attention.in_full, _ADD_NORM: layers.in_two},
+        definitions={
+            _ATTENTION: attention.in_full,
+            _ADD_NORM: layers.in_two,
+            _SINE_SQUARED: snake.by_sine,
+        },
     ),
 }
 
