@@ -99,7 +99,10 @@ class Synthesizer:
             raise InputError.of("slots", slots, "a whole number from 1")
         if verify:
             opened.verify()
-        opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
+        codec_decoder = manifest.graphs[CODEC_DECODER]
+        opener = open_backend(
+            backend, flavour=manifest.flavour, threads=threads, codec=codec_decoder
+        )
         frame = opener.open_frame(opened.folder, manifest.graphs, positions)
         if max_seconds is not None and frame.capacity < positions:
             raise CapacityError(
@@ -113,7 +116,7 @@ class Synthesizer:
                 f"{slots} slots are asked for, the engines were built for {most}",
                 "ask for fewer, or build them again for more",
             )
-        codec = opener.open(opened.folder, manifest.graphs[CODEC_DECODER])
+        codec = opener.open(opened.folder, codec_decoder)
         return cls(opened, opener, frame, codec, slots or min(SLOTS, most))
 
     @property

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fake_cuda import FakeCuda, fake_cuda
-from qwen3_tts_edge.backends import FLAVOURS
+from qwen3_tts_edge.backends import FLAVOURS, ON_THE_CPU
 from qwen3_tts_edge.backends.ort import install as ort_install
 from qwen3_tts_edge.bundle.engines import EngineKey, Engines
 from qwen3_tts_edge.bundle.manifest import Manifest
@@ -22,6 +23,8 @@ from qwen3_tts_edge.machine import doctor
 from qwen3_tts_edge.machine import hardware as machine
 from qwen3_tts_edge.machine.doctor import Check, Examination, examine
 from qwen3_tts_edge.machine.hardware import Gpu, find_gpu
+
+_ON_THE_CPU = "with openvino and ort-cpu" if find_spec("openvino") else "with ort-cpu"
 
 NO_DRIVER = BackendError("cudaGetDevice failed: CUDA driver version is insufficient", "update")
 H100 = Gpu("NVIDIA H100", "sm_90", "driver for CUDA 13.2", 80 * 10**9)
@@ -90,10 +93,10 @@ def test_without_a_gpu(voice_bundle: Path) -> None:
         "no NVIDIA driver was found",
         "if there is a GPU, install its driver from https://www.nvidia.com/drivers",
     )
-    for name in set(FLAVOURS) - {"ort-cpu"}:
+    for name in set(FLAVOURS) - set(ON_THE_CPU):
         assert named(found, name) == Check(name, False, "needs an NVIDIA GPU")
     assert named(found, "ort-cpu").ok
-    assert named(found, "speaks") == Check("speaks", True, "with ort-cpu")
+    assert named(found, "speaks") == Check("speaks", True, _ON_THE_CPU)
     assert found.speaks
     assert set(found.rooflines) == {"CPU"}
     assert found.rooflines["CPU"].bandwidth == 25e9
@@ -253,7 +256,7 @@ def test_the_table(voice_bundle: Path) -> None:
     done = run(str(voice_bundle))
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert "ok  speaks           with ort-cpu" in lines
+    assert f"ok  speaks           {_ON_THE_CPU}" in lines
     assert "no  ort-cuda         needs an NVIDIA GPU" in lines
     (floor,) = (line for line in lines if "floor, CPU" in line)
     assert "of 80 ms a frame: " in floor
@@ -266,7 +269,7 @@ def test_for_machines(voice_bundle: Path) -> None:
     found = msgspec.json.decode(done.stdout)
     assert found["speaks"] is True
     assert found["rooflines"]["CPU"]["floor_ms"] > 0
-    assert {"name": "speaks", "ok": True, "found": "with ort-cpu", "fix": None} in found["checks"]
+    assert {"name": "speaks", "ok": True, "found": _ON_THE_CPU, "fix": None} in found["checks"]
 
 
 def test_what_is_no_bundle(tmp_path: Path) -> None:

@@ -13,15 +13,21 @@ from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.names import COMPAT, CUDA, ORT, TRT
 from qwen3_tts_edge.errors import BackendError, InputError
 
-AUTO, ORT_CPU, ORT_CUDA = "auto", "ort-cpu", "ort-cuda"
+AUTO, ORT_CPU, ORT_CUDA, OPENVINO = "auto", "ort-cpu", "ort-cuda", "openvino"
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
     ORT_CUDA: (CUDA,),
+    OPENVINO: (ORT,),
     ORT_CPU: (ORT,),
     "tensorrt": (TRT, COMPAT),
     "tensorrt-rtx": (TRT, COMPAT),
 }
 """The bundles that each backend runs, first those it is best at; the best backends first."""
 BACKENDS = (AUTO, *sorted(FLAVOURS))
+ON_THE_CPU = (ORT_CPU, OPENVINO)
+
+SMALL = 64 << 20
+"""Bytes of weights that a launch reads. With less its threads wait longer for each other than they
+work: it has one, and others run beside it."""
 
 
 class State(Protocol):
@@ -155,13 +161,20 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = None) -> Backend:
+def open_backend(
+    name: str = AUTO,
+    *,
+    flavour: str = ORT,
+    threads: int | None = None,
+    codec: GraphSpec | None = None,
+) -> Backend:
     """The backend of that name; `auto` is the one that the bundle was exported for.
 
     Args:
         name: One of `BACKENDS`.
         flavour: Of the bundle, from its manifest.
         threads: CPU threads that work at once; None is one per physical core.
+        codec: The codec decoder of the bundle, if it is to be opened.
 
     Raises:
         BackendError: Unknown, not installed, or for bundles of another flavour.
@@ -170,7 +183,7 @@ def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = 
     _check_threads(threads)
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown", f"choose one of {', '.join(BACKENDS)}")
-    best = automatic(flavour)
+    best = automatic(flavour, codec)
     if name == AUTO:
         name = best
     elif flavour not in FLAVOURS[name]:
@@ -186,6 +199,10 @@ def open_backend(name: str = AUTO, *, flavour: str = ORT, threads: int | None = 
         from qwen3_tts_edge.backends.ort.cpu import OrtBackend
 
         return OrtBackend(threads=threads)
+    if name == OPENVINO:
+        from qwen3_tts_edge.backends.openvino.backend import OpenVinoBackend
+
+        return OpenVinoBackend(threads=threads)
     from qwen3_tts_edge.backends.tensorrt.backend import TensorRTBackend
 
     return TensorRTBackend(name, threads=threads)
@@ -198,8 +215,8 @@ def _check_threads(threads: object) -> None:
         raise InputError.of("threads", threads, f"a whole number from 1 to {most}, the processors")
 
 
-def automatic(flavour: str) -> str:
-    """The backend that `auto` is for bundles of a flavour.
+def automatic(flavour: str, codec: GraphSpec | None = None) -> str:
+    """The backend that `auto` is for bundles of a flavour, and for their codec decoder.
 
     Raises:
         BackendError: None runs them.
@@ -210,9 +227,16 @@ def automatic(flavour: str) -> str:
             f"no backend of this version runs bundles of the flavour {flavour!r}",
             "update, or export the checkpoint again",
         )
-    return next(filter(_may_be_there, fitting), fitting[0])
+    return next((each for each in fitting if _is_best(each, codec)), fitting[0])
 
 
-def _may_be_there(backend: str) -> bool:
-    """Of two libraries that run the same bundles, usually one is installed."""
+def _is_best(backend: str, codec: GraphSpec | None) -> bool:
+    """Of two libraries that run the same bundles, usually one is installed.
+
+    OpenVINO is for codecs whose products are large, on CPUs that have them in bfloat16.
+    """
+    if backend == OPENVINO:
+        from qwen3_tts_edge.backends.openvino import library
+
+        return codec is not None and codec.reads.total >= SMALL and library.pays()
     return not backend.startswith("tensorrt") or find_spec(backend.replace("-", "_")) is not None

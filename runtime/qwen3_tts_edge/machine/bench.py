@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from qwen3_tts_edge.arrays import Codes
-from qwen3_tts_edge.backends import ORT_CPU
+from qwen3_tts_edge.backends import ON_THE_CPU
 from qwen3_tts_edge.bundle.names import BASE
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
@@ -222,7 +222,7 @@ def timed(items: Iterable[object]) -> list[float]:
 
 
 def _floor(tts: Synthesizer, threads: int | None) -> float | None:
-    on_the_cpu = tts.backend == ORT_CPU
+    on_the_cpu = tts.backend in ON_THE_CPU
     bandwidth = partial(cpu_bandwidth, threads=threads) if on_the_cpu else gpu_bandwidth
     try:
         return roofline(tts.manifest, bandwidth).floor_ms

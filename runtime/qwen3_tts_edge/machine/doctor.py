@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwen3_tts_edge.backends import FLAVOURS, ORT_CPU, automatic, open_backend
+from qwen3_tts_edge.backends import FLAVOURS, ON_THE_CPU, automatic, open_backend
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson, onnxruntime
 from qwen3_tts_edge.backends.processors import processors
@@ -87,9 +87,9 @@ def examine(
     checks.append(_speaks(manifest.flavour, fitting))
     working = {check.name for check in fitting if check.ok}
     devices: dict[str, Callable[[int], float]] = {}
-    if ORT_CPU in working:
+    if working & {*ON_THE_CPU}:
         devices["CPU"] = cpu_bandwidth
-    if working - {ORT_CPU}:
+    if working - {*ON_THE_CPU}:
         devices["GPU"] = gpu_bandwidth
     rooflines = {}
     for device, bandwidth in devices.items():
@@ -132,7 +132,7 @@ def _installed() -> Iterator[Check]:
 
 
 def _backend(name: str, *, gpu: bool) -> Check:
-    if name != ORT_CPU and not gpu:
+    if name not in ON_THE_CPU and not gpu:
         return Check(name, False, "needs an NVIDIA GPU")
     try:
         open_backend(name, flavour=FLAVOURS[name][0])

@@ -12,7 +12,7 @@ from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson
 from qwen3_tts_edge.errors import BackendError
 
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-python")
+PACKAGES = ("onnxruntime", "openvino", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-python")
 _QUERY = "name,compute_cap,driver_version,memory.free"
 _SECONDS = 20
 _MODEL = Path("/proc/device-tree/model")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
-from qwen3_tts_edge.backends import ORT_CPU
+from qwen3_tts_edge.backends import ON_THE_CPU
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.machine.bench import voice_of
 from qwen3_tts_edge.server import whole
@@ -157,7 +157,7 @@ class Service:
 
     def _warm_up(self) -> None:
         # On a GPU each number of slots is captured when it is first launched.
-        count = 1 if self.synthesizer.backend == ORT_CPU else self.synthesizer.slots
+        count = 1 if self.synthesizer.backend in ON_THE_CPU else self.synthesizer.slots
         voice = voice_of(self.synthesizer)
         self.synthesizer.speak_batch([Request(_WARM_UP, voice, max_seconds=2.0)] * count)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from qwen3_tts_edge.backends import ORT_CPU
+from qwen3_tts_edge.backends import ORT_CPU, SMALL
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FRAME
 from qwen3_tts_edge.errors import BackendError
@@ -18,10 +18,6 @@ except ImportError as error:
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
 from qwen3_tts_edge.backends.ort.graph import OrtGraph, load, session_options
 from qwen3_tts_edge.backends.processors import processors
-
-_SMALL = 64 << 20
-"""Bytes of weights that a launch reads. With less its threads wait longer for each other than they
-work: it has one, and others run beside it."""
 
 
 class OrtBackend:
@@ -48,7 +44,7 @@ class OrtBackend:
             BundleError: ONNX Runtime cannot read the graph.
             BackendError: The session does not run where it should.
         """
-        small = bool(spec.states) and spec.reads.total < _SMALL
+        small = bool(spec.states) and spec.reads.total < SMALL
         options = session_options(1 if small else self._threads)
         if self._profiles is not None:
             options.enable_profiling = True

@@ -1,0 +1,135 @@
+"""OpenVINO's codec decoder, held against ONNX Runtime's, which is float32."""
+
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.backends import SMALL, automatic, open_backend
+from qwen3_tts_edge.backends.openvino import library
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
+from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.synthesizer import Synthesizer
+
+pytest.importorskip("openvino")
+
+
+def decibels(reference: Samples, found: Samples) -> float:
+    error = np.square(found - reference, dtype=np.float64).sum()
+    return float(10 * np.log10(np.square(reference, dtype=np.float64).sum() / (error + 1e-30)))
+
+
+@pytest.fixture(scope="module")
+def manifest(voice_bundle: Path) -> Manifest:
+    return Manifest.load(voice_bundle)
+
+
+@pytest.fixture(scope="module")
+def codes(voice_bundle: Path) -> Codes:
+    """Speech, for what is noise says nothing about sound."""
+    tts = Synthesizer.open(voice_bundle, backend="ort-cpu", threads=1)
+    spoken = [chunk.codes for chunk in tts.stream("The kettle is on.", seed=5)]
+    return np.concatenate(spoken)[:24]
+
+
+@pytest.fixture(scope="module")
+def decoders(voice_bundle: Path, manifest: Manifest) -> dict[str, CodecDecoder]:
+    backends = [open_backend(name, threads=1) for name in ("ort-cpu", "openvino")]
+    return {each.name: CodecDecoder.open(voice_bundle, manifest, each) for each in backends}
+
+
+def chunked(decoder: CodecDecoder, codes: Codes, size: int) -> Samples:
+    stream = decoder.begin()
+    pieces = [stream.push(codes[at : at + size]) for at in range(0, len(codes), size)]
+    return np.concatenate(pieces)
+
+
+def test_its_sound_is_that_of_float32_but_for_its_rounding(
+    decoders: dict[str, CodecDecoder], codes: Codes
+) -> None:
+    reference = decoders["ort-cpu"].decode(codes)
+    found = decoders["openvino"].decode(codes)
+    assert found.shape == reference.shape
+    assert found.dtype == np.float32
+    assert decibels(reference, found) > 38
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_chunks_change_no_more_than_rounding_does(
+    decoders: dict[str, CodecDecoder], codes: Codes, size: int
+) -> None:
+    decoder = decoders["openvino"]
+    assert decibels(decoder.decode(codes), chunked(decoder, codes, size)) > 38
+
+
+def test_streams_do_not_hear_each_other(decoders: dict[str, CodecDecoder], codes: Codes) -> None:
+    decoder = decoders["openvino"]
+    texts = [codes, codes[::-1].copy()]
+    alone = [chunked(decoder, each, 4) for each in texts]
+    streams, heard = [decoder.begin(), decoder.begin()], ([], [])
+    for at in range(0, len(codes), 4):
+        for stream, each, into in zip(streams, texts, heard, strict=True):
+            into.append(stream.push(each[at : at + 4]))
+    assert all(np.array_equal(np.concatenate(a), b) for a, b in zip(heard, alone, strict=True))
+
+
+def test_a_stream_goes_on_from_a_reference(decoders: dict[str, CodecDecoder], codes: Codes) -> None:
+    """However its state came: decoded, kept from the last time, or primed in another process."""
+    decoder, half = decoders["openvino"], len(codes) // 2
+    whole = decoder.begin()
+    whole.push(codes[:half])
+    expected = whole.push(codes[half:])
+    primed = decoder.prime(codes[:half])
+    for reference in (codes[:half], codes[:half], dataclasses.replace(primed)):
+        assert np.array_equal(decoder.begin(reference).push(codes[half:]), expected)
+
+
+def test_it_runs_the_codec_alone(voice_bundle: Path, manifest: Manifest, codes: Codes) -> None:
+    speak = {}
+    for name in ("ort-cpu", "openvino"):
+        tts = Synthesizer.open(voice_bundle, backend=name, threads=1)
+        assert tts.backend == name
+        chunks = list(tts.stream("The kettle is on.", seed=5, max_seconds=1.0))
+        speak[name] = np.concatenate([chunk.codes for chunk in chunks])
+    assert np.array_equal(speak["openvino"], speak["ort-cpu"])
+    frame = open_backend("openvino").open_frame(voice_bundle, manifest.graphs, 8)
+    assert type(frame).__module__.startswith("qwen3_tts_edge.backends.ort")
+    assert FRAME in manifest.graphs
+
+
+@pytest.mark.parametrize(
+    ("size", "pays", "expected"),
+    [(SMALL, True, "openvino"), (SMALL - 1, True, "ort-cpu"), (SMALL, False, "ort-cpu")],
+)
+def test_it_is_taken_for_large_codecs_on_cpus_with_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest, size: int, pays: bool, expected: str
+) -> None:
+    monkeypatch.setattr(library, "pays", lambda: pays)
+    small = manifest.graphs[CODEC_DECODER]
+    reads = msgspec.structs.replace(small.reads, once=size - small.reads.again)
+    assert automatic("ort", msgspec.structs.replace(small, reads=reads)) == expected
+    assert automatic("ort") == "ort-cpu"
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    library.core.cache_clear()
+    with pytest.raises(BackendError, match="not installed") as caught:
+        open_backend("openvino")
+    assert "qwen3-tts-edge[openvino]" in caught.value.remedy
+    monkeypatch.undo()
+    library.core.cache_clear()
+
+
+def test_a_damaged_graph_is_named(tmp_path: Path, voice_bundle: Path, manifest: Manifest) -> None:
+    spec = manifest.graphs[CODEC_DECODER]
+    shutil.copy(voice_bundle / "codec_decoder.data", tmp_path)
+    (tmp_path / spec.file).write_bytes((voice_bundle / spec.file).read_bytes()[:5000])
+    with pytest.raises(BundleError, match=r"codec_decoder\.onnx cannot be loaded by OpenVINO"):
+        open_backend("openvino").open(tmp_path, spec)
