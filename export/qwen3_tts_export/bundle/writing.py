@@ -1,6 +1,6 @@
 """Turn a checkpoint into a bundle, the folder that the runtime opens."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ def write_bundle(
     precision: str,
     flavour: str = ORT,
     report: Report = lambda *_: None,
+    finish: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a bundle.
 
@@ -49,6 +50,7 @@ def write_bundle(
         precision: One of `policy.PRECISIONS`.
         flavour: One of `flavours.FLAVOURS`: which runtimes it is for.
         report: Called as the work proceeds.
+        finish: Called with the folder when all is in it, before it has its name.
 
     Returns:
         `folder`.
@@ -68,6 +70,9 @@ def write_bundle(
     with whole_folder_or_nothing(folder) as part:
         _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
         _fill(checkpoint, part, wanted, flavour, report)
+        if finish is not None:
+            finish(part)
+        report("done", 1.0)
     return folder
 
 
@@ -113,7 +118,6 @@ def _fill(
     write_tables(checkpoint, part, checkpoint.tokenizer.get_vocab_size(), precision.tables)
     report("manifest", 0.98)
     describe(checkpoint, part, precision.name, flavour, specs).save(part)
-    report("done", 1.0)
 
 
 def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:

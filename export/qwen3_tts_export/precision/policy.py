@@ -11,8 +11,10 @@ from qwen3_tts_edge.bundle import names
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
 
-PRECISIONS = (names.INT8, names.FP32, "fp16", "bf16", "int8-bf16")
-"""`int8` is int8 weights over float16, or over float32 in bundles for the CPU."""
+INT8_FAST = "int8-fast"
+PRECISIONS = (names.INT8, INT8_FAST, names.FP32, "fp16", "bf16", "int8-bf16")
+"""`int8` is int8 weights over float16, or over float32 in bundles for the CPU; `int8-fast` is the
+same in larger blocks, which is faster and makes a stream's codes depend on who else speaks."""
 
 _TYPES = {
     "fp16": "float16",
@@ -136,6 +138,10 @@ def find_precision(name: str, flavour: str) -> Precision:
         raise InputError(f"precision {name!r} is unknown", f"choose one of {', '.join(PRECISIONS)}")
     if name == names.FP32:
         return FP32
+    if name == INT8_FAST and flavour != names.ORT:
+        raise InputError(
+            f"{name} is for the flavour ort, not for {flavour}", "take --precision int8"
+        )
     if flavour != names.ORT:
         contrib, language = flavour == names.CUDA, _TYPES[name]
         blocks = Blocks() if name.startswith("int8") else None
@@ -148,10 +154,10 @@ def find_precision(name: str, flavour: str) -> Precision:
             contrib=contrib,
             wide_norms=not contrib or language == "float16",
         )
-    if name != names.INT8:
+    if name not in (names.INT8, INT8_FAST):
         raise InputError(
             f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs only",
             "take --precision fp32 or int8, or --flavour cuda, trt or compat",
         )
-    blocks = Blocks()
+    blocks = Blocks(size=128 if name == INT8_FAST else 64)
     return Precision(name, talker=blocks, predictor=blocks, heads=blocks, lossless_halves=True)

@@ -30,6 +30,7 @@ class Slots:
         count: How many are taken.
         capacity: Positions of the KV cache of each.
         ahead: Frames that may be launched before the codes of one are read.
+        state: What the graph carries for all of them.
     """
 
     def __init__(self, graph: FrameGraph, manifest: Manifest, most: int) -> None:
@@ -39,7 +40,7 @@ class Slots:
         self.ahead = graph.ahead
         self._graph = graph
         self.manifest = manifest
-        self._state = graph.state(most)
+        self.state = graph.state(most)
         self._position = np.zeros(most, np.int64)
         self._frame = np.zeros(most, np.int64)
         self._seed = np.zeros(most, np.uint64)
@@ -55,7 +56,7 @@ class Slots:
             seed: Of its draws.
             opening: A state that has read so many rows of its prompt, from `open`.
         """
-        slot, mine = self.count, self._state.view(self.count)
+        slot, mine = self.count, self.state.view(self.count)
         self._position[slot] = 0
         if opening is not None:
             mine.copy(*opening)
@@ -79,7 +80,7 @@ class Slots:
         self.read(rows)
         self.count -= 1
         state = self._graph.state(1, len(rows))
-        state.copy(self._state.view(self.count), len(rows))
+        state.copy(self.state.view(self.count), len(rows))
         return state
 
     def read(self, rows: Rows) -> Pending:
@@ -110,7 +111,7 @@ class Slots:
         """Give a slot up: who has the last one moves there."""
         last = self.count = self.count - 1
         if slot != last:
-            self._state.view(slot).copy(self._state.view(last), int(self._position[last]))
+            self.state.view(slot).copy(self.state.view(last), int(self._position[last]))
             for each in (self._position, self._frame, self._seed):
                 each[slot] = each[last]
             self._settings[slot] = self._settings[last]
@@ -145,7 +146,7 @@ class Slots:
                 settings["top_k"], self.manifest.vocab_size, self.manifest.codebook_size
             ),
         }
-        wait = self._graph.launch(inputs, self._state.view(first, len(rows)))
+        wait = self._graph.launch(inputs, self.state.view(first, len(rows)))
         self._position[here] += length
         self._frame[here] += length > 0
         return lambda: wait().astype(np.int64, copy=False)
