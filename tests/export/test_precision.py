@@ -32,7 +32,7 @@ from qwen3_tts_export.graphs.declared import (
 from qwen3_tts_export.graphs.typed import typed
 from qwen3_tts_export.graphs.weight_file import write_graph
 from qwen3_tts_export.precision import blocks as quantize
-from qwen3_tts_export.precision.policy import FP32, Precision, find_precision
+from qwen3_tts_export.precision.policy import FP32, Blocks, Precision, find_precision
 from qwen3_tts_export.precision.rounding import Rounding
 from tiny import EDGE_VOICE
 
@@ -52,11 +52,24 @@ def test_a_precision_for_gpus_is_refused_for_the_cpu(tmp_path: Path, name: str) 
 
 
 def test_an_unknown_precision() -> None:
-    with pytest.raises(InputError, match="precision 'fp8' is unknown; choose one of int8, fp32"):
+    with pytest.raises(
+        InputError, match="precision 'fp8' is unknown; choose one of int8, int8-fast"
+    ):
         find_precision("fp8", "trt")
 
 
-@pytest.mark.parametrize("name", ["fp32", "int8"])
+def test_the_fast_int8_has_larger_blocks_and_is_for_the_cpu() -> None:
+    fast, plain = (find_precision(name, "ort") for name in ("int8-fast", "int8"))
+    for name in ("talker.head.weight", "predictor.trunk.layers.0.down.weight"):
+        assert fast.blocks_of(name) == Blocks(bits=8, size=128)
+        assert plain.blocks_of(name) == Blocks(bits=8, size=64)
+    for flavour in GPU:
+        with pytest.raises(InputError, match="int8-fast is for the flavour ort, not for") as caught:
+            find_precision("int8-fast", flavour)
+        assert caught.value.remedy == "take --precision int8"
+
+
+@pytest.mark.parametrize("name", ["fp32", "int8", "int8-fast"])
 def test_for_the_cpu_all_is_computed_in_float32(name: str) -> None:
     found = find_precision(name, "ort")
     for graph in (FRAME, CODEC_DECODER):

@@ -155,8 +155,8 @@ class CodecManifest(Strict, frozen=True):
 class Manifest(CodecManifest, frozen=True):
     """Everything the runtime knows about a model.
 
-    `in_company` says whether a stream's codes are the same whoever else speaks: `equal` where that
-    was measured, by the tests of this project, else `not measured`.
+    `in_company` says whether a stream's codes are the same whoever else speaks: `equal` or
+    `different` where that was measured, by the tests of this project, else `not measured`.
 
     The names of languages, speakers and dialects are in lower case.
     """
@@ -173,7 +173,7 @@ class Manifest(CodecManifest, frozen=True):
     text_layout: str
     sampling: SamplingDefaults
     utterance: UtteranceLimits
-    in_company: Literal["equal", "not measured"]
+    in_company: Literal["equal", "different", "not measured"]
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -83,6 +83,12 @@ class Service:
             threads=settings.threads,
             slots=settings.slots,
         )
+        if synthesizer.manifest.in_company == "different" and synthesizer.slots > 1:
+            _log.warning(
+                "a bundle in %s says something else with the same seed when others speak beside "
+                "it; serve one in int8, or take --slots 1",
+                synthesizer.manifest.precision,
+            )
         return cls(synthesizer, settings)
 
     @property

@@ -1,0 +1,25 @@
+"""What a server says of its bundle when it opens it."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.server.settings import Settings
+
+
+@pytest.mark.parametrize(("slots", "warned"), [(2, True), (1, False)])
+def test_a_bundle_whose_codes_depend_on_company_is_warned_of(
+    tmp_path: Path, voice_bundle: Path, caplog: pytest.LogCaptureFixture, slots: int, warned: bool
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(voice_bundle, folder)
+    manifest = Manifest.load(folder)
+    manifest = msgspec.structs.replace(manifest, in_company="different", precision="int8-fast")
+    manifest.save(folder)
+    Service.open(Settings(bundle=folder, slots=slots, threads=1))
+    assert ("in int8-fast says something else with the same seed" in caplog.text) is warned
+    assert ("serve one in int8, or take --slots 1" in caplog.text) is warned
