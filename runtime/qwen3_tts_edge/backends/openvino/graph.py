@@ -12,6 +12,7 @@ from typing_extensions import Self
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.openvino.library import core
+from qwen3_tts_edge.backends.openvino.tail import widen_tail
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BundleError
 
@@ -90,6 +91,7 @@ class OpenVinoGraph:
         try:
             model = library.read_model(str(path))
             model.reshape(dict(_shapes(spec)))
+            widen_tail(model)
             pairs = {state.past.name: state.present for state in spec.states}
             apply_make_stateful_transformation(model, pairs)
             self._compiled = library.compile_model(model, "CPU", dict(options))
