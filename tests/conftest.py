@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 import kept
+from qwen3_tts_edge.cache import VARIABLE
 from tiny import EDGE_VOICE, Kind, tiny_config
 
 TinyCheckpoint = Callable[..., Path]
@@ -29,6 +30,14 @@ def _version(name: str) -> str:
         return f"{name} {version(name)}"
     except PackageNotFoundError:
         return f"{name} absent"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache out of the tests, and the tests out of it; commands inherit this."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

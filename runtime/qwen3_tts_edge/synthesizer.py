@@ -1,6 +1,7 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from typing_extensions import Self, Unpack
@@ -63,7 +64,7 @@ class Synthesizer:
     @classmethod
     def open(
         cls,
-        bundle: str | Path | None = None,
+        bundle: str | Path | Bundle | None = None,
         *,
         backend: str = "auto",
         threads: int | None = None,
@@ -74,7 +75,8 @@ class Synthesizer:
         """Open a bundle.
 
         Args:
-            bundle: Its folder; None is the voice that comes with the package.
+            bundle: Its folder, or what `Bundle.open` gave; None is the voice that comes with the
+                package.
             backend: One of `backends.BACKENDS`.
             threads: CPU threads that work at once; None is one per physical core.
             slots: How many may speak at once, each with a KV cache of its own: on the CPU its
@@ -83,7 +85,8 @@ class Synthesizer:
             max_seconds: The longest utterance; decides how large a KV cache is. None is 160,
                 or less where the checkpoint knows fewer positions; with TensorRT it is what the
                 engines were built for.
-            verify: Compare every file with its hash first.
+            verify: Compare every file with its hash first, as `Bundle.check` does: those that
+                had it before and have not changed are not read again.
 
         Raises:
             BundleError: Not a bundle, damaged, or made by another version.
@@ -92,18 +95,20 @@ class Synthesizer:
                 or `max_seconds` more than the engines were built for.
             InputError: `slots` is below 1.
         """
-        opened = Bundle.open(bundle)
+        opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         manifest = opened.manifest
         positions = capacity(manifest, max_seconds)
         if slots is not None and not _whole_numbers([slots]):
             raise InputError.of("slots", slots, "a whole number from 1")
         if verify:
-            opened.verify()
-        codec_decoder = manifest.graphs[CODEC_DECODER]
+            opened.check()
         opener = open_backend(
-            backend, flavour=manifest.flavour, threads=threads, codec=codec_decoder
+            backend,
+            flavour=manifest.flavour,
+            threads=threads,
+            codec=manifest.graphs[CODEC_DECODER],
         )
-        frame = opener.open_frame(opened.folder, manifest.graphs, positions)
+        frame, codec = _open_graphs(opened, opener, positions)
         if max_seconds is not None and frame.capacity < positions:
             raise CapacityError(
                 f"max_seconds {max_seconds} needs {positions} positions, the engines were built "
@@ -116,7 +121,6 @@ class Synthesizer:
                 f"{slots} slots are asked for, the engines were built for {most}",
                 "ask for fewer, or build them again for more",
             )
-        codec = opener.open(opened.folder, codec_decoder)
         return cls(opened, opener, frame, codec, slots or min(SLOTS, most))
 
     @property
@@ -233,6 +237,20 @@ class Synthesizer:
         for number, audio in Pieces(self._tools, self._scheduler, requests):
             spoken[number].append(audio)
         return [Audio.of(pieces) for pieces in spoken]
+
+
+def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:
+    """Open graphs and tokenizer, beside the frame graph, which takes longest, what can be."""
+
+    def open_codec() -> Graph:
+        return backend.open(bundle.folder, bundle.manifest.graphs[CODEC_DECODER])
+
+    with ThreadPoolExecutor(1, "opening") as beside:
+        tokenizer = beside.submit(lambda: bundle.tokenizer)
+        codec = beside.submit(open_codec) if backend.side_by_side else None
+        frame = backend.open_frame(bundle.folder, bundle.manifest.graphs, positions)
+        tokenizer.result()
+        return frame, codec.result() if codec else open_codec()
 
 
 def _whole_numbers(given: object) -> bool:

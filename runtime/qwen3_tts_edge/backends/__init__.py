@@ -135,9 +135,15 @@ class FrameGraph(Protocol):
 
 
 class Backend(Protocol):
-    """Opens graphs of a bundle."""
+    """Opens graphs of a bundle.
+
+    Attributes:
+        name: One of `BACKENDS`.
+        side_by_side: Whether a thread may open a graph while another opens one.
+    """
 
     name: str
+    side_by_side: bool
 
     def open(self, folder: Path, spec: GraphSpec) -> Graph:
         """Load a graph.

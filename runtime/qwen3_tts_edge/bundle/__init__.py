@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Self
 
 from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.hash_memory import HashMemory
 from qwen3_tts_edge.bundle.manifest import TOKENIZER, CodecManifest, Manifest, load_codec
 from qwen3_tts_edge.bundle.tables import Tables
 from qwen3_tts_edge.errors import InputError
@@ -43,12 +44,25 @@ class CodecBundle:
         return cls(folder, load_codec(folder))
 
     def verify(self) -> None:
-        """Compare every file with its size and hash.
+        """Read every file, and compare it with its size and hash.
 
         Raises:
             BundleError: Names the first that is missing or differs.
         """
         self.manifest.verify(self.folder)
+
+    def check(self) -> None:
+        """Do as `verify`, but read no file that had its hash before and has not changed since.
+
+        What the file system says of a file tells whether it has, see `hash_memory`. A disk that
+        gives other bytes than were written is not noticed: that is what `verify` is for.
+
+        Raises:
+            BundleError: As for `verify`.
+        """
+        known = HashMemory()
+        self.manifest.verify(self.folder, known.has)
+        known.save()
 
 
 @dataclass(frozen=True)

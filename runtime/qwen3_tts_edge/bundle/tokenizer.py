@@ -69,13 +69,13 @@ class Tokenizer:
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            data = path.read_bytes()
+        except OSError as error:
             raise BundleError(
                 f"{path} cannot be read ({error})", "export the bundle again"
             ) from error
         try:
-            tokenizer = tokenizers.Tokenizer.from_str(text)
+            tokenizer = tokenizers.Tokenizer.from_buffer(data)
         except Exception as error:  # `tokenizers` raises bare Exception
             raise BundleError(
                 f"{path} is not a tokenizer ({error})", "export the bundle again"

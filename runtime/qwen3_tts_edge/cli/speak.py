@@ -226,7 +226,7 @@ def speak(
         )
     # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
     longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
-    tts = Synthesizer.open(model, backend=backend, threads=threads, max_seconds=longer)
+    tts = Synthesizer.open(bundle, backend=backend, threads=threads, max_seconds=longer)
     if isinstance(sink, AudioStream):
         return _play(tts.stream(words, who, chunk_frames=chunk_frames, **asked), sink)
     return _write(tts.pieces(words, who, **asked), sink, output)

@@ -1,7 +1,6 @@
 """What `from_pretrained` is given → a bundle: opened where it lies, or exported once into a cache.
 
-The cache is the folder `bundles` in this program's cache, where the platform keeps such:
-`~/.cache/qwen3-tts-edge` on Linux. The environment variable QWEN3_TTS_EDGE_CACHE names another.
+The cache is the folder `bundles` in this program's own, see `cache`.
 The command `qwen3-tts-export` exports, in a process of its own: PyTorch is never loaded here.
 """
 
@@ -15,10 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from platformdirs import user_cache_path
-
 from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, load_codec
 from qwen3_tts_edge.bundle.names import CUDA, FP32, INT8, ORT
+from qwen3_tts_edge.cache import cache_folder
 from qwen3_tts_edge.compat.loading import (
     Loading,
     backend,
@@ -30,8 +28,6 @@ from qwen3_tts_edge.compat.loading import (
 )
 from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.errors import BundleError, InputError
-
-CACHE = "QWEN3_TTS_EDGE_CACHE"
 
 _WANTED_FILES = ["*.json", "*.txt", "*.safetensors", "speech_tokenizer/*"]
 _SAMPLES, _SAMPLE = 256, 4096
@@ -101,9 +97,7 @@ class Kind(NamedTuple):
 
 
 def _cache() -> Path:
-    named = os.environ.get(CACHE)
-    folder = Path(named).expanduser() if named else user_cache_path("qwen3-tts-edge", False)
-    return folder / "bundles"
+    return cache_folder() / "bundles"
 
 
 def _download(source: str, asked: dict[str, Any]) -> Path:

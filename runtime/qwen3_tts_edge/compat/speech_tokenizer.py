@@ -93,7 +93,7 @@ class Qwen3TTSTokenizer:
         """
         folder, backend = opening.bundle(pretrained_model_name_or_path, given)
         bundle = CodecBundle.open(folder)
-        bundle.verify()
+        bundle.check()
         manifest = bundle.manifest
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
         parts = (bundle.folder, manifest, opener)

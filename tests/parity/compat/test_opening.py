@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from parity.compat.calls import GREEDY, HELLO
-from qwen3_tts_edge import BackendError, InputError
+from qwen3_tts_edge import BackendError, InputError, cache
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, loading, opening
 from qwen3_tts_edge.errors import BundleError
@@ -30,7 +30,7 @@ def test_a_checkpoint_is_exported_once(
     """By the command, but for traces that were made before."""
     command = command_at(tmp_path / "qwen3-tts-export")
     monkeypatch.setattr(shutil, "which", lambda *_, **__: str(command))
-    monkeypatch.setenv(opening.CACHE, str(tmp_path))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     folder = tiny_checkpoint("custom_voice")
     model = Qwen3TTSModel.from_pretrained(str(folder), device_map="cpu", dtype=torch.float32)
     assert "once; this takes minutes" in caplog.text
@@ -58,7 +58,7 @@ def test_a_checkpoint_is_exported_once(
 def test_a_failed_export_says_why_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(opening.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text("{}")
@@ -187,7 +187,7 @@ def test_the_gpu_has_many_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It finds what was exported for it, exports for it, or says what is missing."""
-    monkeypatch.setenv(opening.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
     made: list[list[str]] = []
     monkeypatch.setattr(opening, "_export", lambda *given: made.append(given[1:]))
     folder, checkpoint = tiny_bundle("custom_voice"), tiny_checkpoint("custom_voice")

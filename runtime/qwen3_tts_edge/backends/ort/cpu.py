@@ -24,6 +24,7 @@ class OrtBackend:
     """Opens graphs on the CPU."""
 
     name = ORT_CPU
+    side_by_side = True
 
     def __init__(self, *, threads: int | None = None, profiles: Path | None = None) -> None:
         """Note how graphs are opened.

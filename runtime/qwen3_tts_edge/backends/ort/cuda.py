@@ -47,6 +47,7 @@ class OrtCudaBackend:
     """Opens graphs on the GPU that CUDA counts first; `CUDA_VISIBLE_DEVICES` says which it is."""
 
     name = ORT_CUDA
+    side_by_side = False
 
     def __init__(self, *, threads: int | None = None) -> None:
         """Look for what is needed.

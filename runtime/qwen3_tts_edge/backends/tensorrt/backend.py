@@ -25,6 +25,8 @@ from qwen3_tts_edge.bundle.manifest import (
 class TensorRTBackend:
     """Opens engines of one of the two libraries."""
 
+    side_by_side = False
+
     def __init__(self, name: str, *, threads: int | None = None) -> None:
         """Load CUDA and the library.
 
