@@ -7,14 +7,16 @@ import click
 
 from qwen3_tts_edge.cli.bench_load import load_options, measure_server
 from qwen3_tts_edge.cli.options import bundle_argument, running_options
-from qwen3_tts_edge.machine.arrivals import measure_arrivals
-from qwen3_tts_edge.machine.bench import measure
+from qwen3_tts_edge.machine.arrivals import Arrivals, measure_arrivals
+from qwen3_tts_edge.machine.bench import Bench, measure
+from qwen3_tts_edge.machine.in_turns import InTurns, measure_in_turns
 from qwen3_tts_edge.synthesizer import Synthesizer
 
 _EXAMPLES = """\b
 Examples:
   qwen3-tts-edge bench
   qwen3-tts-edge bench my-bundle --runs 20 --threads 2 | tail -1 > result.json
+  qwen3-tts-edge bench my-bundle --against my-other-bundle
   qwen3-tts-edge bench my-bundle --arrivals --seconds 2
   qwen3-tts-edge bench --server http://127.0.0.1:8000 --streams 50
   qwen3-tts-edge bench --server http://127.0.0.1:8000 --rate 4 --seconds 60
@@ -34,6 +36,11 @@ Examples:
     is_flag=True,
     help="Measure speech that begins while others speak: first audio, and sound a second by slots.",
 )
+@click.option(
+    "--against",
+    metavar="BUNDLE",
+    help="Measure this bundle too, launch by launch in turns: on a busy machine their ratio holds.",
+)
 @load_options
 @running_options
 def bench(
@@ -42,6 +49,7 @@ def bench(
     seconds: float | None,
     backend: str,
     threads: int | None,
+    against: str | None,
     server: str | None,
     voice: str | None,
     key: str | None,
@@ -53,6 +61,9 @@ def bench(
 
     Without BUNDLE the voice that comes with the package is measured. The last line is JSON.
     """
+    ways = {"--arrivals": arrivals, "--against": against, "--server": server}
+    if len(given := [name for name, value in ways.items() if value]) > 1:
+        raise click.UsageError(f"both {given[0]} and {given[1]} were given; choose one")
     if server is not None:
         measure_server(server, voice=voice, key=key, seconds=seconds, **load)
         return
@@ -65,10 +76,16 @@ def bench(
         "report": lambda what: click.echo(f"measuring {what} …", err=True),
     }
 
-    def opened(slots: int | None = None) -> Synthesizer:
-        return Synthesizer.open(bundle, backend=backend, threads=threads, slots=slots)
+    def opened(slots: int | None = None, which: str | None = bundle) -> Synthesizer:
+        return Synthesizer.open(which, backend=backend, threads=threads, slots=slots)
 
-    result = measure_arrivals(opened, **asked) if arrivals else measure(opened(), **asked)
+    result: Arrivals | Bench | InTurns
+    if arrivals:
+        result = measure_arrivals(opened, **asked)
+    elif against is not None:
+        result = measure_in_turns(opened(), opened(which=against), **asked)
+    else:
+        result = measure(opened(), **asked)
     for name, value in result.rows():
         click.echo(f"{name:<38}{value}")
     click.echo(json.dumps(result.as_dict()))
