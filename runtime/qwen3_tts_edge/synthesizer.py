@@ -240,17 +240,23 @@ class Synthesizer:
 
 
 def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:
-    """Open graphs and tokenizer, beside the frame graph, which takes longest, what can be."""
+    """Open what makes frames and, beside it where that can be, tokenizer and codec."""
+    graphs = bundle.manifest.graphs
+
+    def open_frame() -> FrameGraph:
+        return backend.open_frame(bundle.folder, graphs, positions)
 
     def open_codec() -> Graph:
-        return backend.open(bundle.folder, bundle.manifest.graphs[CODEC_DECODER])
+        return backend.open(bundle.folder, graphs[CODEC_DECODER])
 
+    if not backend.side_by_side:
+        return open_frame(), open_codec()
     with ThreadPoolExecutor(1, "opening") as beside:
-        tokenizer = beside.submit(lambda: bundle.tokenizer)
-        codec = beside.submit(open_codec) if backend.side_by_side else None
-        frame = backend.open_frame(bundle.folder, bundle.manifest.graphs, positions)
-        tokenizer.result()
-        return frame, codec.result() if codec else open_codec()
+        frame = beside.submit(open_frame)
+        codec = open_codec()
+        # Last: it keeps Python to itself, and the frame graph needs that when it begins.
+        _ = bundle.tokenizer
+        return frame.result(), codec
 
 
 def _whole_numbers(given: object) -> bool:

@@ -23,7 +23,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @bundle_argument
 @click.option("--max-seconds", type=float, help="Plan for speech of this length.")
-@click.option("--verify", is_flag=True, help="Compare every file with its hash.")
+@click.option("--verify", is_flag=True, help="Read every file, and compare it with its hash.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def info(bundle: str | None, max_seconds: float | None, *, verify: bool, as_json: bool) -> None:
     """Say what a BUNDLE is and what memory it needs.
