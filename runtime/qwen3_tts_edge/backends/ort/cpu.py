@@ -47,6 +47,8 @@ class OrtBackend:
         """
         small = bool(spec.states) and spec.reads.total < SMALL
         options = session_options(1 if small else self._threads)
+        # A pattern keeps a block of memory for each length that comes, and sounds have many.
+        options.enable_mem_pattern = Path(spec.file).stem == FRAME
         if self._profiles is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(self._profiles / Path(spec.file).stem)
