@@ -16,6 +16,7 @@ class OpenVinoBackend:
     """Opens graphs on the CPU; the codec decoder computes in bfloat16 where the CPU does."""
 
     name = OPENVINO
+    side_by_side = True
 
     def __init__(self, *, threads: int | None = None) -> None:
         """Note how graphs are opened; arguments are those of `OrtBackend`.
