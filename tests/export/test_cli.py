@@ -35,9 +35,16 @@ ROUNDED = RoundingSpec(dtype="float16", numbers=12_000, large=0, subnormal=34, z
 
 
 def pretend(
-    checkpoint: Checkpoint, folder: Path, *, precision: str, flavour: str, report: Callable
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    precision: str,
+    flavour: str,
+    report: Callable,
+    finish: Callable | None,
 ) -> Path:
     """Write a bundle of one file, in place of the real thing."""
+    assert finish is None
     assert checkpoint.name == "edge-voice"
     for share in (0.0, 0.5, 1.0):
         report("frame: weights", share)
@@ -115,7 +122,7 @@ def test_help_has_examples(command: str) -> None:
         (["bundle", ".", "-o", "out"], 1, "config.json"),
         (["bundle", EDGE_VOICE], 2, "Missing option '-o'"),
         (["bundle", EDGE_VOICE, "-o", "."], 2, ". already exists"),
-        (["bundle", EDGE_VOICE, "-o", "out", "--precision", "int3"], 2, "'int8', 'fp32'"),
+        (["bundle", EDGE_VOICE, "-o", "out", "--precision", "int3"], 2, "is not one of 'int8',"),
         (["bundle", EDGE_VOICE, "-o", "out", "--precision", "fp16"], 2, "not for the flavour ort"),
         (["bundle", EDGE_VOICE, "-o", "out", "--revision", "main"], 1, "belongs to a hub id"),
         (["random", "7b-opera", "-o", "out"], 2, "no spec is called '7b-opera'; choose one of"),
@@ -185,4 +192,4 @@ def test_help_needs_no_torch() -> None:
     code = f"import sys; sys.modules['torch'] = None\n{PROGRAM[2]}"
     args = [sys.executable, "-c", code, "bundle", "--help"]
     done = subprocess.run(args, capture_output=True, text=True, check=True)
-    assert "--precision [int8|fp32|" in done.stdout
+    assert "--precision [int8|" in done.stdout
