@@ -141,7 +141,7 @@ def test_a_small_graph_has_one_thread_and_others_beside_it(
     options = cpu.session_options
     monkeypatch.setattr(cpu, "session_options", lambda n: given.append(n) or options(n))
     assert backend.open(voice_bundle, spec).at_once == threads
-    monkeypatch.setattr(cpu, "_SMALL", spec.reads.total)
+    monkeypatch.setattr(cpu, "SMALL", spec.reads.total)
     assert backend.open(voice_bundle, spec).at_once == 1
     assert given == [1, threads]
 
