@@ -95,7 +95,7 @@ class House:
         for _ in range(FRAMES - 1):
             step(slots, speakers)
         ends = [len(speaker.prompt.rows) + FRAMES - 1 for speaker in speakers]
-        caches = [cache(slots._state.view(slot), end) for slot, end in enumerate(ends)]
+        caches = [cache(slots.state.view(slot), end) for slot, end in enumerate(ends)]
         return np.stack([speaker.codes for speaker in speakers]), caches
 
 
@@ -194,7 +194,7 @@ def test_who_comes_rests_and_leaves_changes_nobody(house: Callable, name: str) -
         if slot is not None:
             end = len(speaker.prompt.rows) + len(again.codes) - 1
             found, expected = (
-                cache(state, end) for state in (slots._state.view(slot), alone._state.view(0))
+                cache(state, end) for state in (slots.state.view(slot), alone.state.view(0))
             )
             assert_close("batch.states", found, expected, f"{name}, slot {slot}")
 
