@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 import kept
+from calibrated import write_quickly
 from qwen3_tts_edge.cache import VARIABLE
 from tiny import EDGE_VOICE, Kind, tiny_config
 
@@ -132,7 +133,6 @@ def tiny_bundle(
     """
     from qwen3_tts_edge.bundle.manifest import FILE, Manifest
     from qwen3_tts_export.bundle.description import describe
-    from qwen3_tts_export.bundle.writing import write_bundle
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     def twin(checkpoint: Checkpoint, folder: Path, original: Path) -> None:
@@ -152,7 +152,9 @@ def tiny_bundle(
         if (kind, predictor) == ("voice_design", "same"):
             original = make("custom_voice", predictor, precision)
             return made_once(name, lambda folder: twin(checkpoint, folder, original))
-        return made_once(name, lambda folder: write_bundle(checkpoint, folder, precision=precision))
+        return made_once(
+            name, lambda folder: write_quickly(checkpoint, folder, precision=precision)
+        )
 
     return make
 
@@ -182,7 +184,6 @@ def bundle_in(
     `bundle_in("edge-voice", "trt")`, `bundle_in("same", "compat", "int8")`: the bundled voice, or
     the tiny custom_voice checkpoint with that predictor.
     """
-    from qwen3_tts_export.bundle.writing import write_bundle
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 
     def make(name: str, flavour: str, precision: str = "fp32") -> Path:
@@ -196,7 +197,7 @@ def bundle_in(
         )
         return made_once(
             f"{name}-{precision}-{flavour}",
-            lambda folder: write_bundle(checkpoint, folder, precision=precision, flavour=flavour),
+            lambda folder: write_quickly(checkpoint, folder, precision=precision, flavour=flavour),
         )
 
     return make

@@ -7,6 +7,11 @@ Report = Callable[[str, float], None]
 """Called with what is being done, and how much of the whole is done, 0 to 1."""
 
 
+def within(report: Report, start: float, end: float) -> Report:
+    """Report a part of the work, which is from `start` to `end` of the whole."""
+    return lambda what, share: report(what, start + (end - start) * share)
+
+
 @contextmanager
 def progress_bar() -> Iterator[Report]:
     """Show a bar on stderr that the work moves; nothing if stderr is no terminal."""

@@ -142,10 +142,15 @@ def _dequantize(node: onnx.NodeProto, read: Reading) -> Iterator[str]:
     if numbers is None or scale is None:
         yield "DequantizeLinear of what is computed"
         return
-    if numbers.data_type != TensorProto.INT8:
-        yield "DequantizeLinear of another type than int8"
-    if attributes(node).get("block_size") or len(scale.dims) > 1:
-        yield "DequantizeLinear by blocks"
+    if numbers.data_type not in (TensorProto.INT8, TensorProto.INT4):
+        yield "DequantizeLinear of another type than int8 and int4"
+    blocked = attributes(node).get("block_size") or len(scale.dims) > 1
+    if numbers.data_type == TensorProto.INT4:
+        rows = numbers.dims[0] // (attributes(node).get("block_size") or numbers.dims[0])
+        if attributes(node).get("axis", 1) != 0 or list(scale.dims) != [rows, numbers.dims[1]]:
+            yield "DequantizeLinear of four bits, not by blocks of a column"
+    elif blocked:
+        yield "DequantizeLinear of int8 by blocks"
     elif attributes(node).get("axis", 1) != 1 or list(scale.dims) != [numbers.dims[1]]:
         yield "DequantizeLinear whose scales are not one a column"
     if len(node.input) > 2 and np.any(read.constant(node.input[2])):

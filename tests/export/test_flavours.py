@@ -101,6 +101,14 @@ def test_tensorrt_has_nothing_to_ignore_or_refuse(
     assert tensorrt_rules.complaints(load(bundle_in(name, flavour, precision), graph)) == []
 
 
+@pytest.mark.parametrize("graph", STEPS)
+def test_tensorrt_refuses_no_four_bits(bundle_in: BundleIn, graph: str) -> None:
+    model = load(bundle_in("edge-voice", "trt", "int4"), graph)
+    assert tensorrt_rules.complaints(model) == []
+    kinds = {x.data_type for x in model.graph.initializer if ".weight.int" in x.name}
+    assert kinds == {onnx.TensorProto.INT4}
+
+
 def test_trt_has_one_cache_update_and_one_attention_a_layer(bundle_in: BundleIn) -> None:
     config = Checkpoint.open(EDGE_VOICE).config
     for graph, part in zip(STEPS, (config.talker, config.predictor), strict=True):
@@ -147,7 +155,10 @@ REFUSED = {
     " { y = Expand(x, n) }",
     "Squeeze, input 1 is not constant": "g (float[1,4] x, int64[1] n) => (float[4] y)"
     " { y = Squeeze(x, n) }",
-    "DequantizeLinear by blocks": "g (float[1,2] x) => (float[4,2] y)"
+    "DequantizeLinear of four bits, not by blocks of a column": "g (float[1,2] x) =>"
+    " (float[4,2] y) <int4[4,2] w = {1,2,3,4,5,6,7,-8}, float[2] s = {1,1}>"
+    " { y = DequantizeLinear<axis=1>(w, s) }",
+    "DequantizeLinear of int8 by blocks": "g (float[1,2] x) => (float[4,2] y)"
     " <int8[4,2] w = {1,2,3,4,5,6,7,8}, float[2,2] s = {1,1,1,1}>"
     " { y = DequantizeLinear<axis=0, block_size=2>(w, s) }",
     "DequantizeLinear whose scales are not one a column": "g (float[1,2] x) => (float[2,2] y)"

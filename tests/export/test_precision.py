@@ -38,6 +38,7 @@ from tiny import EDGE_VOICE
 
 GPU = ("cuda", "trt", "compat")
 NARROW = {"fp16": "float16", "bf16": "bfloat16", "int8": "float16", "int8-bf16": "bfloat16"}
+FOUR = ("int4", "int4-talker")
 
 
 # which
@@ -69,7 +70,31 @@ def test_the_fast_int8_has_larger_blocks_and_is_for_the_cpu() -> None:
         assert caught.value.remedy == "take --precision int8"
 
 
-@pytest.mark.parametrize("name", ["fp32", "int8", "int8-fast"])
+@pytest.mark.parametrize("name", FOUR)
+def test_four_bits_are_refused_where_there_are_none(tmp_path: Path, name: str) -> None:
+    message = f"{name} is not for the flavour compat: its opset 18 .*; take --precision int8, or"
+    with pytest.raises(InputError, match=message):
+        write_bundle(
+            Checkpoint.open(EDGE_VOICE), tmp_path / "out", precision=name, flavour="compat"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flavour", ["ort", "cuda", "trt"])
+@pytest.mark.parametrize("name", FOUR)
+def test_which_matrices_have_four_bits(name: str, flavour: str) -> None:
+    """Blocks of 32, for more are not equal in batches; the heads stay what int8 makes of them."""
+    found, int8 = (find_precision(each, flavour) for each in (name, "int8"))
+    assert found.blocks_of("talker.trunk.layers.27.down.weight") == Blocks(bits=4, size=32)
+    predictor = "predictor.trunk.layers.0.qkv.weight"
+    four = Blocks(bits=4, size=32) if name == "int4" else int8.blocks_of(predictor)
+    assert found.blocks_of(predictor) == four
+    for head in ("talker.head.weight", "predictor.heads.3.weight"):
+        assert found.blocks_of(head) == int8.blocks_of(head)
+    assert found.activations(FRAME) == int8.activations(FRAME)
+
+
+@pytest.mark.parametrize("name", ["fp32", "int8", "int8-fast", *FOUR])
 def test_for_the_cpu_all_is_computed_in_float32(name: str) -> None:
     found = find_precision(name, "ort")
     for graph in (FRAME, CODEC_DECODER):
@@ -202,15 +227,15 @@ def test_what_would_be_infinite_is_refused(value: float) -> None:
 NAME = "talker.trunk.layers.0.qkv.weight"
 
 
-def one_product(opset: int) -> ir.Model:
+def one_product(opset: int, inputs: int, outputs: int) -> ir.Model:
     """y = x · w as it is traced: the weight has a type and no value."""
     half = ir.TensorType(ir.DataType.FLOAT16)
     x, y = (
         ir.Value(name=name, shape=ir.Shape((1, size)), type=half)
-        for name, size in (("x", 32), ("y", 48))
+        for name, size in (("x", inputs), ("y", outputs))
     )
-    weight = ir.Value(name=NAME, shape=ir.Shape((32, 48)), type=half)
-    weight.const_value = ir.tensor(np.zeros((32, 48), np.float16))
+    weight = ir.Value(name=NAME, shape=ir.Shape((inputs, outputs)), type=half)
+    weight.const_value = ir.tensor(np.zeros((inputs, outputs), np.float16))
     graph = ir.Graph(
         [x],
         [y],
@@ -235,21 +260,33 @@ def written(tmp_path: Path) -> Callable[..., tuple[Path, Rounding]]:
     def write(found: Precision, weight: np.ndarray, opset: int = 24) -> tuple[Path, Rounding]:
         path = tmp_path / "one.onnx"
         weights = {NAME: lambda: torch.from_numpy(weight)}
-        rounding = write_graph(one_product(opset), weights, found, path, lambda _: None)
+        rounding = write_graph(
+            one_product(opset, *weight.shape), weights, found, path, lambda _: None
+        )
         onnx.checker.check_model(str(path), full_check=True)
         return path, rounding
 
     return write
 
 
-@pytest.mark.parametrize(("flavour", "opset"), [("trt", 24), ("compat", 18), ("cuda", 23)])
-def test_an_int8_matrix_multiplies_by_its_scales(
-    written: Callable, flavour: str, opset: int
+@pytest.mark.parametrize(
+    ("kind", "flavour", "opset"),
+    [
+        ("int8", "trt", 24),
+        ("int8", "compat", 18),
+        ("int8", "cuda", 23),
+        ("int4", "cuda", 23),
+        ("int4", "trt", 24),
+    ],
+)
+def test_a_rounded_matrix_multiplies_by_its_scales(
+    written: Callable, kind: str, flavour: str, opset: int
 ) -> None:
-    """Each form in ONNX Runtime: int8 times scale, and no other numbers."""
-    weight = np.random.default_rng(1).standard_normal((32, 48)).astype(np.float32)
+    """Each form in ONNX Runtime: numbers times scale, and no other numbers."""
+    weight = np.random.default_rng(1).standard_normal((64, 48)).astype(np.float32)
     weight[:, 7] = 0
-    path, rounding = written(find_precision("int8", flavour), weight, opset)
+    precision = find_precision(kind, flavour)
+    path, rounding = written(precision, weight, opset)
     nodes = [node.op_type for node in onnx.load(path).graph.node]
     expected = {
         "trt": ["DequantizeLinear", "MatMul"],
@@ -257,18 +294,37 @@ def test_an_int8_matrix_multiplies_by_its_scales(
         "cuda": ["MatMulNBits"],
     }
     assert nodes == expected[flavour]
-    scales = quantize.never_zero(quantize.scales_of(weight, block=32 if flavour == "cuda" else 0))
+    blocks = precision.blocks_of(NAME)
+    wanted = quantize.scales_of(weight, blocks.bits, blocks.size or 64)
+    scales = quantize.never_zero(wanted)
     if flavour != "compat":
         scales = scales.astype(np.float16)
-        assert rounding.numbers == 48
-    numbers = quantize.to_numbers(weight, scales)
-    assert np.abs(numbers).max() == 127
-    rows = np.eye(32, dtype=np.float16)
+        assert rounding.numbers == scales.size
+    numbers = quantize.to_numbers(weight, scales, blocks.bits)
+    assert np.abs(numbers).max() == {8: 127, 4: 7}[blocks.bits]
+    rows = np.eye(64, dtype=np.float16)
     found = np.concatenate([product(path, row[None]) for row in rows]).astype(np.float32)
     stored = quantize.whole(numbers, scales).astype(np.float16).astype(np.float32)
     assert np.abs(found - stored).max() <= 2e-3 * np.abs(stored).max()
     assert np.abs(found - weight).max() <= 0.51 * scales.max() * 1.01
     assert not found[:, 7].any()
+
+
+def test_four_bits_for_tensorrt_are_the_numbers_two_in_a_byte(written: Callable) -> None:
+    weight = np.random.default_rng(3).standard_normal((64, 1024)).astype(np.float32)
+    path, _ = written(find_precision("int4", "trt"), weight)
+    model = onnx.load(path)
+    node = model.graph.node[0]
+    assert (node.op_type, node.input[0]) == ("DequantizeLinear", f"{NAME}.int4")
+    assert {a.name: a.i for a in node.attribute} == {"axis": 0, "block_size": 32}
+    stored = {value.name: value for value in model.graph.initializer}
+    packed, halves = stored[f"{NAME}.int4"], stored[f"{NAME}.scales"]
+    assert packed.data_type == onnx.TensorProto.INT4
+    assert len(packed.raw_data) == weight.size // 2
+    scales = numpy_helper.to_array(halves)
+    assert scales.shape == (2, 1024)
+    numbers = quantize.to_numbers(weight, scales, 4)
+    assert np.array_equal(numpy_helper.to_array(packed).astype(np.int8), numbers)
 
 
 def test_a_column_too_small_for_a_scale_is_nothing(written: Callable) -> None:

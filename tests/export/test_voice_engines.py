@@ -60,7 +60,7 @@ def check_sizes(bundle: Path) -> None:
         assert 0.9 * weights(bundle, name) < plan.size < weights(bundle, name) + KERNELS, name
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "int8", "int4"])
 def test_every_graph_that_speaks_is_built(built: Built, precision: str) -> None:
     bundle = built(precision)
     assert read_engines(bundle).plans.keys() == GRAPHS
@@ -84,9 +84,10 @@ def test_a_frame_in_bfloat16_is_built(tmp_path: Path, traced_once: None) -> None
 
 
 @pytest.mark.parametrize("name", [TALKER_STEP, PREDICTOR_STEP])
-def test_int8_stays_int8(built: Built, name: str) -> None:
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_whole_numbers_stay_as_small(built: Built, name: str, precision: str) -> None:
     """A plan is smaller by about as much as the weights are."""
-    bundles = built("fp16"), built("int8")
+    bundles = built("fp16"), built(precision)
     half, rounded = (weights(bundle, name) for bundle in bundles)
     half_plan, rounded_plan = (read_engines(bundle).plans[name].size for bundle in bundles)
     assert half_plan - rounded_plan > 0.7 * (half - rounded) > 0

@@ -26,7 +26,11 @@ from qwen3_tts_export.precision.rounding import Rounding
 
 
 def filled(
-    network: nn.Module, weights: Weights, graph: str = "", precision: Precision = FP32
+    network: nn.Module,
+    weights: Weights,
+    graph: str = "",
+    precision: Precision = FP32,
+    rounder: quantize.Rounder = quantize.nearest,
 ) -> Any:
     """Give a network its weights: exactly those it declares, no more and no fewer."""
     with_types(network, graph, precision)
@@ -35,10 +39,12 @@ def filled(
     for name, weight in made.items():
         if blocks := precision.blocks_of(name):
             kind, array = str(types[name]).removeprefix("torch."), weight.numpy()
-            block = quantize.block_of(len(array), blocks) if precision.contrib else 0
-            scales = quantize.scales_of(array, blocks.bits, block)
-            scales = quantize.never_zero(Rounding().convert(name, scales, kind))
-            numbers = quantize.to_numbers(array, scales, blocks.bits)
+
+            def stored(scales: Any, name: str = name, kind: str = kind) -> Any:
+                return quantize.never_zero(Rounding().convert(name, scales, kind))
+
+            block = quantize.block_of(len(array), blocks)
+            numbers, scales = rounder(name, array, blocks.bits, block, stored)
             made[name] = torch.from_numpy(quantize.whole(numbers, scales))
     network.load_state_dict(made, strict=True)
     return network.eval().requires_grad_(requires_grad=False)

@@ -35,7 +35,10 @@ UNREAD_FRAMES = 5
 """That a reader may be behind here: a fraction of an utterance, so that streams do rest."""
 TEXTS = ("Hello.", "Set a timer for ten minutes, please.", "No. I mean yes!")
 CHUNKS = (RAMP, (1,), (4, 3), (40,))
-BUNDLES = ("same fp32", "narrow fp32", "same int8", "narrow int8", "voice int8")
+BUNDLES = (
+    *(f"{which} {precision}" for which in ("same", "narrow") for precision in ("fp32", "int8")),
+    *("voice int8", "same int4", "narrow int4", "voice int4", "same int4-talker"),
+)
 
 WHICH = st.integers(0, SLOTS + 1)
 """Of the streams that are open; hypothesis keeps what it draws, and would keep a stream."""
@@ -87,10 +90,16 @@ class Alone:
 
 
 @pytest.fixture(scope="module")
-def bundle_of(tiny_bundle: Callable[..., Path], voice_bundle: Path) -> BundleOf:
+def bundle_of(
+    tiny_bundle: Callable[..., Path], bundle_in: Callable[..., Path], voice_bundle: Path
+) -> BundleOf:
     def find(name: str) -> Path:
         which, precision = name.split()
-        return voice_bundle if which == "voice" else tiny_bundle("custom_voice", which, precision)
+        if which == "voice":
+            return (
+                voice_bundle if precision == "int8" else bundle_in("edge-voice", "ort", precision)
+            )
+        return tiny_bundle("custom_voice", which, precision)
 
     return find
 

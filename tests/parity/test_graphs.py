@@ -350,7 +350,7 @@ def test_an_int8_matrix_dequantises_to_the_policys_numbers(voice_bundle: Path) -
     for matrix in ("talker.trunk.layers.0.qkv", "predictor.trunk.layers.1.down"):
         name = f"{matrix}.weight"
         original = weights[name]().numpy()
-        scale = quantize.scales_of(original, block=math.gcd(len(original), 64))
+        scale = quantize.scales_of(original, 8, math.gcd(len(original), 64))
         numbers = quantize.to_numbers(original, scale)
         expected = quantize.whole(numbers, scale)
         assert np.abs(expected - original).max() <= scale.max() / 2 * 1.0001

@@ -14,6 +14,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
@@ -25,12 +26,13 @@ from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.modules import predictor_step, sampling
 from qwen3_tts_export.modules.frame import TalkerStep, talker_step_weights
 from qwen3_tts_export.modules.predictor_step import PredictorStep, predictor_step_weights
+from qwen3_tts_export.precision import blocks as quantize
 from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE
 
 BundleIn = Callable[..., Path]
-WRITTEN = [("trt", "fp16"), ("trt", "int8"), ("compat", "bf16")]
-TYPES = {"fp16": "FLOAT16", "int8": "FLOAT16", "bf16": "BFLOAT16"}
+WRITTEN = [("trt", "fp16"), ("trt", "int8"), ("trt", "int4"), ("compat", "bf16")]
+TYPES = {"fp16": "FLOAT16", "int8": "FLOAT16", "int4": "FLOAT16", "bf16": "BFLOAT16"}
 WHOLE = {  # operations that lose what float32 holds, wherever they stand
     "CumSum", "Cos", "Exp", "LayerNormalization", "RMSNormalization", "Reciprocal", "ReduceMean",
     "RotaryEmbedding", "Sin", "Softmax", "Sqrt", "TopK",
@@ -61,7 +63,7 @@ class Typed:
         """The weight that a value is made of: picked, cut, cast or dequantised."""
         while name in self.makers:
             name = self.makers[name].input[0]
-        return name.removesuffix(".int8")
+        return name.removesuffix(".int8").removesuffix(".int4")
 
     def products(self) -> dict[str, str]:
         """The type that each matrix of the network is multiplied in, by its name."""
@@ -88,8 +90,9 @@ def test_islands_are_float32_in_the_graph_and_the_rest_is_not(
     for name, multiplied in products.items():
         expected = wanted.of_weight(graph, name)
         assert multiplied == {"float32": "FLOAT"}.get(expected, narrow), name
-        stored = written.stored.get(name, written.stored.get(f"{name}.int8"))
-        assert stored == ("INT8" if wanted.blocks_of(name) else multiplied), name
+        blocks = wanted.blocks_of(name)
+        stored = written.stored[f"{name}.int{blocks.bits}" if blocks else name]
+        assert stored == (f"INT{blocks.bits}" if blocks else multiplied), name
     islands = {name for name, multiplied in products.items() if multiplied == "FLOAT"}
     layers = Checkpoint.open(EDGE_VOICE).config.predictor.num_layers
     products = {f"predictor.trunk.layers.{i}.down.weight" for i in range(layers)}
@@ -134,10 +137,26 @@ def test_the_manifest_has_the_types_and_what_rounding_cost(
 # computed
 
 
+def as_written(folder: Path, graph: str) -> quantize.Rounder:
+    """The numbers and scales of a graph, which are calibrated and nowhere else."""
+    model = onnx.load(str(folder / f"{graph}.onnx"))
+    found = {x.name: x for x in model.graph.initializer}
+
+    def rounder(name: str, _weight: Any, bits: int, *_: Any) -> tuple[Any, Any]:
+        numbers, scales = (
+            numpy_helper.to_array(found[f"{name}.{part}"]) for part in (f"int{bits}", "scales")
+        )
+        return numbers.astype(np.int8), scales
+
+    return rounder
+
+
 class Network:
     """A step's torch module in the types of a precision, and the scores it chose from."""
 
-    def __init__(self, graph: str, kind: str, flavour: str, patch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, folder: Path, graph: str, kind: str, flavour: str, patch: pytest.MonkeyPatch
+    ) -> None:
         checkpoint, found = Checkpoint.open(EDGE_VOICE), find_precision(kind, flavour)
         config, tensors = checkpoint.config, checkpoint.talker
         if graph == TALKER_STEP:
@@ -146,7 +165,8 @@ class Network:
             weights = talker_step_weights(tensors, config, positions)
         else:
             network, weights = PredictorStep(config), predictor_step_weights(tensors, config)
-        self.network = filled(network, weights, graph, found)
+        rounder = as_written(folder, graph) if kind == "int4" else quantize.nearest
+        self.network = filled(network, weights, graph, found, rounder)
         self.scores = torch.empty(0)
         choose = sampling.sample
 
@@ -221,7 +241,7 @@ def test_a_graph_computes_what_its_module_does(
     """Scores, hidden state and caches of some launches, the module's state going into both."""
     folder = bundle_in("edge-voice", flavour, kind)
     manifest = Manifest.load(folder)
-    spec, network = manifest.graphs[graph], Network(graph, kind, flavour, monkeypatch)
+    spec, network = manifest.graphs[graph], Network(folder, graph, kind, flavour, monkeypatch)
     names, run = evaluator(folder, graph, kind)
     rng = torch.Generator().manual_seed(16)
     row = (1, 1, manifest.hidden_size)

@@ -52,6 +52,7 @@ LADDER = {
         3e-3, "products are summed in another order and then rounded to 11 bits"
     ),
     "typed.int8": Tolerance(6e-3, "as typed.fp16; at opset 18 scales keep their float32"),
+    "typed.int4": Tolerance(6e-3, "as typed.fp16"),
     "typed.bf16": Tolerance(3e-2, "as typed.fp16, rounded to 8 bits"),
     "streaming.samples": Tolerance(
         1e-5, "convolutions pick kernels by length, so the same sums run in another order"

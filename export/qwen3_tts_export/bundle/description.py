@@ -20,13 +20,15 @@ from qwen3_tts_edge.bundle.names import (
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.names import fold, folded, spelt
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
-from qwen3_tts_export.precision.policy import INT8_FAST
+from qwen3_tts_export.precision.policy import INT4, INT4_TALKER, INT8_FAST
 
 # What tests/parity/test_company.py measures; the others wait for a GPU.
 _IN_COMPANY: Mapping[tuple[str, str], Literal["equal", "different"]] = {
     (ORT, FP32): "equal",
     (ORT, INT8): "equal",
     (ORT, INT8_FAST): "different",
+    (ORT, INT4): "equal",
+    (ORT, INT4_TALKER): "equal",
 }
 
 # The released checkpoints speak short texts safely, and public reports call long ones degrading:

@@ -15,6 +15,7 @@ from qwen3_tts_export.graphs.in_place import may_run_in_place
 from qwen3_tts_export.graphs.trace import trace
 from qwen3_tts_export.graphs.typed import typed
 from qwen3_tts_export.graphs.weight_file import write_graph
+from qwen3_tts_export.precision.blocks import Rounder, nearest
 from qwen3_tts_export.precision.policy import Precision
 from qwen3_tts_export.precision.rounding import Rounding
 from qwen3_tts_export.progress import Report
@@ -36,6 +37,7 @@ def write_graphs(
     precision: Precision,
     flavour: str,
     report: Report,
+    rounder: Rounder = nearest,
 ) -> dict[str, GraphSpec]:
     """Write graphs and their weights.
 
@@ -46,6 +48,7 @@ def write_graphs(
         precision: What they compute in.
         flavour: One of `flavours.FLAVOURS`.
         report: Called as the work proceeds, from 0.05 to 0.95 of the whole.
+        rounder: Rounds the matrices that the precision wants in whole numbers.
 
     Returns:
         What the manifest says of each, by name.
@@ -65,7 +68,7 @@ def write_graphs(
             report(f"{name}: weights", min(0.95, 0.05 + 0.9 * done / total))
 
         in_place, path = may_run_in_place(model, graph.states), part / f"{graph.name}.onnx"
-        rounding = write_graph(model, graph.weights, precision, path, on_weight)
+        rounding = write_graph(model, graph.weights, precision, path, on_weight, rounder)
         specs[graph.name] = GraphSpec(
             file=path.name,
             inputs=graph.inputs,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import TOKENIZER
 from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
@@ -12,6 +13,7 @@ from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.bundle.description import describe, describe_codec
 from qwen3_tts_export.bundle.graph_files import write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
+from qwen3_tts_export.calibration.kept import forget
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 from qwen3_tts_export.checkpoint.safetensors_header import TensorEntry
 from qwen3_tts_export.checkpoint.space import check_space
@@ -26,8 +28,9 @@ from qwen3_tts_export.graphs.declared import (
     talker_step_graph,
 )
 from qwen3_tts_export.graphs.flavours import FLAVOURS, find_flavour
+from qwen3_tts_export.precision.blocks import Rounder, nearest
 from qwen3_tts_export.precision.policy import FP32, Precision, find_precision
-from qwen3_tts_export.progress import Report
+from qwen3_tts_export.progress import Report, within
 
 
 def write_bundle(
@@ -43,6 +46,10 @@ def write_bundle(
 
     A folder that has the final name is whole, see `files.whole_folder_or_nothing`. Where another
     process is writing the same one, this waits, and then finds that it exists.
+
+    Where weights become numbers of four bits they are calibrated, see `calibration`. What is done
+    of that lies beside `folder`, with `.calibration` at its name's end, until the bundle is whole:
+    what was stopped goes on from there.
 
     Args:
         checkpoint: What to export.
@@ -67,12 +74,14 @@ def write_bundle(
         _refuse_head_dim(checkpoint)
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     check_space(folder, _size(tensors, wanted))
+    aside = folder.with_name(f"{folder.name}.calibration")
     with whole_folder_or_nothing(folder) as part:
         _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
-        _fill(checkpoint, part, wanted, flavour, report)
+        _fill(checkpoint, part, wanted, flavour, aside, report)
         if finish is not None:
             finish(part)
         report("done", 1.0)
+    forget(aside)
     return folder
 
 
@@ -108,14 +117,28 @@ def write_codec_bundle(
 
 
 def _fill(
-    checkpoint: Checkpoint, part: Path, precision: Precision, flavour: str, report: Report
+    checkpoint: Checkpoint,
+    part: Path,
+    precision: Precision,
+    flavour: str,
+    aside: Path,
+    report: Report,
 ) -> None:
     checkpoint.tokenizer.save(str(part / TOKENIZER))
+    report("embedding tables", 0.05)
+    write_tables(checkpoint, part, checkpoint.tokenizer.get_vocab_size(), precision.tables)
+    rounder: Rounder = nearest
+    if precision.calibrated:
+        # Here and not above: it makes prompts as the runtime does, with all that brings.
+        from qwen3_tts_export.calibration.calibrating import calibrate
+
+        manifest = describe(checkpoint, part, precision.name, flavour, {})
+        spoken_by = Bundle(part, manifest)
+        rounder = calibrate(checkpoint, spoken_by, precision, aside, within(report, 0.05, 0.8))
+        report = within(report, 0.8, 1.0)
     graphs = list(_graphs(checkpoint, flavour))
     tensors = {**checkpoint.talker.entries, **checkpoint.codec.entries}
-    specs = write_graphs(graphs, tensors, part, precision, flavour, report)
-    report("embedding tables", 0.95)
-    write_tables(checkpoint, part, checkpoint.tokenizer.get_vocab_size(), precision.tables)
+    specs = write_graphs(graphs, tensors, part, precision, flavour, report, rounder)
     report("manifest", 0.98)
     describe(checkpoint, part, precision.name, flavour, specs).save(part)
 

@@ -9,9 +9,11 @@ import numpy.typing as npt
 import onnx
 from onnxscript import ir
 
+from qwen3_tts_edge.arrays import Array
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.precision import blocks as quantize
-from qwen3_tts_export.precision.policy import Blocks, Precision
+from qwen3_tts_export.precision.blocks import Floats
+from qwen3_tts_export.precision.policy import Precision
 from qwen3_tts_export.precision.rounding import Rounding, numpy_type
 
 HALF = numpy_type("bfloat16")
@@ -25,6 +27,7 @@ def write_graph(
     precision: Precision,
     path: Path,
     on_weight: Callable[[int], None],
+    rounder: quantize.Rounder = quantize.nearest,
 ) -> Rounding:
     """Write a graph as `path` and its weights beside it, `.onnx` replaced by `.data`.
 
@@ -34,6 +37,7 @@ def write_graph(
         precision: What it was traced in.
         path: Where the `.onnx` file goes; its folder exists.
         on_weight: Called after each weight with the bytes read of it in float32.
+        rounder: Rounds the matrices that the precision wants in whole numbers.
 
     Returns:
         What was rounded to narrower types than float32.
@@ -51,16 +55,16 @@ def write_graph(
             array = make().numpy()
             size, value = array.nbytes, model.graph.initializers[name]
             value.shape = ir.Shape(array.shape)
-            if blocks := _blocks_of(name, array, precision):
-                kind = quantize.scale_type(value, contrib=precision.contrib)
-                block = quantize.block_of(len(array), blocks) if precision.contrib else 0
-                wanted = quantize.scales_of(array, blocks.bits, block)
-                scales = quantize.never_zero(rounding.convert(name, wanted, _name(kind)))
-                numbers = quantize.to_numbers(array, scales, blocks.bits)
-                if precision.contrib:
-                    quantize.matmul_nbits(value, numbers, scales, blocks.bits, add)
-                else:
-                    quantize.dequantize_linear(value, numbers, scales, add)
+            blocks = precision.blocks_of(name)
+            if blocks and (block := quantize.block_of(len(array), blocks)):
+                kind = _name(quantize.scale_type(value, contrib=precision.contrib))
+
+                def stored(scales: Floats, name: str = name, kind: str = kind) -> Array:
+                    return quantize.never_zero(rounding.convert(name, scales, kind))
+
+                numbers, scales = rounder(name, array, blocks.bits, block, stored)
+                replace = quantize.matmul_nbits if precision.contrib else quantize.dequantize_linear
+                replace(value, numbers, scales, blocks.bits, add)
                 model.graph.initializers.pop(name)
             elif precision.lossless_halves and _is_lossless(array):
                 model.graph.initializers.pop(name)
@@ -71,12 +75,6 @@ def write_graph(
             on_weight(size)
     onnx.save(ir.to_proto(model), path)
     return rounding
-
-
-def _blocks_of(name: str, weight: npt.NDArray[np.float32], precision: Precision) -> Blocks | None:
-    blocks = precision.blocks_of(name)
-    fits = not precision.contrib or (blocks and quantize.block_of(len(weight), blocks))
-    return blocks if fits else None
 
 
 def _is_lossless(weight: npt.NDArray[np.float32]) -> bool:
@@ -132,16 +130,16 @@ def _initializer(
 def _stored(
     name: str, array: npt.NDArray[np.generic], file: BinaryIO, data: Path
 ) -> ir.TensorProtocol:
-    array = np.ascontiguousarray(array)
-    if array.nbytes <= _INLINE:
-        return ir.tensor(array, name=name)
+    inline = ir.Tensor(np.ascontiguousarray(array), name=name)
+    if inline.nbytes <= _INLINE:
+        return inline
     file.write(b"\0" * (-file.tell() % _ALIGNMENT))
     offset = file.tell()
-    file.write(array.view(np.uint8).data)  # bfloat16 has no buffer of its own
+    inline.tofile(file)  # two numbers of four bits in a byte
     return ir.ExternalTensor(
         location=data.name,
         offset=offset,
-        length=array.nbytes,
+        length=inline.nbytes,
         dtype=ir.DataType.from_numpy(array.dtype),
         shape=ir.Shape(array.shape),
         name=name,

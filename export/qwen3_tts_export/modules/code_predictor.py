@@ -94,6 +94,22 @@ class CodePredictor(nn.Module):
                 rows = (table if self.project is None else self.inputs[g])(code)[:, None]
         return torch.stack(codes, dim=1), wide(torch.stack(embedded, dim=1)).sum(1, keepdim=True)
 
+    def rows_of(self, hidden: Tensor, codes: Tensor, embedding: nn.Embedding) -> Tensor:
+        """Give what the passes read of frames that are known.
+
+        Args:
+            hidden: (frames, talker hidden), the states that codes 0 were sampled from.
+            codes: int64 (frames, codebooks).
+            embedding: As `forward` takes it.
+
+        Returns:
+            (frames, codebooks, hidden): the state, and all codes but the last.
+        """
+        tables = self.embeddings if self.project is None else self.inputs
+        others = [table(code) for table, code in zip(tables, codes.T[1:-1], strict=False)]
+        first = self._first(embedding, codes[:, 0])
+        return torch.stack([self._projected(hidden), first, *others], dim=1)
+
     def _projected(self, hidden: Tensor) -> Tensor:
         return cast(
             hidden if self.project is None else self.project(hidden), self.trunk.norm.weight

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from onnxscript import ir
@@ -10,6 +12,7 @@ from onnxscript import ir
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_export.precision.policy import Blocks
 
+Floats = npt.NDArray[np.float32]
 Add = Callable[[str, Array], ir.Value]
 
 _SMALLEST_BLOCK = 16  # that MatMulNBits takes
@@ -17,11 +20,48 @@ _ACCURACY_LEVEL = 4  # int8 products on the CPU; without it the same node is 60 
 _TYPED_SCALES = 21  # the first opset whose DequantizeLinear gives any type, that of its scales
 
 
+class Rounder(Protocol):
+    """Rounds matrices to whole numbers."""
+
+    def __call__(
+        self,
+        name: str,
+        weight: Floats,
+        bits: int,
+        block: int,
+        stored: Callable[[Floats], Array],
+    ) -> tuple[npt.NDArray[np.int8], Array]:
+        """Round one.
+
+        Args:
+            name: What the graphs call it.
+            weight: (in, out).
+            bits: Of the numbers.
+            block: Inputs that share a scale.
+            stored: Makes scales what they are stored as.
+
+        Returns:
+            Numbers int8 (in, out) and scales (in / block, out) as stored.
+        """
+
+
+def nearest(
+    name: str,
+    weight: Floats,
+    bits: int,
+    block: int,
+    stored: Callable[[Floats], Array],
+) -> tuple[npt.NDArray[np.int8], Array]:
+    """Round each weight to the nearest number: a `Rounder`."""
+    scales = stored(scales_of(weight, bits, block))
+    return to_numbers(weight, scales, bits), scales
+
+
 def block_of(inputs: int, blocks: Blocks) -> int:
     """Find how many of a matrix's inputs share a scale, where their number has no larger divisor.
 
     Returns:
-        A power of two, or 0 where they cannot be cut into blocks as MatMulNBits needs.
+        A power of two, unless it is all of them; 0 where they cannot be cut into blocks.
     """
     block = math.gcd(inputs, blocks.size)
     return block if block >= _SMALLEST_BLOCK else 0
@@ -35,21 +75,19 @@ def scale_type(value: ir.Value, *, contrib: bool) -> ir.DataType:
     return ir.DataType.FLOAT
 
 
-def scales_of(
-    weight: npt.NDArray[np.float32], bits: int = 8, block: int = 0
-) -> npt.NDArray[np.float32]:
+def scales_of(weight: Floats, bits: int, block: int) -> Floats:
     """Compute the symmetric scales of a matrix (in, out).
 
     Args:
         weight: It.
         bits: Of its numbers.
-        block: Inputs that share a scale; 0 is all.
+        block: Inputs that share a scale.
 
     Returns:
-        float32 (in / block, out): one row where all share it.
+        float32 (in / block, out).
     """
-    cut = weight.reshape(-1, block or len(weight), weight.shape[1])
-    scales: npt.NDArray[np.float32] = np.abs(cut).max(axis=1) / np.float32(_largest(bits))
+    cut = weight.reshape(-1, block, weight.shape[1])
+    scales: Floats = np.abs(cut).max(axis=1) / np.float32(_largest(bits))
     return scales
 
 
@@ -61,9 +99,7 @@ def never_zero(scales: Array) -> Array:
     return np.where(scales == 0, np.ones_like(scales), scales)
 
 
-def to_numbers(
-    weight: npt.NDArray[np.float32], scales: Array, bits: int = 8
-) -> npt.NDArray[np.int8]:
+def to_numbers(weight: Floats, scales: Array, bits: int = 8) -> npt.NDArray[np.int8]:
     """Round a matrix (in, out) to numbers: weight ≈ numbers * scales, as `whole` computes it.
 
     Give the scales as they are stored: the numbers then make up for what rounding the scales lost.
@@ -77,10 +113,10 @@ def to_numbers(
     return rounded
 
 
-def whole(numbers: npt.NDArray[np.int8], scales: Array) -> npt.NDArray[np.float32]:
+def whole(numbers: npt.NDArray[np.int8], scales: Array) -> Floats:
     """Compute what a rounded matrix stands for, float32 (in, out)."""
     spread = np.repeat(scales.astype(np.float32), len(numbers) // len(scales), axis=0)
-    matrix: npt.NDArray[np.float32] = numbers * spread
+    matrix: Floats = numbers * spread
     return matrix
 
 
@@ -89,19 +125,25 @@ def _largest(bits: int) -> int:
 
 
 def dequantize_linear(
-    value: ir.Value, numbers: npt.NDArray[np.int8], scales: Array, add: Add
+    value: ir.Value, numbers: npt.NDArray[np.int8], scales: Array, bits: int, add: Add
 ) -> None:
-    """Replace a weight by DequantizeLinear, which TensorRT keeps in int8 before a MatMul.
+    """Replace a weight by DequantizeLinear, which TensorRT keeps in few bits before a MatMul.
 
     Args:
         value: The weight in the graph, of shape (in, out).
-        numbers: From `to_numbers`, of 8 bits.
-        scales: (1, out), of `scale_type`. If that is not the weight's type, a Cast comes after it.
+        numbers: From a `Rounder`.
+        scales: (in / block, out), of `scale_type`. If that is not the weight's type, a Cast comes
+            after it.
+        bits: Of the numbers.
         add: Adds an initializer to the graph.
     """
-    stored = [add(f"{value.name}.int8", numbers), add(f"{value.name}.scales", scales[0])]
+    blocks = len(scales)
+    dequantize = {"axis": 0, "block_size": len(numbers) // blocks} if blocks > 1 else {"axis": 1}
+    stored = [
+        add(f"{value.name}.int{bits}", numbers.astype(ml_dtypes.int4) if bits == 4 else numbers),
+        add(f"{value.name}.scales", scales if blocks > 1 else scales[0]),
+    ]
     matrix = ir.Value(name=f"{value.name}.whole", shape=value.shape, type=stored[1].type)
-    dequantize = {"axis": 1}
     nodes = [ir.node("DequantizeLinear", stored, dequantize, outputs=[matrix], name=matrix.name)]
     if matrix.dtype != value.dtype:
         cast = ir.Value(name=f"{value.name}.cast", shape=value.shape, type=value.type)
@@ -123,7 +165,7 @@ def matmul_nbits(
 
     Args:
         value: The weight in the graph, of shape (in, out).
-        numbers: From `to_numbers`.
+        numbers: From a `Rounder`.
         scales: (in / block, out), in the type of the products.
         bits: Of the numbers.
         add: Adds an initializer to the graph.
@@ -153,7 +195,7 @@ def pack(numbers: npt.NDArray[np.int8], block: int, bits: int) -> npt.NDArray[np
     """Lay rounded numbers out as MatMulNBits reads them.
 
     Args:
-        numbers: int8 (in, out), from `to_numbers`.
+        numbers: int8 (in, out), from a `Rounder`.
         block: Inputs that share a scale.
         bits: 8, or 4: then two lie in a byte, the first in its lower half.
 

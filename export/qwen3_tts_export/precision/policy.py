@@ -11,16 +11,31 @@ from qwen3_tts_edge.bundle import names
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
 
-INT8_FAST = "int8-fast"
-PRECISIONS = (names.INT8, INT8_FAST, names.FP32, "fp16", "bf16", "int8-bf16")
+INT8_FAST, INT4, INT4_TALKER = "int8-fast", "int4", "int4-talker"
+PRECISIONS = (
+    names.INT8,
+    INT8_FAST,
+    names.FP32,
+    "fp16",
+    "bf16",
+    "int8-bf16",
+    INT4,
+    INT4_TALKER,
+)
 """`int8` is int8 weights over float16, or over float32 in bundles for the CPU; `int8-fast` is the
-same in larger blocks, which is faster and makes a stream's codes depend on who else speaks."""
+same in larger blocks, which is faster and makes a stream's codes depend on who else speaks. So is
+`int4` in four bits, and `int4-talker`, which leaves the code predictor, where four bits cost most,
+in int8.
+"""
 
 _TYPES = {
     "fp16": "float16",
     "bf16": "bfloat16",
     names.INT8: "float16",
     "int8-bf16": "bfloat16",
+    INT8_FAST: "float32",
+    INT4: "float16",
+    INT4_TALKER: "float16",
 }
 
 _NORMS = re.compile(r"norm\.(weight|bias)$")  # sums of squares
@@ -41,13 +56,16 @@ class Blocks:
 
     Attributes:
         bits: Of a number.
-        size: Inputs of a column that share a scale, where a graph's operation knows blocks. Of 8
-            bits up to 64, and of 4 up to 32, a row's result is the same to the last bit whatever
-            the batch; beyond it is not, and one flipped rounding is another utterance.
+        size: Inputs of a column that share a scale; 0 is all of them. Of 8 bits up to 64, and of 4
+            up to 32, a row's result in ONNX Runtime is the same to the last bit whatever the
+            batch; beyond it is not, and one flipped rounding is another utterance.
     """
 
     bits: int = 8
     size: int = 64
+
+
+_FOUR = Blocks(bits=4, size=32)
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,11 @@ class Precision:
     wide_norms: bool = True
     lossless_halves: bool = False
     tables: str = "float16"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether any matrix is rounded to so few bits that it is calibrated."""
+        return _FOUR in (self.talker, self.predictor)
 
     def activations(self, graph: str) -> str:
         """Return the type that a graph computes in outside its islands.
@@ -142,22 +165,34 @@ def find_precision(name: str, flavour: str) -> Precision:
         raise InputError(
             f"{name} is for the flavour ort, not for {flavour}", "take --precision int8"
         )
+    contrib, language = flavour in (names.ORT, names.CUDA), _TYPES[name]
+    # TensorRT's int8 knows a scale a column.
+    eight = Blocks(size=(128 if name == INT8_FAST else 64) if contrib else 0)
+    talker, predictor = {
+        names.INT8: (eight, eight),
+        INT8_FAST: (eight, eight),
+        "int8-bf16": (eight, eight),
+        INT4: (_FOUR, _FOUR),
+        INT4_TALKER: (_FOUR, eight),
+    }.get(name, (None, None))
+    if flavour == names.COMPAT and _FOUR in (talker, predictor):
+        raise InputError(
+            f"{name} is not for the flavour compat: its opset 18 has no numbers of four bits",
+            "take --precision int8, or --flavour trt",
+        )
     if flavour != names.ORT:
-        contrib, language = flavour == names.CUDA, _TYPES[name]
-        blocks = Blocks() if name.startswith("int8") else None
         return Precision(
             name,
             language=language,
             codec="float16",
-            talker=blocks,
-            predictor=blocks,
+            talker=talker,
+            predictor=predictor,
             contrib=contrib,
             wide_norms=not contrib or language == "float16",
         )
-    if name not in (names.INT8, INT8_FAST):
+    if talker is None or language == "bfloat16":
         raise InputError(
-            f"{name} is not for the flavour ort: ONNX Runtime computes {_TYPES[name]} on GPUs only",
-            "take --precision fp32 or int8, or --flavour cuda, trt or compat",
+            f"{name} is not for the flavour ort: ONNX Runtime computes {language} on GPUs only",
+            "take --precision fp32, int8 or int4, or --flavour cuda, trt or compat",
         )
-    blocks = Blocks(size=128 if name == INT8_FAST else 64)
-    return Precision(name, talker=blocks, predictor=blocks, heads=blocks, lossless_halves=True)
+    return Precision(name, talker=talker, predictor=predictor, heads=eight, lossless_halves=True)
