@@ -74,7 +74,7 @@ def write_bundle(
         _refuse_head_dim(checkpoint)
     tensors = [*checkpoint.talker.entries.values(), *checkpoint.codec.entries.values()]
     check_space(folder, _size(tensors, wanted))
-    aside = folder.with_name(f"{folder.name}.calibration")
+    aside = folder.parent / f"{folder.name}.calibration"  # `.` has no name to change
     with whole_folder_or_nothing(folder) as part:
         _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
         _fill(checkpoint, part, wanted, flavour, aside, report)
