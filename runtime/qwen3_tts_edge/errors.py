@@ -9,6 +9,26 @@ _SHOWN = 60
 """Characters of a value that stand in a message: it may be a whole recording."""
 
 
+_LONGEST = 200
+"""Characters of what others have written that stand in a message."""
+
+
+def reason(error: BaseException) -> str:
+    """Give what a library says, as a message can hold it."""
+    return shortened(str(error)) or type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """Give what others have written, as a message can hold it: a line, and not too much of it."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def quoted(value: object) -> str:
+    """Give a value that others have written, as a message can hold it."""
+    return shortened(repr(value))
+
+
 class Qwen3TTSError(Exception):
     """The family: `except Qwen3TTSError` catches everything this package raises on purpose.
 

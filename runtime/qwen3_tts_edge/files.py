@@ -23,12 +23,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from qwen3_tts_edge import locks
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, reason
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An immutable struct that is strict when read: unknown or missing keys are errors."""
 
+
+PART = ".part"
+"""How the name ends of what is written and not yet in its place."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that is full, or of a limit to what may be written."""
+
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that are not the JSON that is expected."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -40,9 +49,9 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
 
     After an error, a signal that ends the program or Ctrl-C nothing is left, and what was there
     before is as it was. What a process that was killed has left is removed by whoever writes there
-    next; who writes there now is waited for. A symbolic link stays and the file it leads to is
-    replaced; a replaced file's mode is kept. A pipe or a device cannot be replaced: its own name is
-    given.
+    next; who writes there now is waited for. An error of writing names the file that was asked for.
+    A symbolic link stays and the file it leads to is replaced; a replaced file's mode is kept. A
+    pipe or a device cannot be replaced: its own name is given.
 
     Args:
         path: The file's place; a `~` at its beginning is the home folder.
@@ -55,7 +64,8 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
     if mode is not None and stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if mode is not None and not stat.S_ISREG(mode):
-        yield asked
+        with _named(asked, asked):
+            yield asked
         return
     place = Path(os.path.realpath(asked))
     with _aside(place) as part:
@@ -80,32 +90,58 @@ def whole_folder_or_nothing(folder: Path, *, replace: bool = False) -> Iterator[
         InputError: Something is there.
         OSError: A folder cannot be made or replaced.
     """
-    _refuse_existing(folder, replace=replace)
+    if folder.exists() and not replace:
+        with suppress(OSError):
+            sweep(folder.resolve())
+        raise _already_exists(folder)
     above = [each for each in folder.parents if not each.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _aside(folder) as part:
-            _refuse_existing(folder, replace=replace)
+            if folder.exists() and not replace:
+                raise _already_exists(folder)
             part.mkdir()
             yield part
-            if folder.exists():
-                shutil.rmtree(folder)
-            part.rename(folder)
+            _replace(folder, part)
     finally:
         for each in above:
             with suppress(OSError):  # there is something in it
                 each.rmdir()
 
 
-def _refuse_existing(folder: Path, *, replace: bool) -> None:
-    if folder.exists() and not replace:
-        raise InputError(f"{folder} already exists", "remove it or choose another place")
+def _replace(folder: Path, part: Path) -> None:
+    """Put `part` in the place of a folder, which is moved away: a kill leaves no half."""
+    old = _replaced(part)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        part.rename(folder)
+    except BaseException:
+        if old.exists():
+            old.rename(folder)
+        raise
+
+
+def _already_exists(folder: Path) -> InputError:
+    return InputError(f"{folder} already exists", "remove it or choose another place")
+
+
+def sweep(place: Path) -> None:
+    """Remove what a killed process has left beside a place; who writes there now is waited for.
+
+    For those who need not write. Who writes sweeps anyway.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    with _aside(place):
+        pass
 
 
 @contextmanager
 def _aside(place: Path) -> Iterator[Path]:
-    part = place.with_name(f"{place.name}.part")
-    with locks.turn(part):
+    part = place.with_name(f"{place.name}{PART}")
+    with _named(place, part), locks.turn(part):
         _remove(part)  # of a process that was killed
         try:
             yield part
@@ -113,11 +149,30 @@ def _aside(place: Path) -> Iterator[Path]:
             _remove(part)
 
 
+@contextmanager
+def _named(place: Path, part: Path) -> Iterator[None]:
+    """Let an error of writing name `place`: one in `part`, or of a write, which names no file."""
+    try:
+        yield
+    except OSError as error:
+        found = error.filename
+        unnamed = found is None and error.errno in _NO_ROOM
+        if unnamed or (isinstance(found, str) and part in (Path(found), *Path(found).parents)):
+            error.filename = str(place)
+        raise
+
+
 def _remove(part: Path) -> None:
-    if part.is_dir() and not part.is_symlink():
-        shutil.rmtree(part)
-    else:
-        part.unlink(missing_ok=True)
+    for each in (part, _replaced(part)):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink(missing_ok=True)
+
+
+def _replaced(part: Path) -> Path:
+    """Where a folder lies that is being replaced."""
+    return part.with_name(f"{part.name}.replaced{PART}")
 
 
 @dataclass(frozen=True)
@@ -169,8 +224,7 @@ def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors
             }
     except (SafetensorError, TypeError, KeyError) as error:  # types that numpy does not have
         raise InputError(
-            f"{path} is not a {kind.name} or is damaged ({error})",
-            kind.remedy,
+            f"{path} is not a {kind.name} or is damaged ({reason(error)})", kind.remedy
         ) from error
 
 
@@ -184,11 +238,7 @@ def save(path: str | Path, kind: Kind, description: msgspec.Struct, tensors: Ten
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = to_bytes(arrays, {kind.key: text})
     with whole_or_nothing(path) as part:
-        try:
-            part.write_bytes(data)
-        except OSError as error:
-            error.filename = str(path)  # the one that is asked for, where there is one at all
-            raise
+        part.write_bytes(data)
 
 
 def write_json(path: Path, content: msgspec.Struct) -> None:
@@ -211,8 +261,8 @@ def _described(text: str, path: Path, kind: Kind, description: type[T]) -> T:
                 f"{kind.remedy}, or install the version that made it",
             )
         return msgspec.json.decode(text, type=description)
-    except msgspec.MsgspecError as error:
-        raise kind.damaged(path, str(error)) from error
+    except NOT_JSON as error:
+        raise kind.damaged(path, reason(error)) from error
 
 
 class _Format(msgspec.Struct):

@@ -32,10 +32,14 @@ def turn(place: Path) -> Iterator[None]:
         place: What is written; it need not exist, its folder must.
 
     Raises:
-        OSError: The file cannot be made there.
+        OSError: The file cannot be made there; it names the place.
     """
     path = place.with_name(f"{place.name}.lock")
-    file = _take(path)
+    try:
+        file = _take(path)
+    except OSError as error:
+        error.filename = str(place)
+        raise
     if file is None:
         _log.warning("waiting: another process is writing %s", place)
     while file is None:

@@ -119,7 +119,7 @@ def test_an_error_leaves_nothing_and_the_old_file_alone(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.wav").symlink_to("/dev/full")
-    message = r"a\.wav cannot be written \(No space left on device\); make room on its disk"
+    message = r"No space left on device: '.*a\.wav'"
     with pytest.raises(OSError, match=message):
         save(tmp_path / "a.wav", noise(10), RATE)
 

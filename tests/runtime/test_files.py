@@ -113,3 +113,22 @@ def test_an_error_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), whole_folder_or_nothing(tmp_path / "a" / "b" / "out"):
         raise KeyboardInterrupt
     assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    (place / "old").touch()
+    rename = Path.rename
+
+    def refuse(path: Path, to: Path) -> Path:
+        if path.name == "out.part":
+            raise OSError("not now")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="not now"), whole_folder_or_nothing(place, replace=True):
+        pass
+    assert names(tmp_path) == ["out", "out/old"]

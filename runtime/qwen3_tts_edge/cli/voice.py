@@ -92,12 +92,12 @@ def create(
     """Clone the voice of a recording and keep it as NAME."""
     if primed and ref_text is None:
         raise click.UsageError("--primed is for a voice in context: give --ref-text too")
-    path = library.place_for(name, replace=replace)
-    listener = Listener.open(Bundle.open(model), backend=backend, threads=threads)
-    made = listener.voice(
-        recording(ref_audio), said(ref_text), keep_silence=keep_silence, consent=consent
-    )
-    _keep(name, path, listener.prime(made) if primed else made)
+    with library.held(name, replace=replace) as path:
+        listener = Listener.open(Bundle.open(model), backend=backend, threads=threads)
+        made = listener.voice(
+            recording(ref_audio), said(ref_text), keep_silence=keep_silence, consent=consent
+        )
+        _keep(name, path, listener.prime(made) if primed else made)
 
 
 @voice.command()

@@ -4,7 +4,6 @@ A file grows chunk by chunk beside its place and is moved there when it is compl
 needs no more memory than a short one and a file that has the final name is whole.
 """
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,6 @@ from qwen3_tts_edge.sound.formats import FORMATS
 
 ENDINGS = {form.ending: name for name, form in FORMATS.items() if form.ending}
 """File endings and the format that is written. `.pcm` has no header: 16-bit little-endian."""
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def save(path: str | Path, samples: Samples, sample_rate: int) -> None:
@@ -108,9 +105,8 @@ class AudioFile:
     @contextmanager
     def _open(self) -> Iterator[None]:
         with whole_or_nothing(self._path) as part:
-            with self._readable_errors():
-                # Without a buffer, closing it after an error does not try to write once more.
-                self._file = part.open("wb", buffering=0)
+            # Without a buffer, closing it after an error does not try to write once more.
+            self._file = part.open("wb", buffering=0)
             with self._file:
                 yield
                 self._put(self._encoder.finish())
@@ -119,21 +115,13 @@ class AudioFile:
                     self._put(self._encoder.head)
 
     def _put(self, data: bytes) -> None:
-        with self._readable_errors():
-            left = memoryview(data)
+        left = memoryview(data)
+        try:
             while left:
                 left = left[self._file.write(left) :]
-
-    @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
-        """Name the file that was asked for, and what helps where the disk is full."""
-        try:
-            yield
-        except BrokenPipeError:  # the reader of a pipe has enough, which is no failure
-            raise
         except OSError as error:
-            remedy = "; make room on its disk" if error.errno in _NO_ROOM else ""
-            raise OSError(f"{self._path} cannot be written ({error.strerror}){remedy}") from error
+            error.filename = str(self._path)
+            raise
 
 
 class AudioStream:
@@ -159,11 +147,5 @@ class AudioStream:
             self._send(self._encoder.finish())
 
     def _send(self, data: bytes) -> None:
-        try:
-            self._target.write(data)
-            self._target.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            name = getattr(self._target, "name", "the stream").strip("<>")
-            raise OSError(f"{name} cannot be written ({error.strerror})") from error
+        self._target.write(data)
+        self._target.flush()

@@ -6,11 +6,15 @@ QWEN3_TTS_EDGE_VOICES says.
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_data_path
 
+from qwen3_tts_edge import locks
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import sweep
 from qwen3_tts_edge.voices.profile import ENDING
 
 VARIABLE = "QWEN3_TTS_EDGE_VOICES"
@@ -79,6 +83,19 @@ def place_for(name: str, *, replace: bool) -> Path:
         raise InputError(f"there is a voice {there!r} already", f"choose another name, or {remedy}")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def held(name: str, *, replace: bool) -> Iterator[Path]:
+    """Give the file for a new voice as `place_for` does, and hold the name until it is written.
+
+    Whoever else makes a voice of that name waits, and then finds that it is taken.
+    """
+    path = path_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locks.turn(path.with_name(path.name.lower())):
+        sweep(path)
+        yield place_for(name, replace=replace)
 
 
 def _spelt(name: str) -> str | None:
