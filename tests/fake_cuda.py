@@ -214,6 +214,12 @@ class Session:
             SimpleNamespace(ep_name="CPUExecutionProvider", get_nodes=lambda: nodes),
         ]
 
+    def get_inputs(self) -> list[Any]:
+        return self._real.get_inputs()
+
+    def get_outputs(self) -> list[Any]:
+        return self._real.get_outputs()
+
     def io_binding(self) -> Binding:
         return Binding(self._real)
 

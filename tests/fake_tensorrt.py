@@ -25,7 +25,8 @@ from qwen3_tts_edge.bundle.engines import (
     plan_file,
 )
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
-from qwen3_tts_edge.bundle.manifest import FileSpec, Manifest
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.own_files import FileSpec
 
 Arrays = dict[str, np.ndarray]
 Compute = Callable[[Arrays], Arrays]

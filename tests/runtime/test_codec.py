@@ -21,7 +21,8 @@ from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import Graph, State, open_backend
 from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FileSpec
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
+from qwen3_tts_edge.bundle.own_files import FileSpec
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE, CodecDecoder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.stream import RAMP

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, Manifest, load_codec
 from qwen3_tts_edge.errors import BundleError
 from tiny import EDGE_VOICE
@@ -93,6 +95,16 @@ def test_a_newer_format(voice_bundle: Path, tmp_path: Path, found: int) -> None:
         (lambda m: m.pop("utterance"), "missing required field `utterance`"),
         (lambda m: m["files"].pop("frame.onnx"), "'frame.onnx' is not one of the bundle's own"),
         (lambda m: m["files"].update({"../a": m["files"]["frame.onnx"]}), r"'\.\./a' is not one"),
+        (lambda m: m.update(sample_rate=0), r"Expected `int` >= 1 - at `\$\.sample_rate`"),
+        (
+            lambda m: m.update(samples_per_frame=1),
+            "1 samples a frame at 24000 Hz are no frame",
+        ),
+        (lambda m: m.update(codebooks=15), "the codes of .* are not of 15 codebooks"),
+        (lambda m: m["speakers"].update(x=9999), "x is 9999, of .* codes"),
+        (lambda m: m["sampling"].update(temperature=0.0), "Expected `float` > 0"),
+        (lambda m: m["checkpoint"].update(model_type="choir"), "of the type 'choir'; this version"),
+        (lambda m: m["graphs"]["frame"]["inputs"][0].update(dtype="x"), "matching regex"),
     ],
 )
 def test_unknown_missing_and_wrong_keys(
@@ -102,7 +114,7 @@ def test_unknown_missing_and_wrong_keys(
         Manifest.load(rewritten(voice_bundle, tmp_path, change))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"\xff', b"[" * 100_000])
 def test_a_damaged_manifest(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(
@@ -177,3 +189,38 @@ def test_a_missing_file(copy: Path, name: str) -> None:
             Synthesizer.open(copy)
     finally:
         away.rename(copy / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "message"),
+    [
+        (
+            "text_rows.npy",
+            np.zeros((9, 7), np.float16),
+            r"is \(9, 7\); expected \[\d+\] at",
+        ),
+        ("text_rows.npy", np.zeros(9, np.float16), r"is \(9,\); expected"),
+        ("codec_rows.npy", np.zeros((9, 256), np.int8), "codec_rows.npy is "),
+        ("text_rows.npy", None, r"text_rows\.npy cannot be read \("),
+    ],
+)
+def test_a_table_of_another_shape(
+    copy: Path, name: str, table: np.ndarray | None, message: str
+) -> None:
+    path = copy / name
+    whole = path.read_bytes()
+    try:
+        if table is None:
+            path.write_bytes(whole.replace(b"}", b"(", 1))
+        else:
+            np.save(path, table)
+        with pytest.raises(BundleError, match=message):
+            Synthesizer.open(copy, verify=False)
+    finally:
+        path.write_bytes(whole)
+
+
+def test_a_text_id_without_a_row(copy: Path) -> None:
+    tables = Bundle.open(copy).tables
+    with pytest.raises(BundleError, match=r"text_rows\.npy has \d+ rows, none for id 999999"):
+        tables.text(1, 999_999)

@@ -13,6 +13,7 @@ from fake_cuda import FakeCuda, disguised, fake_cuda
 from qwen3_tts_edge.backends import Graph, State, open_backend
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, Manifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder, DecoderStream
+from qwen3_tts_edge.errors import BundleError
 
 LONGEST = 16
 """Frames of a chunk that is captured."""
@@ -235,6 +236,7 @@ def test_a_graph_without_a_state_is_not_captured(cuda_bundle: Path, gpu: FakeCud
     """An encoder runs once for a voice, on as many samples as there are."""
     spec = Manifest.load(cuda_bundle).graphs[CODEC_DECODER]
     backend = open_backend("ort-cuda", flavour="cuda")
-    backend.open(cuda_bundle, msgspec.structs.replace(spec, states=()))
+    with pytest.raises(BundleError, match="the manifest says nothing of it"):  # it has states
+        backend.open(cuda_bundle, msgspec.structs.replace(spec, states=()))
     ((_, settings),) = gpu.sessions
     assert "enable_cuda_graph" not in settings

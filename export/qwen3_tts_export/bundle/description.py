@@ -17,6 +17,7 @@ from qwen3_tts_edge.bundle.names import (
     UPFRONT,
     VOICE_DESIGN,
 )
+from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.names import fold, folded, spelt
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
@@ -132,9 +133,9 @@ def _made_with() -> dict[str, str]:
     return {"qwen3-tts-edge": VERSION} | {name: version(name) for name in ("torch", "onnx")}
 
 
-def _files(folder: Path) -> dict[str, door.FileSpec]:
+def _files(folder: Path) -> dict[str, FileSpec]:
     return {
-        path.name: door.FileSpec(size=path.stat().st_size, sha256=door.sha256(path))
+        path.name: FileSpec(size=path.stat().st_size, sha256=sha256(path))
         for path in sorted(folder.iterdir())
     }
 

@@ -7,7 +7,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec
-from qwen3_tts_edge.bundle.manifest import FRAME, FileSpec, Manifest, sha256
+from qwen3_tts_edge.bundle.manifest import FRAME, Manifest
+from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_export.cache.ranges import Ranges, measure
 from qwen3_tts_export.progress import Report
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwen3_tts_edge.bundle.manifest import sha256
+from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.copies import CopyError

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwen3_tts_edge.bundle.manifest import sha256
+from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.safetensors_header import write_empty

@@ -6,7 +6,9 @@ It needs no PyTorch: engines for the GPU of a small device are built on that dev
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from qwen3_tts_edge import locks
 from qwen3_tts_edge.bundle.engines import (
     FOLDER,
     AxisRange,
@@ -17,10 +19,11 @@ from qwen3_tts_edge.bundle.engines import (
     plan_file,
 )
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.bundle.manifest import FileSpec, Manifest, sha256
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import capacity
+from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.files import whole_folder_or_nothing
+from qwen3_tts_edge.files import sweep, whole_folder_or_nothing
 from qwen3_tts_export.engines.plan import build_plan
 from qwen3_tts_export.engines.target import find_target, open_library
 from qwen3_tts_export.progress import Report
@@ -66,8 +69,23 @@ def build_engines(
         graphs=graphs_hash(manifest),
     )
     folder = bundle / FOLDER / key.folder_name
-    if _is_there(folder, key, axes):
-        return folder
+    with locks.turn(bundle / FOLDER):  # two would also disturb each other's timings
+        if _is_there(folder, key, axes):
+            sweep(folder)
+        else:
+            _build(library, bundle, manifest, folder, key, axes, report)
+    return folder
+
+
+def _build(
+    library: Any,
+    bundle: Path,
+    manifest: Manifest,
+    folder: Path,
+    key: EngineKey,
+    axes: Mapping[str, AxisRange],
+    report: Report,
+) -> None:
     report("bundle: comparing hashes", 0.0)
     manifest.verify(bundle)
     graphs = engine_graphs(manifest)
@@ -83,7 +101,6 @@ def build_engines(
             done += share
         Engines(key=key, axes=axes, plans=plans).save(part)
     report("done", 1.0)
-    return folder
 
 
 def _axes(positions: int) -> dict[str, AxisRange]:

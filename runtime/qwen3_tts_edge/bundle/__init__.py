@@ -43,15 +43,18 @@ class CodecBundle:
         folder = _folder(bundle)
         return cls(folder, load_codec(folder))
 
-    def verify(self) -> None:
-        """Read every file, and compare it with its size and hash.
+    def verify(self, *graphs: str) -> None:
+        """Read files, and compare them with their size and hash, as `CodecManifest.verify` says.
+
+        Args:
+            *graphs: Whose files are compared; none is every file.
 
         Raises:
-            BundleError: Names the first that is missing or differs.
+            BundleError: Names the first that is missing, differs or is not the bundle's own.
         """
-        self.manifest.verify(self.folder)
+        self.manifest.verify(self.folder, *graphs)
 
-    def check(self) -> None:
+    def check(self, *graphs: str) -> None:
         """Do as `verify`, but read no file that had its hash before and has not changed since.
 
         What the file system says of a file tells whether it has, see `hash_memory`. A disk that
@@ -61,7 +64,7 @@ class CodecBundle:
             BundleError: As for `verify`.
         """
         known = HashMemory()
-        self.manifest.verify(self.folder, known.has)
+        self.manifest.verify(self.folder, *graphs, has=known.has)
         known.save()
 
 
@@ -87,12 +90,12 @@ class Bundle(CodecBundle):
         # Here and not above: the export knows bundles, and needs nothing that reads text.
         from qwen3_tts_edge.bundle.tokenizer import Tokenizer
 
-        return Tokenizer.load(self.folder / TOKENIZER)
+        return Tokenizer.load(self.manifest.place(self.folder, TOKENIZER))
 
     @cached_property
     def tables(self) -> Tables:
         """The embedding tables, mapped."""
-        return Tables(self.folder)
+        return Tables(self.folder, self.manifest)
 
 
 def _folder(bundle: str | Path | None) -> Path:

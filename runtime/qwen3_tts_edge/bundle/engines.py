@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest, FileSpec
-from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.files import Strict, write_json
+from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest
+from qwen3_tts_edge.bundle.own_files import FileSpec, leads_out, refuse_link
+from qwen3_tts_edge.errors import BackendError, BundleError, reason
+from qwen3_tts_edge.files import NOT_JSON, PART, Strict, write_json
 
 FOLDER, FILE = "engines", "engine.json"
 TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
@@ -100,19 +101,22 @@ class Engines(Strict, frozen=True):
         path = folder / FILE
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *NOT_JSON) as error:
             raise BundleError(
-                f"{path} cannot be read: {error}", "build the engines again"
+                f"{path} cannot be read: {reason(error)}", "build the engines again"
             ) from error
 
     def check(self, folder: Path) -> None:
-        """Check that every plan is there and as large as it was written.
+        """Check that every plan is there, no link, and as large as it was written.
 
         Raises:
             BundleError: One is not.
         """
         for name, spec in self.plans.items():
+            if leads_out(name):
+                raise BundleError(f"{folder / FILE} names {name!r}", "build the engines again")
             plan = plan_file(folder, name)
+            refuse_link(plan)
             size = plan.stat().st_size if plan.is_file() else 0
             if size != spec.size:
                 raise BundleError(
@@ -139,7 +143,8 @@ def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
         BackendError: There are none, or all are from elsewhere: names their keys and ours.
         BundleError: They are damaged.
     """
-    found = [path.parent for path in sorted((bundle / FOLDER).glob(f"*/{FILE}"))]
+    there = [path.parent for path in sorted((bundle / FOLDER).glob(f"*/{FILE}"))]
+    found = [folder for folder in there if folder.suffix != PART]
     keys = []
     for folder in found:
         engines = Engines.load(folder)

@@ -2,10 +2,17 @@
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from qwen3_tts_edge.files import Strict
+
+_DType = Annotated[str, Meta(pattern="^(float32|float16|bfloat16|int32|int64|bool)$")]
+_Size = Annotated[int, Meta(ge=1, le=1 << 40)]
+_Axis = Annotated[str, Meta(pattern=r"^(\d{1,9}\*)*[a-z_]+(\*[a-z_]+)*(/[1-9]\d{0,8})?$")]
+_Bytes = Annotated[int, Meta(ge=0)]
 
 
 class TensorSpec(Strict, frozen=True):
@@ -16,8 +23,8 @@ class TensorSpec(Strict, frozen=True):
     """
 
     name: str
-    dtype: str
-    shape: tuple[int | str, ...]
+    dtype: _DType
+    shape: tuple[_Size | _Axis, ...]
 
     @property
     def stored(self) -> np.dtype[np.generic]:
@@ -77,9 +84,9 @@ class ReadsSpec(Strict, frozen=True):
             have to hold to make `again` cheap.
     """
 
-    once: int
-    again: int
-    shared: int
+    once: _Bytes
+    again: _Bytes
+    shared: _Bytes
 
     @property
     def total(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from qwen3_tts_edge.bundle.manifest import has_hash
+from qwen3_tts_edge.bundle.own_files import has_hash
 from qwen3_tts_edge.cache import cache_folder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict, write_json

@@ -6,19 +6,21 @@ model that the runtime uses stands in it. The bundle of a base checkpoint, which
 two graphs and a table more than the others.
 """
 
-import hashlib
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 from typing_extensions import Self
 
+from qwen3_tts_edge.bundle import own_files
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.bundle.names import INT8, ORT
-from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.files import Strict, write_json
+from qwen3_tts_edge.bundle.names import INT8, MODEL_TYPES, ORT
+from qwen3_tts_edge.bundle.own_files import FileSpec, leads_out
+from qwen3_tts_edge.errors import BundleError, quoted, reason, shortened
+from qwen3_tts_edge.files import NOT_JSON, Strict, write_json
 
 FORMAT = 2
 """Rises whenever a bundle of the old format would be read wrongly."""
@@ -37,16 +39,10 @@ PREDICTOR_ROWS = "predictor_rows.npy"
 """(codebooks - 1, codebook_size, hidden): only where a clone's reference codes are read."""
 
 
-def has_hash(path: Path, expected: str) -> bool:
-    """Read a file and tell whether it has this sha256."""
-    return sha256(path) == expected
-
-
-class FileSpec(Strict, frozen=True):
-    """A file of the bundle as it was written."""
-
-    size: int
-    sha256: str
+_Count = Annotated[int, Meta(ge=1, le=1 << 31)]
+_Id = Annotated[int, Meta(ge=0, le=1 << 31)]
+_Positive = Annotated[float, Meta(gt=0, lt=1e30)]
+_Share = Annotated[float, Meta(gt=0, le=1)]
 
 
 class Origin(Strict, frozen=True):
@@ -67,36 +63,36 @@ class Origin(Strict, frozen=True):
 class TextIds(Strict, frozen=True):
     """Text ids of the prompt's own words."""
 
-    tts_pad: int
-    tts_bos: int
-    tts_eos: int
+    tts_pad: _Id
+    tts_bos: _Id
+    tts_eos: _Id
 
 
 class ControlCodes(Strict, frozen=True):
     """Codebook-0 codes that steer instead of sounding."""
 
-    bos: int
-    pad: int
-    think: int
-    nothink: int
-    think_bos: int
-    think_eos: int
-    end_of_speech: int
+    bos: _Id
+    pad: _Id
+    think: _Id
+    nothink: _Id
+    think_bos: _Id
+    think_eos: _Id
+    end_of_speech: _Id
 
 
 class SamplingDefaults(Strict, frozen=True):
     """What the checkpoint's generation_config.json asks for, by the official names."""
 
     do_sample: bool
-    temperature: float
-    top_k: int
-    top_p: float
-    repetition_penalty: float
+    temperature: _Positive
+    top_k: _Id
+    top_p: _Share
+    repetition_penalty: _Positive
     subtalker_dosample: bool
-    subtalker_temperature: float
-    subtalker_top_k: int
-    subtalker_top_p: float
-    max_new_tokens: int
+    subtalker_temperature: _Positive
+    subtalker_top_k: _Id
+    subtalker_top_p: _Share
+    max_new_tokens: Annotated[int, Meta(ge=2)]
 
 
 class UtteranceLimits(Strict, frozen=True):
@@ -107,8 +103,8 @@ class UtteranceLimits(Strict, frozen=True):
         most_sentences: In one piece; None for as many as there is time for.
     """
 
-    most_seconds: float
-    most_sentences: int | None
+    most_seconds: _Positive
+    most_sentences: _Count | None
 
 
 class CodecManifest(Strict, frozen=True):
@@ -119,10 +115,10 @@ class CodecManifest(Strict, frozen=True):
     precision: str
     flavour: str
     made_with: Mapping[str, str]
-    sample_rate: int
-    samples_per_frame: int
-    codebooks: int
-    codebook_size: int
+    sample_rate: _Count
+    samples_per_frame: _Count
+    codebooks: _Count
+    codebook_size: _Count
     graphs: Mapping[str, GraphSpec]
     files: Mapping[str, FileSpec]
 
@@ -135,30 +131,44 @@ class CodecManifest(Strict, frozen=True):
         """Write `manifest.json`, sorted and indented so that two of them can be compared."""
         write_json(folder / FILE, self)
 
-    def verify(self, folder: Path, has: Callable[[Path, str], bool] = has_hash) -> None:
-        """Compare every file with its size and hash.
+    def graph(self, name: str) -> GraphSpec:
+        """Find a graph.
+
+        Raises:
+            BundleError: There is none of that name.
+        """
+        return graph_named(name, self.graphs)
+
+    def place(self, folder: Path, name: str) -> Path:
+        """Give the place of a file of the bundle.
+
+        Raises:
+            BundleError: It is not one that the manifest vouches for.
+        """
+        if name not in self.files:
+            raise _strange(folder / FILE, name)
+        return folder / name
+
+    def verify(self, folder: Path, *graphs: str, has: own_files.Has = own_files.has_hash) -> None:
+        """Compare files with their size and hash. None is opened that is not the bundle's own.
+
+        Nor will one be by who reads a graph: where its weights lie was looked at.
 
         Args:
-            folder: The bundle.
+            folder: Of the bundle.
+            *graphs: Whose files are compared, of those that there are; none is every file.
             has: Tells whether a file has a hash.
 
         Raises:
-            BundleError: naming the first file that is missing or differs.
+            BundleError: Names the first file that is missing, differs or is not the bundle's own.
         """
+        wanted = {spec.file for name, spec in self.graphs.items() if not graphs or name in graphs}
+        stems = {Path(file).stem for file in wanted}
         for name, spec in self.files.items():
-            path = folder / name
-            if not path.is_file():
-                raise BundleError(f"{path} is missing", "export the bundle again")
-            size = path.stat().st_size
-            if size != spec.size:
-                raise BundleError(
-                    f"{path} has {size} bytes, the manifest says {spec.size}", "export it again"
-                )
-            if not has(path, spec.sha256):
-                raise BundleError(
-                    f"{path} is not what was exported: its sha256 differs from the manifest's",
-                    "copy or export the bundle again",
-                )
+            if not graphs or Path(name).stem in stems:
+                own_files.compare(folder / name, spec, has)
+        for file in sorted(wanted):
+            own_files.check_weights(folder / file, self.files.keys())
 
 
 class Manifest(CodecManifest, frozen=True):
@@ -170,13 +180,13 @@ class Manifest(CodecManifest, frozen=True):
     The names of languages, speakers and dialects are in lower case.
     """
 
-    hidden_size: int
-    vocab_size: int
-    max_positions: int
+    hidden_size: _Count
+    vocab_size: _Count
+    max_positions: _Count
     text_ids: TextIds
     control_codes: ControlCodes
-    languages: Mapping[str, int]
-    speakers: Mapping[str, int]
+    languages: Mapping[str, _Id]
+    speakers: Mapping[str, _Id]
     dialects: Mapping[str, str]
     takes_instruct: bool
     text_layout: str
@@ -198,8 +208,18 @@ class Manifest(CodecManifest, frozen=True):
                 f"{folder} holds the codec alone: it encodes and decodes, it does not speak",
                 "export a whole checkpoint",
             )
+        if head.checkpoint.model_type not in MODEL_TYPES:
+            raise BundleError(
+                f"{folder / FILE} is of a checkpoint of the type "
+                f"{quoted(head.checkpoint.model_type)}; this version speaks with "
+                f"{', '.join(MODEL_TYPES)}",
+                "run: pip install --upgrade qwen3-tts-edge, or export the bundle again",
+            )
         return _checked(folder, data, cls)
 
+
+_FRAMES_PER_SECOND = (1, 100)
+"""More of them would make a KV cache that no machine holds."""
 
 M = TypeVar("M", bound=CodecManifest)
 
@@ -220,22 +240,60 @@ def _checked(folder: Path, data: bytes, kind: type[M]) -> M:
     path = folder / FILE
     try:
         manifest = msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
-        raise BundleError(f"{path} is damaged: {error}", "export the bundle again") from error
+    except NOT_JSON as error:
+        raise _damaged(path, reason(error)) from error
     opened = {graph.file for graph in manifest.graphs.values()}
-    strange = sorted(
-        (opened - manifest.files.keys()) | {n for n in manifest.files if _leads_out(n)}
-    )
+    strange = (opened - manifest.files.keys()) | {n for n in manifest.files if leads_out(n)}
     if strange:
-        raise BundleError(
-            f"{path} is damaged: {strange[0]!r} is not one of the bundle's own files",
-            "export the bundle again",
+        raise _strange(path, min(strange))
+    if not _FRAMES_PER_SECOND[0] <= manifest.frames_per_second <= _FRAMES_PER_SECOND[1]:
+        raise _damaged(
+            path,
+            f"{manifest.samples_per_frame} samples a frame at {manifest.sample_rate} Hz are no "
+            "frame rate",
         )
+    _check_codebooks(path, manifest)
+    if isinstance(manifest, Manifest):
+        _check_codes(path, manifest)
     return manifest
 
 
-def _leads_out(name: str) -> bool:
-    return name in ("", ".", "..") or "/" in name or "\\" in name or ":" in name
+def _check_codebooks(path: Path, manifest: CodecManifest) -> None:
+    """Refuse graphs of another number of codebooks."""
+    for name, graph in manifest.graphs.items():
+        for tensor in (*graph.inputs, *graph.outputs):
+            if tensor.name == "codes" and tensor.shape[-1:] != (manifest.codebooks,):
+                raise _damaged(
+                    path,
+                    f"the codes of {shortened(name)} are not of {manifest.codebooks} codebooks",
+                )
+
+
+def _check_codes(path: Path, manifest: Manifest) -> None:
+    """Refuse ids that the talker's vocabulary does not have."""
+    control: dict[str, int] = msgspec.structs.asdict(manifest.control_codes)
+    for name, code in (control | dict(manifest.languages) | dict(manifest.speakers)).items():
+        if code >= manifest.vocab_size:
+            raise _damaged(path, f"{shortened(name)} is {code}, of {manifest.vocab_size} codes")
+
+
+def _damaged(path: Path, what: str) -> BundleError:
+    return BundleError(f"{path} is damaged: {what}", "export the bundle again")
+
+
+def _strange(path: Path, name: str) -> BundleError:
+    return _damaged(path, f"{quoted(name)} is not one of the bundle's own files")
+
+
+def graph_named(name: str, graphs: Mapping[str, GraphSpec]) -> GraphSpec:
+    """Find a graph in those of a manifest.
+
+    Raises:
+        BundleError: There is none of that name.
+    """
+    if name not in graphs:
+        raise BundleError(f"{FILE} describes no graph {name}", "export the bundle again")
+    return graphs[name]
 
 
 class _Origin(msgspec.Struct):
@@ -275,8 +333,8 @@ def _read(folder: Path) -> tuple[bytes, _Head]:
         ) from error
     try:
         head = msgspec.json.decode(data, type=_Head)
-    except msgspec.DecodeError as error:
-        raise BundleError(f"{path} is damaged: {error}", "export the bundle again") from error
+    except NOT_JSON as error:
+        raise _damaged(path, reason(error)) from error
     if head.format < FORMAT:
         raise BundleError(
             f"{path} is of format {head.format}, this version reads format {FORMAT}",
@@ -294,12 +352,3 @@ def _read(folder: Path) -> tuple[bytes, _Head]:
 def _source(checkpoint: str) -> str:
     """Where a checkpoint comes from: those of Qwen have their own name on the hub."""
     return f"Qwen/{checkpoint}" if checkpoint.startswith("Qwen3-TTS-") else checkpoint
-
-
-def sha256(path: Path) -> str:
-    """Hash a file without holding it in memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

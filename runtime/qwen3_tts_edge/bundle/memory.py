@@ -78,7 +78,7 @@ def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
         kv_cache_per_second=math.ceil(position * manifest.frames_per_second),
         states={
             FRAME: sum(_states(graph, growing=False) for graph in frame),
-            CODEC_DECODER: _states(manifest.graphs[CODEC_DECODER], growing=False),
+            CODEC_DECODER: _states(manifest.graph(CODEC_DECODER), growing=False),
         },
     )
 

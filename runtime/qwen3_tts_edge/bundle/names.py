@@ -9,6 +9,8 @@ from typing import Final, Literal, get_args
 ModelType = Literal["base", "custom_voice", "voice_design"]
 """What a checkpoint that speaks is for: cloning voices, its named speakers, or designing voices."""
 
+MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
+
 BASE: Final = "base"
 CUSTOM_VOICE: Final = "custom_voice"
 VOICE_DESIGN: Final = "voice_design"

@@ -16,7 +16,7 @@ from pathlib import Path
 import tokenizers
 from typing_extensions import Self
 
-from qwen3_tts_edge.errors import BundleError, InputError
+from qwen3_tts_edge.errors import BundleError, InputError, reason
 
 _START, _END = "<|im_start|>", "<|im_end|>"
 
@@ -72,13 +72,13 @@ class Tokenizer:
             data = path.read_bytes()
         except OSError as error:
             raise BundleError(
-                f"{path} cannot be read ({error})", "export the bundle again"
+                f"{path} cannot be read ({reason(error)})", "export the bundle again"
             ) from error
         try:
             tokenizer = tokenizers.Tokenizer.from_buffer(data)
         except Exception as error:  # `tokenizers` raises bare Exception
             raise BundleError(
-                f"{path} is not a tokenizer ({error})", "export the bundle again"
+                f"{path} is not a tokenizer ({reason(error)})", "export the bundle again"
             ) from error
         return cls(tokenizer)
 

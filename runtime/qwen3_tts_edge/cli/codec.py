@@ -9,6 +9,7 @@ import numpy as np
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle import CodecBundle
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER
 from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import progressed
 from qwen3_tts_edge.codec.code_file import CodeFile
@@ -54,8 +55,9 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     bundle = CodecBundle.open(model)
     folder, manifest = bundle.folder, bundle.manifest
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-    encoder = CodecEncoder.open(folder, manifest, opener)
     _check_target(output)
+    bundle.verify(CODEC_ENCODER)
+    encoder = CodecEncoder.open(folder, manifest, opener)
     file = open_sound(sound, sound)
     length, rate = file.frames / file.samplerate, file.samplerate
     samples = 0
@@ -99,6 +101,7 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
+    bundle.verify(CODEC_DECODER)
     decoder = CodecDecoder.open(folder, manifest, opener)
     seconds = found.content.samples / manifest.sample_rate
     with target as file:

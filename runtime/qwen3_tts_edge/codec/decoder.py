@@ -45,7 +45,7 @@ class CodecDecoder:
     @classmethod
     def open(cls, folder: Path, manifest: CodecManifest, backend: Backend) -> Self:
         """Open the graph of a bundle. Errors are those of the backend."""
-        return cls(backend.open(folder, manifest.graphs[CODEC_DECODER]), manifest, backend.name)
+        return cls(backend.open(folder, manifest.graph(CODEC_DECODER)), manifest, backend.name)
 
     def begin(self, reference: Codes | Primed | None = None) -> "DecoderStream":
         """Start a stream of sound.

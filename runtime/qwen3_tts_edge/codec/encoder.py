@@ -51,7 +51,7 @@ class CodecEncoder:
                 "checkpoint",
                 "use the bundle of a Base one",
             )
-        return cls(backend.open(folder, manifest.graphs[CODEC_ENCODER]), manifest)
+        return cls(backend.open(folder, manifest.graph(CODEC_ENCODER)), manifest)
 
     def encode(self, samples: Samples) -> Codes:
         """Encode a recording whole, whatever its length; memory grows with its square.

@@ -37,7 +37,7 @@ class Primed:
 
     def fits(self, manifest: CodecManifest, backend: str) -> bool:
         """Tell whether a decoder can go on from it: that of another bundle or backend cannot."""
-        pasts = [state.past for state in manifest.graphs[CODEC_DECODER].states]
+        pasts = [state.past for state in manifest.graph(CODEC_DECODER).states]
         carried = {past.name: (past.stored, past.sized({"batch": 1})) for past in pasts}
         found = {name: (array.dtype, array.shape) for name, array in self.state.items()}
         return (self.graph, self.backend, found) == (fingerprint(manifest), backend, carried)
@@ -53,7 +53,7 @@ class Primed:
 
 def fingerprint(manifest: CodecManifest) -> str:
     """Fingerprint the codec decoder of a bundle, by the hashes of its files."""
-    graph = Path(manifest.graphs[CODEC_DECODER].file).stem
+    graph = Path(manifest.graph(CODEC_DECODER).file).stem
     files = [
         f"{name} {file.sha256}\n"
         for name, file in sorted(manifest.files.items())

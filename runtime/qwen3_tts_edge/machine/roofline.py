@@ -56,6 +56,6 @@ def roofline(manifest: Manifest, bandwidth: Callable[[int], float]) -> Roofline:
 def frame_reads(manifest: Manifest) -> ReadsSpec:
     """Add up what a frame reads of weights: talker once, code predictor for each codebook."""
     if FRAME in manifest.graphs:
-        return manifest.graphs[FRAME].reads
-    predictor = manifest.graphs[PREDICTOR_STEP].reads
-    return manifest.graphs[TALKER_STEP].reads + predictor.repeated(manifest.codebooks)
+        return manifest.graph(FRAME).reads
+    predictor = manifest.graph(PREDICTOR_STEP).reads
+    return manifest.graph(TALKER_STEP).reads + predictor.repeated(manifest.codebooks)

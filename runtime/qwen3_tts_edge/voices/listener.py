@@ -16,10 +16,11 @@ from typing_extensions import Self
 from qwen3_tts_edge.arrays import Samples, Vector
 from qwen3_tts_edge.backends import Backend, Graph, State, open_backend
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.bundle.manifest import SPEAKER_ENCODER
+from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
+from qwen3_tts_edge.bundle.names import BASE
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import BundleError, InputError
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.mel import log_mel
@@ -41,14 +42,17 @@ class Listener:
 
     @classmethod
     def open(cls, bundle: Bundle, *, backend: str = "auto", threads: int | None = None) -> Self:
-        """Open a bundle for listening alone.
+        """Open a bundle for listening alone; the files that it takes are verified.
 
         Raises:
             BackendError: The backend is not installed.
             BundleError: The bundle is damaged.
         """
         opened = open_backend(backend, flavour=bundle.manifest.flavour, threads=threads)
-        return cls(bundle, opened)
+        listener = cls(bundle, opened)
+        listener.check()
+        bundle.verify(SPEAKER_ENCODER, CODEC_ENCODER, CODEC_DECODER)
+        return listener
 
     def voice(
         self,
@@ -135,11 +139,19 @@ class Listener:
     def speaker_vector(self, samples: Samples) -> Vector:
         """Hear who is speaking.
 
+        Raises:
+            BundleError: The encoder's weights are damaged: what comes out are no numbers.
+
         Source: extract_speaker_embedding in qwen_tts/core/models/modeling_qwen3_tts.py.
         """
         graph, state = self._speaker_graph
         vectors = graph.run({"mel": log_mel(samples)[None]}, state)["vector"]
         found: Vector = vectors[0].astype(np.float32)
+        if not np.isfinite(found).all():
+            raise BundleError(
+                f"the speaker encoder of {self._bundle.folder} makes no numbers of this recording",
+                "export the bundle again",
+            )
         return found
 
     @cached_property
@@ -160,7 +172,7 @@ class Listener:
     @cached_property
     def _speaker_graph(self) -> tuple[Graph, State]:
         self.check()
-        graph = self._backend.open(self._bundle.folder, self._manifest.graphs[SPEAKER_ENCODER])
+        graph = self._backend.open(self._bundle.folder, self._manifest.graph(SPEAKER_ENCODER))
         return graph, graph.state()
 
     def check(self, text: str | None = None) -> None:
@@ -172,7 +184,7 @@ class Listener:
         Raises:
             InputError: The checkpoint is none of the Base ones, or the text is empty.
         """
-        if SPEAKER_ENCODER not in self._manifest.graphs:
+        if self._manifest.checkpoint.model_type != BASE:
             raise InputError(
                 f"a {self._manifest.checkpoint.model_type} checkpoint does not clone voices",
                 "use the bundle of a Base checkpoint, such as Qwen/Qwen3-TTS-12Hz-0.6B-Base",

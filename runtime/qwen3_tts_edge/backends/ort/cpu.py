@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qwen3_tts_edge.backends import ORT_CPU, SMALL
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.bundle.manifest import FRAME
+from qwen3_tts_edge.bundle.manifest import FRAME, graph_named
 from qwen3_tts_edge.errors import BackendError
 
 try:
@@ -59,4 +59,4 @@ class OrtBackend:
         self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int
     ) -> FusedFrame:
         """Load the frame graph, as `backends.Backend.open_frame` says. Errors are `open`'s."""
-        return FusedFrame(self.open(folder, graphs[FRAME]), capacity)
+        return FusedFrame(self.open(folder, graph_named(FRAME, graphs)), capacity)

@@ -10,8 +10,8 @@ from typing import Any
 from qwen3_tts_edge.backends import ORT_CUDA
 from qwen3_tts_edge.backends.ort.install import CUDA, INSTALL, cuda_lack
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.bundle.manifest import FRAME
-from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.bundle.manifest import FRAME, graph_named
+from qwen3_tts_edge.errors import BackendError, BundleError, reason
 
 try:
     import onnxruntime as ort
@@ -91,7 +91,7 @@ class OrtCudaBackend:
                 raise
             raise BackendError(
                 f"{path} has {len(nodes)} nodes that CUDA does not run: "
-                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)} ({error})",
+                f"{', '.join(nodes[:_NAMED])}{', …' * (len(nodes) > _NAMED)} ({reason(error)})",
                 "export the checkpoint with --flavour cuda, for what is captured must stay on the "
                 "GPU",
             ) from error
@@ -113,7 +113,7 @@ class OrtCudaBackend:
             capacity: Positions of the KV cache.
             captured: False launches each kernel by itself, to see what capturing saves.
         """
-        graph = self.open(folder, graphs[FRAME])
+        graph = self.open(folder, graph_named(FRAME, graphs))
         assert isinstance(graph, CapturedGraph)
         graph.captures = captured
         return FusedFrame(graph, capacity, captured=captured)
@@ -173,7 +173,7 @@ class CapturedGraph(OrtGraph):
         except Exception as error:  # ONNX Runtime's own exceptions share no other parent
             raise BackendError(
                 f"ONNX Runtime {ort.__version__} cannot capture {self.spec.file} as a CUDA "
-                f"graph: {error}"
+                f"graph: {reason(error)}"
             ) from error
         self._thread.captured.add(binding.graph)
         if carried:

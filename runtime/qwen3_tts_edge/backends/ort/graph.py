@@ -18,7 +18,7 @@ from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.ort.state import Memory, OrtState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import TOTAL
-from qwen3_tts_edge.errors import BackendError, BundleError
+from qwen3_tts_edge.errors import BackendError, BundleError, reason, shortened
 
 UNCAPTURED = -1
 """No CUDA graph, in ONNX Runtime's numbers for them."""
@@ -26,6 +26,16 @@ _BFLOAT16 = 16
 """TensorProto.BFLOAT16. numpy cannot name the type, so it is bound by ONNX's number for it."""
 
 _ERRORS_ONLY = 3
+
+_TYPES = {
+    "float32": "tensor(float)",
+    "float16": "tensor(float16)",
+    "bfloat16": "tensor(bfloat16)",
+    "int32": "tensor(int32)",
+    "int64": "tensor(int64)",
+    "bool": "tensor(bool)",
+}
+"""ONNX Runtime's names of the types that manifests name."""
 
 Provider = str | tuple[str, Mapping[str, str]]
 
@@ -55,7 +65,8 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
         )
     except Exception as error:  # ONNX Runtime's own exceptions share no other parent
         raise BundleError(
-            f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {error}"
+            f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {reason(error)}",
+            "export the bundle again",
         ) from error
     wanted = provider if isinstance(provider, str) else provider[0]
     running = session.get_providers()[0]
@@ -64,6 +75,25 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
             f"asked for {wanted}, ONNX Runtime runs {running}", "its messages above say why"
         )
     return session
+
+
+def _check_tensors(session: ort.InferenceSession, spec: GraphSpec) -> None:
+    """Compare what a graph takes and gives with its spec, by which buffers are made and bound."""
+    pasts = [state.past for state in spec.states]
+    presents = [(state.present, state.past) for state in spec.states]
+    given = {each.name: each for each in (*spec.inputs, *pasts)}
+    taken = dict([*((each.name, each) for each in spec.outputs), *presents])
+    for nodes, specs in ((session.get_inputs(), given), (session.get_outputs(), taken)):
+        found = {node.name: (node.type, tuple(node.shape)) for node in nodes}
+        told = {name: (_TYPES[each.dtype], each.shape) for name, each in specs.items()}
+        for name in sorted(found.keys() | told.keys()):
+            if found.get(name) != told.get(name):
+                here = shortened(str(found.get(name, "not there")))
+                there = shortened(str(told.get(name, "nothing of it")))
+                raise BundleError(
+                    f"{spec.file}: {shortened(name)} is {here}, the manifest says {there}",
+                    "export the bundle again",
+                )
 
 
 class CpuMemory:
@@ -132,6 +162,18 @@ class OrtGraph:
         *,
         at_once: int = 1,
     ) -> None:
+        """Take a session.
+
+        Args:
+            session: Of the graph.
+            spec: What the manifest says of it.
+            memory: Where its buffers lie; None is this process's.
+            at_once: Launches that may run at once.
+
+        Raises:
+            BundleError: The graph is not the one that the manifest describes.
+        """
+        _check_tensors(session, spec)
         self.seconds = 0.0
         self.most: Mapping[str, int] = {}
         self.at_once = at_once
@@ -157,7 +199,15 @@ class OrtGraph:
                 binding.inputs[name].update_inplace(value)
                 binding.held[name] = value.copy()
         start = time.perf_counter()
-        self._launch(binding, state)
+        try:
+            self._launch(binding, state)
+        except BackendError:
+            raise
+        except Exception as error:  # ONNX Runtime's own exceptions share no other parent
+            raise BackendError(
+                f"ONNX Runtime cannot run {self.spec.file}: {reason(error)}",
+                "see that there is memory for it, or export the bundle again",
+            ) from error
         took = time.perf_counter() - start
         with self._counting:
             self.seconds += took

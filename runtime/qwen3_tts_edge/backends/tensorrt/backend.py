@@ -18,6 +18,7 @@ from qwen3_tts_edge.bundle.manifest import (
     PREDICTOR_STEP,
     SPEAKER_ENCODER,
     TALKER_STEP,
+    graph_named,
     load_codec,
 )
 
@@ -69,7 +70,8 @@ class TensorRTBackend:
             BackendError: The bundle has no engines for this GPU and this library.
             BundleError: An engine is damaged.
         """
-        talker, predictor = self._load(folder, graphs[TALKER_STEP], graphs[PREDICTOR_STEP])
+        steps = (graph_named(name, graphs) for name in (TALKER_STEP, PREDICTOR_STEP))
+        talker, predictor = self._load(folder, *steps)
         return TensorRTFrame(self._cuda, talker, predictor)
 
     def _load(self, folder: Path, *specs: GraphSpec) -> list[Engine]:
