@@ -129,3 +129,15 @@ def test_without_ffmpeg_the_command_is_said(
     with pytest.raises(InputError, match="install ffmpeg") as caught:
         open_sound(path, "my voice.m4a")
     assert str(caught.value).endswith(command)
+
+
+@pytest.mark.usefixtures("by_libraries")
+def test_a_header_that_leads_before_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged header has PyAV seek to where no file goes, and that is an error of the system."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(av, "open", fail)
+    with pytest.raises(InputError, match="anna is not a sound file that can be read"):
+        open_sound(BytesIO(b"fLaC"), "anna")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import math
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,40 @@ def test_a_cut_file_is_used_with_a_word(kind: str, caplog: pytest.LogCaptureFixt
     assert not caplog.records
     assert read_reference(whole[: len(whole) // 2]).seconds == pytest.approx(2, abs=0.01)
     assert "is cut: its header tells of more, 50 % is missing and 2.0 s are there" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "said"),
+    [
+        ("FLAC", "PCM_16", r"its header tells of more, 5\d % is missing and 3\.\d s are there"),
+        ("MP3", "MPEG_LAYER_III", r"its header tells of more, 5\d % is missing and [34]\.\d s are"),
+        ("OGG", "VORBIS", r"its last page is missing, and [34]\.\d s are there"),
+        ("OGG", "OPUS", r"its last page is missing, and [23]\.\d s are there"),
+    ],
+)
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_cut_file_of_a_packed_format_is_used_with_a_word(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    subtype: str,
+    said: str,
+    *,
+    as_file: bool,
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 8 * RATE).astype(np.float32)
+    whole = wav(noise * np.abs(np.sin(np.arange(8 * RATE) / 3000)), RATE, subtype, kind)
+
+    def read(data: bytes) -> float:
+        path = tmp_path / "a"
+        path.write_bytes(data)
+        blocks = read_blocks(open_sound(path if as_file else io.BytesIO(data), "a"), "a")
+        return sum(map(len, blocks)) / RATE
+
+    assert read(whole) == pytest.approx(8, abs=0.1)
+    assert not caplog.records
+    assert 2.5 < read(whole[: len(whole) // 2]) < 4.1
+    assert re.search(f"a is cut: {said}", caplog.text)
 
 
 def test_a_header_that_was_written_before_the_sound_claims_nothing(

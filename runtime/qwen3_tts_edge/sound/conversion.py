@@ -109,7 +109,7 @@ def _by_libraries(file: Path | BinaryIO, to: BinaryIO, seconds: float | None) ->
                     target.write(each.to_ndarray().reshape(-1, channels))
                 if target is not None and _enough(target, seconds):
                     break
-    except (av.FFmpegError, IndexError, ValueError):  # no such track; or what is broken behind it
+    except (av.FFmpegError, OSError, IndexError, ValueError):  # no track, or broken behind it
         pass
     if target is None:
         return False

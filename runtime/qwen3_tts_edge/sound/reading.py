@@ -1,11 +1,10 @@
 """Sound files → blocks of samples at any rate, resampled as the official package does it."""
 
-import logging
 import math
-import re
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +15,7 @@ import soxr
 from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.conversion import converted
+from qwen3_tts_edge.sound.cut import warn_if_cut
 from qwen3_tts_edge.sound.rate import Resampler, fitted
 
 RATES = (1_000, 768_000)
@@ -23,16 +23,8 @@ RATES = (1_000, 768_000)
 
 _NUMBERS_AT_ONCE = 1 << 20
 
-_CLAIM = re.compile(r": (\d+) \(should be (\d+)\)")
-"""What libsndfile notes of a header that tells of more bytes than there are."""
-
-_LARGEST_CLAIM = 0x7FFF_0000
-"""Bytes. What is sent while it is made claims as much as its header holds, and nobody minds."""
-
-_CUT = 0.01
-"""The share of a file that may be missing without a word."""
-
-_log = logging.getLogger(__name__)
+_LEAST = 4096
+"""Frames that are read at once where more cannot be: the usual block of FLAC."""
 
 
 def open_sound(
@@ -73,28 +65,41 @@ def open_sound(
 def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
     """Read an open file in blocks, float32 (n, channels), and close it.
 
-    One that has less than its header says is read as far as it goes, with a warning in the log.
+    One that is cut is read as far as it goes, with a warning in the log.
 
     Raises:
-        InputError: It is damaged.
+        InputError: It is damaged at its beginning, or has samples that are no numbers.
     """
     size, read = max(1, _NUMBERS_AT_ONCE // sound.channels), 0
     with sound:
-        while True:
-            try:
-                block = sound.read(size, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                reason = error.error_string.rstrip(". ") or f"after {read / sound.samplerate:.1f} s"
-                raise InputError(
-                    f"{name} is damaged ({reason})", "convert or copy it again"
-                ) from error
-            read += len(block)
-            if not len(block):
-                _warn_if_cut(sound, read, name)
-                return
+        for block in _blocks(sound, size, name):
             if not np.isfinite(block).all():
                 raise InputError(f"{name} has samples that are no numbers", "convert it again")
+            read += len(block)
             yield block
+        warn_if_cut(sound, read, name)
+
+
+def _blocks(sound: soundfile.SoundFile, size: int, name: str) -> Iterator[Block]:
+    """Read blocks of `size` frames up to the end; where one cannot be read, what can of it."""
+    read = 0
+    while True:
+        try:
+            block = sound.read(size, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            if size > _LEAST:
+                size = _LEAST
+                with suppress(soundfile.LibsndfileError):
+                    sound.seek(read)
+                continue
+            if not read:
+                said = error.error_string.rstrip(". ") or "nothing can be read"
+                raise InputError(f"{name} is damaged ({said})", "copy it again") from error
+            return
+        if not len(block):
+            return
+        read += len(block)
+        yield block
 
 
 def scaled(samples: Array, name: str) -> Block:
@@ -170,20 +175,3 @@ def _cure(file: Path | BinaryIO) -> str:
     target = path.with_name(f"{path.stem}-converted.wav")
     command = f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
     return f"install ffmpeg, which then reads it here, or convert it elsewhere: {command}"
-
-
-def _warn_if_cut(sound: soundfile.SoundFile, read: int, name: str) -> None:
-    """Say so where a file ends before its header does, as one that was not copied whole."""
-    claims = [(sound.frames, read)]
-    claims += [(int(told), int(there)) for told, there in _CLAIM.findall(sound.extra_info)]
-    missing = max(
-        (1 - there / told for told, there in claims if there < told < _LARGEST_CLAIM), default=0.0
-    )
-    if missing > _CUT:
-        _log.warning(
-            "%s is cut: its header tells of more, %.0f %% is missing and %.1f s are there; copy it "
-            "again",
-            name,
-            100 * missing,
-            read / sound.samplerate,
-        )
