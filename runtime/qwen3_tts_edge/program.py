@@ -85,6 +85,9 @@ class Program(click.Group):
         extra["standalone_mode"] = False
         try:
             result = super().main(args, **extra)
+        except OSError as error:  # of help, which is said before there is a command
+            click.echo(f"error: {_message(error)}", err=True)
+            sys.exit(1)
         except click.ClickException as error:
             click.echo(f"error: {error.format_message()}", err=True)
             if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -125,13 +128,26 @@ def _end(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+_REMEDIES = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room on its disk",
+    errno.EFBIG: "choose a disk that takes larger files, or raise the limit",
+    errno.EROFS: "choose another place",
+}
+"""What to do about errors of writing, by their numbers."""
+
+
 class _WrongRequest(click.ClickException):
     exit_code = 2
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        remedy = _REMEDIES.get(error.errno or 0)
+        # Who writes a file names it, see `files`. What is left is what is printed.
+        name = error.filename or ("standard output" if remedy else None)
+        found = f"{name}: {error.strerror}" if name else error.strerror
+        return f"{found}; {remedy}" if remedy else found
     return str(error)
 
 

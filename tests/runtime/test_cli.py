@@ -22,6 +22,7 @@ from qwen3_tts_edge.bundle.manifest import FILE
 from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.cli.speak import _decoded
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import CACHE
 from qwen3_tts_edge.sound.pcm import to_pcm
 from tiny import EDGE_VOICE
 
@@ -35,6 +36,7 @@ def _here(voice_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Run in an empty folder, with the bundled voice as the default model."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", str(voice_bundle))
+    monkeypatch.setenv(CACHE, str(tmp_path))
 
 
 def run(*args: str, text: str | bytes | None = None) -> Result:

@@ -38,3 +38,33 @@ def test_without_standard_streams(tmp_path: Path, closed: str) -> None:
 def test_a_command_is_imported_when_it_is_asked_for() -> None:
     code = "import sys, qwen3_tts_edge.cli; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "info",
+        "info --json",
+        "--help",
+        "speak --help",
+        "--version",
+        "speak --list-speakers",
+        "speak Hello. --max-seconds 0.2 -o -",
+        "speak Hello. --max-seconds 0.2 -o - --format flac",
+        "voice list --json",
+    ],
+)
+def test_what_is_printed_onto_a_full_disk(arguments: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: standard output: No space left on device; make room on its disk\n"
+    )

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
     """Pass chunks on and, when stderr is a terminal, say how much has been spoken."""
-    if not _watched():
+    if not watched():
         yield from spoken
         return
     try:
@@ -30,7 +30,7 @@ def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
 
 def counted(pieces: Pieces) -> Iterator[tuple[int, Audio]]:
     """Pass pieces on and, when stderr is a terminal, say how many of all are spoken."""
-    if not _watched():
+    if not watched():
         yield from pieces
         return
     done, seconds = 0, 0.0
@@ -52,7 +52,7 @@ def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float)
         seconds: How much sound a piece is.
         length: How much there is in all.
     """
-    if not _watched():
+    if not watched():
         yield from items
         return
     done = 0.0
@@ -68,7 +68,7 @@ def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float)
 @contextmanager
 def counting() -> Iterator[Callable[[str], None]]:
     """Give what shows how far a work is, one text in place of the last, on a terminal alone."""
-    if not _watched():
+    if not watched():
         yield lambda _: None
         return
     try:
@@ -77,8 +77,14 @@ def counting() -> Iterator[Callable[[str], None]]:
         click.echo(_ERASE, nl=False, err=True)
 
 
-def report(output: str, pieces: Sequence[Metrics], seed: int) -> int:
+def report(output: str, pieces: Sequence[Metrics], seed: int, *, quiet: bool = False) -> int:
     """Say what was made, how fast, and by which seed; warn when it is not all of the text.
+
+    Args:
+        output: Where it went.
+        pieces: What was measured.
+        seed: Of the first piece.
+        quiet: Only warn.
 
     Returns:
         The exit code: 1 where some of the text is missing that was not to be cut.
@@ -87,11 +93,12 @@ def report(output: str, pieces: Sequence[Metrics], seed: int) -> int:
     count = len(pieces)
     metrics = Metrics.of(pieces)
     first = "none" if metrics.ttfa is None else f"{1000 * metrics.ttfa:.0f} ms"
-    click.echo(
-        f"{output}: {metrics.audio:.2f} s of speech, TTFA {first}, RTF {metrics.rtf:.3f}, "
-        f"seed {seed}",
-        err=True,
-    )
+    if not quiet:
+        click.echo(
+            f"{output}: {metrics.audio:.2f} s of speech, TTFA {first}, RTF {metrics.rtf:.3f}, "
+            f"seed {seed}",
+            err=True,
+        )
     for kind, remedy in _REMEDIES.items():
         here = sum(kind in (each.cut, each.too_short and "too short") for each in wrong)
         if here:
@@ -112,6 +119,6 @@ _REMEDIES = {
 }
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Whether somebody sees stderr; a service may have none."""
     return sys.stderr is not None and sys.stderr.isatty()

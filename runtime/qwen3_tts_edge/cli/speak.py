@@ -15,6 +15,7 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
 from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS
+from qwen3_tts_edge.cli.next_step import tell_next_step
 from qwen3_tts_edge.cli.options import language_option, model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
@@ -165,6 +166,7 @@ def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | Non
     help="Frames of 80 ms from sound to sound; the last number goes on.",
 )
 @running_options
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
 @click.option("--list-speakers", is_flag=True, help="Name the bundle's speakers, and end.")
 def speak(
     text: str | None,
@@ -190,6 +192,7 @@ def speak(
     *,
     keep_silence: bool,
     greedy: bool,
+    quiet: bool,
     list_speakers: bool,
     **settings: Any,
 ) -> int:
@@ -228,8 +231,13 @@ def speak(
     longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
     tts = Synthesizer.open(bundle, backend=backend, threads=threads, max_seconds=longer)
     if isinstance(sink, AudioStream):
-        return _play(tts.stream(words, who, chunk_frames=chunk_frames, **asked), sink)
-    return _write(tts.pieces(words, who, **asked), sink, output)
+        stream = tts.stream(words, who, chunk_frames=chunk_frames, **asked)
+        code = _play(stream, sink, quiet=quiet)
+    else:
+        code = _write(tts.pieces(words, who, **asked), sink, output, quiet=quiet)
+    if not (code or quiet):
+        tell_next_step()
+    return code
 
 
 def _sink(
@@ -252,24 +260,24 @@ def _sink(
     return AudioFile(output, sample_rate, rate_out=rate_out, speed=speed)
 
 
-def _play(stream: Stream, sink: AudioStream) -> int:
+def _play(stream: Stream, sink: AudioStream, *, quiet: bool) -> int:
     """Send chunks to stdout as they are made. What was heard already cannot be begun anew."""
     with sink:
-        for chunk in shown(stream):
+        for chunk in stream if quiet else shown(stream):
             sink.write(chunk.samples)
-    return report("stdout", [stream.metrics], stream.seed)
+    return report("stdout", [stream.metrics], stream.seed, quiet=quiet)
 
 
-def _write(pieces: Pieces, sink: AudioFile, output: str) -> int:
+def _write(pieces: Pieces, sink: AudioFile, output: str, *, quiet: bool) -> int:
     """Write pieces into a file as they are made; only what was measured of them is kept."""
     seed = 0
     spoken: list[Metrics] = []
     with sink:
-        for _, audio in counted(pieces):
+        for _, audio in pieces if quiet else counted(pieces):
             sink.write(audio.samples)
             seed = audio.seed if not spoken else seed
             spoken.append(audio.metrics)
-    return report(output, spoken, seed)
+    return report(output, spoken, seed, quiet=quiet)
 
 
 def _list_speakers(manifest: Manifest) -> None:

@@ -26,7 +26,7 @@ def language_named(language: str | None, known: Collection[str]) -> str:
 
     Args:
         language: Its name, or a code with or without a region (`en`, `pt-BR`, `zh_CN`), in any
-            letter case; None and "" leave the choice to the checkpoint, as `auto` does.
+            letter case; None, "none" and "" leave the choice to the checkpoint, as `auto` does.
         known: The checkpoint's languages, and `auto`.
 
     Returns:
@@ -35,7 +35,9 @@ def language_named(language: str | None, known: Collection[str]) -> str:
     Raises:
         InputError: It is none of them; says which there are.
     """
-    folded = (language or "").strip().lower() or AUTO
+    folded = (language or "").strip().lower()
+    if folded in ("", "none"):  # as a script writes None on a command line
+        return AUTO
     if folded in known:
         return folded
     found = _CODES.get(folded.replace("_", "-").split("-")[0], "")

@@ -20,6 +20,8 @@ KNOWN = ["auto", "chinese", "english", "german", "portuguese"]
         ("zh-Hans-CN", "chinese"),
         (None, "auto"),
         ("", "auto"),
+        ("None", "auto"),
+        ("none", "auto"),
         ("Auto", "auto"),
     ],
 )
