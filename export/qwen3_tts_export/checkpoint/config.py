@@ -16,11 +16,15 @@ import msgspec
 from msgspec import Meta
 
 from qwen3_tts_edge.bundle.names import ModelType
+from qwen3_tts_edge.errors import quoted
 from qwen3_tts_export.checkpoint.generation import GenerationConfig
 from qwen3_tts_export.checkpoint.names import fold
 
 Count = Annotated[int, Meta(ge=1)]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
+Few = Annotated[int, Meta(ge=1, le=1024)]
+"""Of parts whose tensors are counted off by name: a damaged number would never come to an end."""
+
 Positive = Annotated[float, Meta(gt=0)]
 
 _NAMES = {
@@ -47,7 +51,7 @@ class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
     hidden_size: Count
     intermediate_size: Count
-    num_layers: Count
+    num_layers: Few
     num_heads: Count
     num_kv_heads: Count
     head_dim: Count
@@ -67,7 +71,7 @@ class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
     rms_norm_eps: Positive
     vocab_size: Count
     max_positions: Count
-    num_codebooks: Count = msgspec.field(name="num_code_groups")
+    num_codebooks: Few = msgspec.field(name="num_code_groups")
     use_sliding_window: bool = False
     layer_types: tuple[str, ...] | None = None
 
@@ -138,8 +142,8 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
         for speaker, dialect in self.dialects.items():
             if fold(dialect) not in known:
                 raise ValueError(
-                    f"spk_is_dialect.{speaker} is {dialect!r}, which codec_language_id lacks: give"
-                    " it a code there, or make this false"
+                    f"spk_is_dialect.{speaker} is {quoted(dialect)}, which codec_language_id lacks:"
+                    " give it a code there, or make this false"
                 )
 
 
@@ -148,7 +152,7 @@ class CodecDecoderConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
 
     codebook_size: Count
     codebook_dim: Count
-    num_codebooks: Count = msgspec.field(name="num_quantizers")
+    num_codebooks: Few = msgspec.field(name="num_quantizers")
     latent_dim: Count
     sliding_window: Count
     rms_norm_eps: Positive
@@ -170,7 +174,7 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
     """
 
     num_filters: Count
-    num_residual_layers: Count
+    num_residual_layers: Few
     kernel_size: Count
     last_kernel_size: Count
     residual_kernel_size: Count
@@ -180,7 +184,7 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
     """The strides of the convolutions, last one first."""
     hidden_size: Count
     intermediate_size: Count
-    num_layers: Count
+    num_layers: Few
     num_heads: Count
     num_kv_heads: Count
     head_dim: Count
@@ -190,9 +194,9 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
     codebook_size: Count
     codebook_dim: Count
     quantizer_dim: Count = msgspec.field(name="vector_quantization_hidden_dimension")
-    num_quantizers: Count
+    num_quantizers: Few
     num_semantic_quantizers: Count
-    num_codebooks: Count = msgspec.field(name="encoder_valid_num_quantizers")
+    num_codebooks: Few = msgspec.field(name="encoder_valid_num_quantizers")
     """How many of the quantizers become codes, the semantic ones first."""
     sample_rate: Count = msgspec.field(name="input_sample_rate")
     frame_rate: float | None = None
@@ -263,7 +267,7 @@ class SpeakerEncoderConfig(
     kernel_sizes: Counts = (5, 3, 3, 3, 1)
     dilations: Counts = (1, 2, 3, 4, 1)
     attention_channels: Count = 128
-    res2net_scale: Count = 8
+    res2net_scale: Few = 8
     squeeze_channels: Count = 128
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import msgspec
 
 from qwen3_tts_edge.bundle.names import BASE, ModelType
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, quoted
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
     CodecConfig,
@@ -127,18 +127,18 @@ def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
         )
     if found != MODEL_TYPE:
         raise CheckpointError(
-            f"{file}: model_type is {found!r}, expected {MODEL_TYPE!r}",
+            f"{file}: model_type is {quoted(found)}, expected {MODEL_TYPE!r}",
             "name a Qwen3-TTS checkpoint, this is another model",
         )
     family = convert(config, _Family, file)
     if family.tokenizer_type != CODEC_TYPE:
         raise CheckpointError(
-            f"{file}: tokenizer_type is {family.tokenizer_type!r}, expected {CODEC_TYPE!r}",
+            f"{file}: tokenizer_type is {quoted(family.tokenizer_type)}, expected {CODEC_TYPE!r}",
             "use a Qwen3-TTS-12Hz checkpoint, the 25 Hz family is not supported",
         )
     if family.tts_model_type not in get_args(ModelType):
         raise CheckpointError(
-            f"{file}: tts_model_type is {family.tts_model_type!r}, expected one of"
+            f"{file}: tts_model_type is {quoted(family.tts_model_type)}, expected one of"
             f" {', '.join(get_args(ModelType))}"
         )
 
@@ -213,7 +213,7 @@ def parse_codec(values: Mapping[str, Any], *, file: str = "config.json") -> Code
     found = convert(values, _Kind, file).model_type
     if found != CODEC_TYPE:
         raise CheckpointError(
-            f"{file}: model_type is {found!r}, expected {CODEC_TYPE!r}",
+            f"{file}: model_type is {quoted(found)}, expected {CODEC_TYPE!r}",
             "use the 12 Hz codec, no other is supported",
         )
     codec = convert(values, _Codec, file)

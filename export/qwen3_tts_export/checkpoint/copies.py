@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, quoted
 
 
 class CopyError(CheckpointError):
@@ -109,6 +109,6 @@ def _refuse_prefix(names: Collection[str], expected: Collection[str], folder: Pa
     wrapper = _WRAPPED.get(prefix)
     inside = "the model inside" if wrapper is None else f"the model inside {wrapper}"
     raise CopyError(
-        f"{folder}: the names of its tensors begin with {prefix!r}",
+        f"{folder}: the names of its tensors begin with {quoted(prefix)}",
         f"save the state_dict of {inside}, or take the prefix off the names",
     )

@@ -7,12 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, reason, shortened
 from qwen3_tts_export.checkpoint.identity import cure
 
 T = TypeVar("T")
-
-_MOST = 160  # characters
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -29,7 +27,7 @@ def read_json(file: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"{file} is not readable JSON ({error})", cure(file, "copy or save it again")
+            f"{file} is not readable JSON ({reason(error)})", cure(file, "copy or save it again")
         ) from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{file} holds a {type(value).__name__}, expected a JSON object")
@@ -64,11 +62,6 @@ def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -
             where += f" is {shortened(json.dumps(_under(values, keys)))}"
         advice = cure(file, "correct it, or take that of the checkpoint it was trained from")
         raise CheckpointError(f"{where}: {said}", advice) from None
-
-
-def shortened(text: str) -> str:
-    """Cut what a file holds to what a message can."""
-    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
 
 
 def _under(values: Any, keys: list[str]) -> Any:

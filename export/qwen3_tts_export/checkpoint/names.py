@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, quoted
 
 
 def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
@@ -17,7 +17,7 @@ def folded(ids: Mapping[str, int], what: str) -> dict[str, int]:
         key = fold(name)
         if key in folded:
             raise CheckpointError(
-                f"the {what} {spelt[key]!r} and {name!r} differ only in case",
+                f"the {what} {quoted(spelt[key])} and {quoted(name)} differ only in case",
                 "rename one of them in config.json, for names are asked for in any case",
             )
         folded[key], spelt[key] = code, name

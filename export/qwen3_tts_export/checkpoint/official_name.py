@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, quoted
 from qwen3_tts_export.checkpoint.config_files import CODED_NAMES, KEYS_READ
-from qwen3_tts_export.checkpoint.json_file import shortened
 from qwen3_tts_export.checkpoint.spec import Spec
 from qwen3_tts_export.checkpoint.weights import TensorFile, count
 
@@ -39,7 +38,7 @@ def hold(spec: Spec, config: Mapping[str, Any], tensors: TensorFile, folder: Pat
             continue  # what may be left out means what is implemented here
         if found != expected:
             raise CheckpointError(
-                f"{folder / 'config.json'}: {'.'.join(path)} is {shortened(repr(found))}, spec"
+                f"{folder / 'config.json'}: {'.'.join(path)} is {quoted(found)}, spec"
                 f" {spec.name} expects {expected!r}",
                 _ADVICE,
             )

@@ -23,7 +23,7 @@ from tokenizers import (
 )
 from tokenizers.models import BPE
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, quoted, shortened
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.tokenizer_files import TAKE, read_tokenizer_files
 
@@ -124,8 +124,8 @@ def build_tokenizer(
         given = tokenizer.token_to_id(token.content)
         if index is not None and given != index:
             raise CheckpointError(
-                f"tokenizer_config.json gives {token.content!r} the id {index}, but its place is "
-                f"{given}: vocab.json and tokenizer_config.json are not from one checkpoint"
+                f"tokenizer_config.json gives {quoted(token.content)} the id {index}, but its "
+                f"place is {given}: vocab.json and tokenizer_config.json are not of one checkpoint"
             )
     return tokenizer
 
@@ -157,7 +157,7 @@ def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, Added
                 yield None, AddedToken(name, special=True, normalized=False)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"tokenizer_config.json: added tokens are not readable ({error!r})"
+            f"tokenizer_config.json: added tokens are not readable ({quoted(error)})"
         ) from error
 
 
@@ -171,7 +171,7 @@ def _check_vocab(vocab: Mapping[str, int]) -> None:
     missing = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(vocab))
     if missing:
         raise CheckpointError(
-            f"vocab.json lacks {len(missing)} of the 256 byte symbols, such as {missing[0]!r}"
+            f"vocab.json lacks {len(missing)} of the 256 byte symbols, such as {quoted(missing[0])}"
         )
 
 
@@ -180,5 +180,6 @@ def _check_merges(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -
         unknown = [symbol for symbol in (left, right, left + right) if symbol not in vocab]
         if unknown:
             raise CheckpointError(
-                f"merge {rank} ({left} {right}) needs {unknown[0]!r}, which vocab.json lacks"
+                f"merge {rank} ({shortened(left)} {shortened(right)}) needs {quoted(unknown[0])}, "
+                "which vocab.json lacks"
             )

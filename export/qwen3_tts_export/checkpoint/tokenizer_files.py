@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, reason
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.json_file import convert, read_json
 
@@ -99,7 +99,7 @@ def _read_merges(file: Path) -> list[Merge]:
         return parse_merges(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(
-            f"{file} cannot be read as UTF-8 text ({error})", cure(file, TAKE)
+            f"{file} cannot be read as UTF-8 text ({reason(error)})", cure(file, TAKE)
         ) from error
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error.found}", cure(file, TAKE)) from error

@@ -12,10 +12,10 @@ import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, quoted, reason, shortened
 from qwen3_tts_export.checkpoint.copies import refuse_copy_by_files, refuse_copy_by_tensors
 from qwen3_tts_export.checkpoint.identity import cure
-from qwen3_tts_export.checkpoint.json_file import convert, read_json, shortened
+from qwen3_tts_export.checkpoint.json_file import convert, read_json
 from qwen3_tts_export.checkpoint.safetensors_header import Header, TensorEntry, read_header
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -58,7 +58,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
             with safe_open(file, framework="pt") as opened:
                 tensor: torch.Tensor = opened.get_tensor(name)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{file} cannot be read: {error}") from error
+            raise CheckpointError(f"{file} cannot be read: {reason(error)}") from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -128,7 +128,8 @@ def _refuse_dtype(name: str, entry: TensorEntry) -> None:
     if entry.dtype not in DTYPES:
         doubled = entry.dtype == "F64"
         raise CheckpointError(
-            f"{entry.file}: {name} is stored as {entry.dtype}, expected one of {', '.join(DTYPES)}",
+            f"{entry.file}: {shortened(name)} is stored as {shortened(entry.dtype)}, expected one "
+            f"of {', '.join(DTYPES)}",
             "save it in float32" if doubled else "use the official weights, not a quantised copy",
         )
 
@@ -153,8 +154,7 @@ def _weight_files(folder: Path) -> list[Path]:
         plain = isinstance(shard, str) and not {"/", "\\"} & set(shard)
         if not plain or not shard.endswith(".safetensors"):
             raise CheckpointError(
-                f"{index}: {name} is in {shortened(repr(shard))}, expected a safetensors file"
-                " beside it",
+                f"{index}: {name} is in {quoted(shard)}, expected a safetensors file beside it",
                 cure(index, "save the weights again"),
             )
     return [folder / name for name in sorted(set(shards.values()))]
