@@ -106,7 +106,7 @@ class Synthesizer:
             backend,
             flavour=manifest.flavour,
             threads=threads,
-            codec=manifest.graphs[CODEC_DECODER],
+            codec=manifest.graph(CODEC_DECODER),
         )
         frame, codec = _open_graphs(opened, opener, positions)
         if max_seconds is not None and frame.capacity < positions:
@@ -241,13 +241,13 @@ class Synthesizer:
 
 def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:
     """Open what makes frames and, beside it where that can be, tokenizer and codec."""
-    graphs = bundle.manifest.graphs
+    manifest = bundle.manifest
 
     def open_frame() -> FrameGraph:
-        return backend.open_frame(bundle.folder, graphs, positions)
+        return backend.open_frame(bundle.folder, manifest.graphs, positions)
 
     def open_codec() -> Graph:
-        return backend.open(bundle.folder, graphs[CODEC_DECODER])
+        return backend.open(bundle.folder, manifest.graph(CODEC_DECODER))
 
     if not backend.side_by_side:
         return open_frame(), open_codec()

@@ -293,6 +293,8 @@ def test_a_missing_key_is_named_with_its_file(which: int) -> None:
         ("talker_config.head_dim", "32", 'head_dim is "32": Expected `int`, got `str`'),
         ("talker_config.head_dim", True, "head_dim is true: Expected `int`, got `bool`"),
         ("talker_config.head_dim", 0, "head_dim is 0: Expected `int` >= 1"),
+        ("talker_config.num_hidden_layers", 2**31, "Expected `int` <= 1024"),
+        ("talker_config.code_predictor_config.num_hidden_layers", 2**62, "Expected `int` <= 1024"),
         ("talker_config.rope_theta", None, "rope_theta is null: Expected `float`, got `null`"),
         ("talker_config.spk_id.ryan", 3072, "spk_id.ryan is 3072, outside the vocabulary of 3072"),
         ("talker_config.codec_eos_token_id", -1, "codec_eos_token_id is -1, outside"),

@@ -1,5 +1,6 @@
 """Building engines, by the real TensorRT-RTX: it builds for GPUs that are not there."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,10 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from qwen3_tts_edge.backends import cuda as cuda_driver
 from qwen3_tts_edge.bundle.engines import (
@@ -25,75 +23,24 @@ from qwen3_tts_edge.bundle.engines import (
     graphs_hash,
     plan_file,
 )
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, StateSpec, TensorSpec
+from qwen3_tts_edge.bundle.graph_spec import TensorSpec
 from qwen3_tts_edge.bundle.manifest import TALKER_STEP, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError, CapacityError, InputError
-from qwen3_tts_export.bundle.description import describe
-from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.engines import building as engines
 from qwen3_tts_export.engines import target as tensorrt_library
 from qwen3_tts_export.engines.building import build_engines
 from qwen3_tts_export.engines.target import RTX_CAPABILITIES, Target, find_target, open_library
-from tiny import EDGE_VOICE
+from small_bundle import SPEC, write_small_bundle
 
 trt = pytest.importorskip("tensorrt_rtx")
 
-CACHE = ("batch", 2, "capacity", 16)
-SPEC = GraphSpec(
-    file=f"{TALKER_STEP}.onnx",
-    inputs=(
-        TensorSpec(name="rows", dtype="float16", shape=("batch", 2, "rows", 16)),
-        TensorSpec(name="position", dtype="int64", shape=("batch",)),
-    ),
-    outputs=(TensorSpec(name="sum", dtype="float16", shape=("batch", 2, 1, 16)),),
-    states=(
-        StateSpec(
-            past=TensorSpec(name="past_key_values.0.key", dtype="float16", shape=CACHE),
-            present="present.0.key",
-        ),
-    ),
-    in_place=True,
-    reads=ReadsSpec(0, 0, 0),
-)
 SmallBundle = Callable[..., Path]
 
 
 @pytest.fixture
 def small_bundle(tmp_path: Path) -> SmallBundle:
-    """Return a function that writes a bundle of one graph.
-
-    The graph writes rows into a cache and adds up what is in it, by the node `adding`.
-    """
-
-    def make(adding: str = "ReduceSum", spec: GraphSpec = SPEC, flavour: str = "trt") -> Path:
-        cache = "past_key_values.0.key"
-        nodes = [
-            helper.make_node("Mul", ["rows", "weight"], ["update"]),
-            helper.make_node("TensorScatter", [cache, "update", "position"], ["present.0.key"]),
-            helper.make_node(adding, ["present.0.key", "axis"], ["sum"], "adding", keepdims=1),
-        ]
-        weights = [
-            numpy_helper.from_array(np.full((1, 2, 1, 16), 0.5, np.float16), "weight"),
-            numpy_helper.from_array(np.array([2]), "axis"),
-        ]
-        types = {"float16": TensorProto.FLOAT16, "int64": TensorProto.INT64}
-        inputs, outputs = (
-            [helper.make_tensor_value_info(t.name, types[t.dtype], t.shape) for t in tensors]
-            for tensors in (
-                [*SPEC.inputs, SPEC.states[0].past],
-                [*SPEC.outputs, TensorSpec(name="present.0.key", dtype="float16", shape=CACHE)],
-            )
-        )
-        graph = helper.make_graph(nodes, "small", inputs, outputs, weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=11)
-        folder = tmp_path / "bundle"
-        folder.mkdir()
-        onnx.save(model, folder / spec.file)
-        checkpoint = Checkpoint.open(EDGE_VOICE)
-        describe(checkpoint, folder, "fp16", flavour, {TALKER_STEP: spec}).save(folder)
-        return folder
-
-    return make
+    """Return a function that writes a bundle of one graph."""
+    return functools.partial(write_small_bundle, tmp_path / "bundle")
 
 
 def rtx_key(bundle: Path, capability: str) -> EngineKey:

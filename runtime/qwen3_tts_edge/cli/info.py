@@ -83,7 +83,7 @@ def _identity(manifest: Manifest) -> dict[str, str]:
 
 
 def _backend(manifest: Manifest) -> str:
-    found = automatic(manifest.flavour, manifest.graphs[CODEC_DECODER])
+    found = automatic(manifest.flavour, manifest.graph(CODEC_DECODER))
     return _BACKENDS.get(found, found)
 
 
