@@ -2,8 +2,8 @@
 
 import click
 
+from qwen3_tts_edge.cache import cache_folder
 from qwen3_tts_edge.cli.progress import watched
-from qwen3_tts_edge.files import cache_folder
 
 _SAID = "has-spoken"
 _NEXT = (
