@@ -10,8 +10,8 @@ import pytest
 from faults import works
 from faults.children import child, names
 from faults.disks import only_read
+from qwen3_tts_edge.cache import VARIABLE
 from qwen3_tts_edge.compat import Qwen3TTSModel, opening
-from qwen3_tts_edge.files import CACHE
 from small_bundle import write_small_bundle
 from traces import command_at
 
@@ -48,7 +48,7 @@ def test_a_model_in_a_cache_that_is_only_read(
     tiny_bundle: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     checkpoint = tiny_checkpoint("custom_voice", "same")
     kind = f"{opening._fingerprint(checkpoint)[:16]}-fp32"
     made = tmp_path / "cache" / "bundles" / f"{checkpoint.name}-{kind}"
@@ -68,7 +68,7 @@ def test_a_model_that_is_exported_into_a_cache_that_was_only_read(
     cache = tmp_path / "cache"
     cache.mkdir()
     command = command_at(tmp_path / "qwen3-tts-export")
-    monkeypatch.setenv(CACHE, str(cache))
+    monkeypatch.setenv(VARIABLE, str(cache))
     monkeypatch.setattr(shutil, "which", lambda *_, **__: str(command))
     open_it = partial(_open, tiny_checkpoint("custom_voice", "same"))
     with only_read(cache):

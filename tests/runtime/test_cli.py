@@ -19,10 +19,10 @@ from click.testing import CliRunner, Result
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle import bundled
 from qwen3_tts_edge.bundle.manifest import FILE
+from qwen3_tts_edge.cache import VARIABLE
 from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.cli.speak import _decoded
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import CACHE
 from qwen3_tts_edge.sound.pcm import to_pcm
 from tiny import EDGE_VOICE
 
@@ -32,11 +32,16 @@ LONG = "The train to the coast leaves at seven, and the last one back is before 
 
 
 @pytest.fixture(autouse=True)
-def _here(voice_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(
+    voice_bundle: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Run in an empty folder, with the bundled voice as the default model."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", str(voice_bundle))
-    monkeypatch.setenv(CACHE, str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
 
 
 def run(*args: str, text: str | bytes | None = None) -> Result:

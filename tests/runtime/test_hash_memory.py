@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from qwen3_tts_edge.bundle import Bundle, hash_memory, manifest
+from qwen3_tts_edge.bundle import Bundle, hash_memory, own_files
 from qwen3_tts_edge.bundle.hash_memory import FILE
 from qwen3_tts_edge.cache import VARIABLE
 from qwen3_tts_edge.errors import BundleError
@@ -39,13 +39,13 @@ def bundle(voice_bundle: Path, tmp_path: Path) -> Bundle:
 def read(monkeypatch: pytest.MonkeyPatch) -> Read:
     """The files that were read, by name."""
     names: Read = []
-    hashed = manifest.sha256
+    hashed = own_files.sha256
 
     def noted(path: Path) -> str:
         names.append(path.name)
         return hashed(path)
 
-    monkeypatch.setattr(manifest, "sha256", noted)
+    monkeypatch.setattr(own_files, "sha256", noted)
     return names
 
 

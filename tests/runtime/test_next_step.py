@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qwen3_tts_edge.files import CACHE
+from qwen3_tts_edge.cache import VARIABLE
 
 PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
 SPEAK = [*PROGRAM, "speak", "Hello.", "--seed", "3", "--max-seconds", "0.2"]
@@ -18,7 +18,7 @@ SPEAK = [*PROGRAM, "speak", "Hello.", "--seed", "3", "--max-seconds", "0.2"]
 def cache(voice_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", str(voice_bundle))
-    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -38,11 +38,11 @@ def on_a_terminal(*more: str) -> str:
 
 def test_once_at_a_terminal(cache: Path) -> None:
     subprocess.run([*SPEAK, "-o", "a.wav"], stderr=subprocess.PIPE, check=True)
-    assert not cache.exists()  # nobody was there
+    assert not (cache / "has-spoken").exists()  # nobody was there
     assert on_a_terminal("-o", "a.wav", "--quiet").strip() == (
         "warning: the speech was cut after 0.24 s, before its end, as asked; raise --max-seconds"
     )
-    assert not cache.exists()
+    assert not (cache / "has-spoken").exists()
     first, again = on_a_terminal("-o", "-"), on_a_terminal("-o", "-")
     last = first.splitlines()[-1]
     assert last.startswith("next: `speak --list-speakers` names other voices; `qwen3-tts-export")

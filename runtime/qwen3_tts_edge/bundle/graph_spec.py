@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from qwen3_tts_edge.files import Strict
 
-_DType = Annotated[str, Meta(pattern="^(float32|float16|bfloat16|int32|int64|bool)$")]
+_DType = Annotated[str, Meta(pattern="^(float32|float16|bfloat16|int8|int32|int64|bool)$")]
 _Size = Annotated[int, Meta(ge=1, le=1 << 40)]
 _Axis = Annotated[str, Meta(pattern=r"^(\d{1,9}\*)*[a-z_]+(\*[a-z_]+)*(/[1-9]\d{0,8})?$")]
 _Bytes = Annotated[int, Meta(ge=0)]
