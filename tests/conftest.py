@@ -3,6 +3,7 @@
 import functools
 import platform
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,10 @@ from tiny import EDGE_VOICE, Kind, tiny_config
 
 TinyCheckpoint = Callable[..., Path]
 MadeOnce = Callable[[str, Callable[[Path], Any]], Path]
+
+
+# A shell lets what it runs in the background ignore Ctrl-C, and all that is started from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
