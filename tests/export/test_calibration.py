@@ -123,7 +123,7 @@ def problem(inputs: int = 96, outputs: int = 40) -> tuple[torch.Tensor, torch.Te
 
 
 def quantized_plainly(weight: torch.Tensor) -> torch.Tensor:
-    found = quantize.nearest("w", weight.numpy(), 4, BLOCK, quantize.never_zero)
+    found = quantize.nearest(quantize.Matrix("w", weight.numpy(), 4, BLOCK, quantize.never_zero))
     return torch.from_numpy(quantize.whole(*found))
 
 

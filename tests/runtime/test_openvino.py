@@ -12,6 +12,7 @@ import pytest
 from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import SMALL, automatic, open_backend
 from qwen3_tts_edge.backends.openvino import library
+from qwen3_tts_edge.backends.openvino.graph import OpenVinoGraph
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.errors import BackendError, BundleError
@@ -133,6 +134,24 @@ def test_a_damaged_graph_is_named(tmp_path: Path, voice_bundle: Path, manifest: 
     (tmp_path / spec.file).write_bytes((voice_bundle / spec.file).read_bytes()[:5000])
     with pytest.raises(BundleError, match=r"codec_decoder\.onnx cannot be loaded by OpenVINO"):
         open_backend("openvino").open(tmp_path, spec)
+
+
+def test_a_graph_of_another_shape_is_refused(voice_bundle: Path, manifest: Manifest) -> None:
+    """Sound in the place of the last convolution: no graph that its end can be written anew in."""
+    spec = manifest.graphs[CODEC_DECODER]
+    frame = msgspec.structs.replace(spec, file=manifest.graphs[FRAME].file)
+    with pytest.raises(BundleError, match=r"frame\.onnx cannot be loaded by OpenVINO") as caught:
+        OpenVinoGraph(voice_bundle, frame, {})
+    assert caught.value.remedy == "export the bundle again"
+
+
+def test_a_launch_that_fails_is_the_backends_error(
+    voice_bundle: Path, manifest: Manifest, codes: Codes
+) -> None:
+    graph = open_backend("openvino").open(voice_bundle, manifest.graphs[CODEC_DECODER])
+    given = {"codes": codes[None, :, :3], "position": np.array([0])}
+    with pytest.raises(BackendError, match=r"OpenVINO cannot run codec_decoder\.onnx"):
+        graph.run(given, graph.state())
 
 
 def test_silence_does_not_hiss(decoders: dict[str, CodecDecoder], codes: Codes) -> None:

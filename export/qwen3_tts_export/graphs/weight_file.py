@@ -62,7 +62,8 @@ def write_graph(
                 def stored(scales: Floats, name: str = name, kind: str = kind) -> Array:
                     return quantize.never_zero(rounding.convert(name, scales, kind))
 
-                numbers, scales = rounder(name, array, blocks.bits, block, stored)
+                matrix = quantize.Matrix(name, array, blocks.bits, block, stored)
+                numbers, scales = rounder(matrix)
                 replace = quantize.matmul_nbits if precision.contrib else quantize.dequantize_linear
                 replace(value, numbers, scales, blocks.bits, add)
                 model.graph.initializers.pop(name)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import ml_dtypes
 import numpy as np
@@ -20,41 +21,33 @@ _ACCURACY_LEVEL = 4  # int8 products on the CPU; without it the same node is 60 
 _TYPED_SCALES = 21  # the first opset whose DequantizeLinear gives any type, that of its scales
 
 
-class Rounder(Protocol):
-    """Rounds matrices to whole numbers."""
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix that is to be rounded to whole numbers.
 
-    def __call__(
-        self,
-        name: str,
-        weight: Floats,
-        bits: int,
-        block: int,
-        stored: Callable[[Floats], Array],
-    ) -> tuple[npt.NDArray[np.int8], Array]:
-        """Round one.
+    Attributes:
+        name: What the graphs call it.
+        weight: (in, out).
+        bits: Of the numbers.
+        block: Inputs that share a scale.
+        stored: Makes scales what they are stored as.
+    """
 
-        Args:
-            name: What the graphs call it.
-            weight: (in, out).
-            bits: Of the numbers.
-            block: Inputs that share a scale.
-            stored: Makes scales what they are stored as.
-
-        Returns:
-            Numbers int8 (in, out) and scales (in / block, out) as stored.
-        """
+    name: str
+    weight: Floats
+    bits: int
+    block: int
+    stored: Callable[[Floats], Array]
 
 
-def nearest(
-    name: str,
-    weight: Floats,
-    bits: int,
-    block: int,
-    stored: Callable[[Floats], Array],
-) -> tuple[npt.NDArray[np.int8], Array]:
+Rounder: TypeAlias = Callable[[Matrix], tuple[npt.NDArray[np.int8], Array]]
+"""Rounds a matrix: numbers int8 (in, out), and scales (in / block, out) as stored."""
+
+
+def nearest(matrix: Matrix) -> tuple[npt.NDArray[np.int8], Array]:
     """Round each weight to the nearest number: a `Rounder`."""
-    scales = stored(scales_of(weight, bits, block))
-    return to_numbers(weight, scales, bits), scales
+    scales = matrix.stored(scales_of(matrix.weight, matrix.bits, matrix.block))
+    return to_numbers(matrix.weight, scales, matrix.bits), scales
 
 
 def block_of(inputs: int, blocks: Blocks) -> int:

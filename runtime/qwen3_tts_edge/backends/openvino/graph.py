@@ -14,7 +14,7 @@ from qwen3_tts_edge.backends import State
 from qwen3_tts_edge.backends.openvino.library import core
 from qwen3_tts_edge.backends.openvino.tail import widen_tail
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.errors import BundleError
+from qwen3_tts_edge.errors import BackendError, BundleError, reason
 
 _BATCH = 1
 """Slots of a state: streams of sound are launched one by one, whenever each has frames."""
@@ -95,8 +95,10 @@ class OpenVinoGraph:
             pairs = {state.past.name: state.present for state in spec.states}
             apply_make_stateful_transformation(model, pairs)
             self._compiled = library.compile_model(model, "CPU", dict(options))
-        except RuntimeError as error:
-            raise BundleError(f"{path} cannot be loaded by OpenVINO: {error}") from error
+        except Exception as error:  # a damaged graph breaks what it is rewritten with, too
+            raise BundleError(
+                f"{path} cannot be loaded by OpenVINO: {reason(error)}", "export the bundle again"
+            ) from error
 
     def state(self, slots: int = _BATCH) -> OpenVinoState:
         """Allocate what the graph carries, as `backends.Graph.state` says."""
@@ -112,7 +114,13 @@ class OpenVinoGraph:
         }
         start = time.perf_counter()
         with self._turn:
-            found = state.request.infer(given, share_inputs=True, share_outputs=True)
+            try:
+                found = state.request.infer(given, share_inputs=True, share_outputs=True)
+            except Exception as error:  # as ONNX Runtime's graphs do, whatever the kind
+                raise BackendError(
+                    f"OpenVINO cannot run {self._spec.file}: {reason(error)}",
+                    "see that there is memory for it, or export the bundle again",
+                ) from error
             self.seconds += time.perf_counter() - start
             return {spec.name: np.array(found[spec.name]) for spec in self._spec.outputs}
 
