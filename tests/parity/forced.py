@@ -44,7 +44,8 @@ def filled(
                 return quantize.never_zero(Rounding().convert(name, scales, kind))
 
             block = quantize.block_of(len(array), blocks)
-            numbers, scales = rounder(name, array, blocks.bits, block, stored)
+            matrix = quantize.Matrix(name, array, blocks.bits, block, stored)
+            numbers, scales = rounder(matrix)
             made[name] = torch.from_numpy(quantize.whole(numbers, scales))
     network.load_state_dict(made, strict=True)
     return network.eval().requires_grad_(requires_grad=False)

@@ -142,9 +142,10 @@ def as_written(folder: Path, graph: str) -> quantize.Rounder:
     model = onnx.load(str(folder / f"{graph}.onnx"))
     found = {x.name: x for x in model.graph.initializer}
 
-    def rounder(name: str, _weight: Any, bits: int, *_: Any) -> tuple[Any, Any]:
+    def rounder(matrix: quantize.Matrix) -> tuple[Any, Any]:
         numbers, scales = (
-            numpy_helper.to_array(found[f"{name}.{part}"]) for part in (f"int{bits}", "scales")
+            numpy_helper.to_array(found[f"{matrix.name}.{part}"])
+            for part in (f"int{matrix.bits}", "scales")
         )
         return numbers.astype(np.int8), scales
 
