@@ -177,7 +177,7 @@ def test_a_file_that_is_not_what_was_exported(small_bundle: SmallBundle) -> None
     bundle = small_bundle()
     path = bundle / SPEC.file
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(BundleError, match="is not what was exported"):
+    with pytest.raises(BundleError, match="is not what was written"):
         build_engines(bundle, "rtx")
 
 

@@ -47,7 +47,7 @@ def built(made_once: Callable[..., Path], bundle_in: Callable[..., Path]) -> Bui
 def read_engines(bundle: Path) -> Engines:
     [folder] = (bundle / FOLDER).iterdir()
     engines = Engines.load(folder)
-    engines.check(folder)
+    engines.verify(folder)
     return engines
 
 

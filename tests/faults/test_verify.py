@@ -12,9 +12,18 @@ import pytest
 
 from faults.children import child
 from qwen3_tts_edge import BundleError, Synthesizer
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.bundle.engines import FOLDER as ENGINES
+from qwen3_tts_edge.bundle.engines import (
+    EngineKey,
+    Engines,
+    find_engines,
+    graphs_hash,
+    plan_file,
+)
 from qwen3_tts_edge.bundle.external_data import weight_files
 from qwen3_tts_edge.bundle.manifest import FILE, Manifest
-from qwen3_tts_edge.bundle.own_files import sha256
+from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 
 GRAPH, TABLE = "codec_decoder.onnx", "text_rows.npy"
 
@@ -151,6 +160,29 @@ def test_a_graph_of_another_bundle(bundle: Path) -> None:
     graphs["codec_decoder"]["file"] = manifest.graph("frame").file
     rewrite(bundle, graphs=graphs)
     refused(bundle, "the manifest says nothing of it; export the bundle again")
+
+
+def test_a_plan_that_was_changed(bundle: Path) -> None:
+    key = EngineKey(
+        library="tensorrt_rtx",
+        version="1.7",
+        capabilities=("sm_89",),
+        gpu=None,
+        graphs=graphs_hash(Manifest.load(bundle)),
+    )
+    folder = bundle / ENGINES / key.folder_name
+    folder.mkdir(parents=True)
+    plan = plan_file(folder, "frame")
+    plan.write_bytes(b"good")
+    plans = {"frame": FileSpec(size=4, sha256=sha256(plan))}
+    Engines(key=key, axes={}, plans=plans).save(folder)
+    Bundle.open(bundle).verify()
+    find_engines(bundle, key)
+    plan.write_bytes(b"evil")
+    message = "frame.plan is not what was written: .*; build the engines again"
+    for read in (Bundle.open(bundle).verify, lambda: find_engines(bundle, key)):
+        with pytest.raises(BundleError, match=message):
+            read()
 
 
 def refused(bundle: Path, message: str) -> None:

@@ -323,7 +323,7 @@ def test_a_damaged_bundle(voice_bundle: Path) -> None:
         file.write(b"\x01\x02\x03")
     done = run("speak", TEXT, "--model", "bundle")
     assert (done.exit_code, left()) == (1, ["bundle"])
-    assert "frame.data is not what was exported" in done.stderr
+    assert "frame.data is not what was written" in done.stderr
     assert "frame.data is not what" in run("info", "bundle", "--verify").stderr
     assert run("info", "bundle").exit_code == 0
 

@@ -103,11 +103,13 @@ def test_none_built_yet(tmp_path: Path) -> None:
         find_engines(tmp_path, TUNED)
 
 
-@pytest.mark.parametrize("damage", ["short", "missing", "unknown key", "no json"])
+@pytest.mark.parametrize("damage", ["changed", "short", "missing", "unknown key", "no json"])
 def test_damaged(tmp_path: Path, damage: str) -> None:
     folder = write(tmp_path, TUNED)
     plan, page = plan_file(folder, "talker_step"), folder / FILE
-    if damage == "short":
+    if damage == "changed":
+        plan.write_bytes(b"plan of the walker")
+    elif damage == "short":
         plan.write_bytes(b"plan")
     elif damage == "missing":
         plan.unlink()

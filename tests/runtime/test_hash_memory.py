@@ -17,7 +17,7 @@ from qwen3_tts_edge.cache import VARIABLE
 from qwen3_tts_edge.errors import BundleError
 
 Read = list[str]
-DAMAGED = r"frame\.data is not what was exported"
+DAMAGED = r"frame\.data is not what was written"
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def test_one_flipped_byte(copy: Path, name: str) -> None:
         file.seek(middle)
         file.write(bytes([byte ^ 1]))
     try:
-        message = rf"{re.escape(name)} is not what was exported: its sha256 differs"
+        message = rf"{re.escape(name)} is not what was written: its sha256 is not"
         with pytest.raises(BundleError, match=message):
             Synthesizer.open(copy)
     finally:
@@ -172,7 +172,7 @@ def test_a_cut_file(copy: Path, name: str) -> None:
     try:
         message = (
             rf"{re.escape(name)} has {len(whole) - 1} bytes, the manifest says {len(whole)}; "
-            "export it again"
+            "copy or export the bundle again"
         )
         with pytest.raises(BundleError, match=message):
             Synthesizer.open(copy)
@@ -184,7 +184,7 @@ def test_a_cut_file(copy: Path, name: str) -> None:
 def test_a_missing_file(copy: Path, name: str) -> None:
     away = (copy / name).rename(copy.parent / name)
     try:
-        message = rf"{re.escape(name)} is missing; export the bundle again"
+        message = rf"{re.escape(name)} is missing; copy or export the bundle again"
         with pytest.raises(BundleError, match=message):
             Synthesizer.open(copy)
     finally:

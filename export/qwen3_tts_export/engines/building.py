@@ -126,6 +126,6 @@ def _size(manifest: Manifest, spec: GraphSpec) -> int:
 def _is_there(folder: Path, key: EngineKey, axes: Mapping[str, AxisRange]) -> bool:
     with suppress(BundleError):
         found = Engines.load(folder)
-        found.check(folder)
+        found.verify(folder)
         return found.key == key and found.axes == axes
     return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Self
 
 from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.engines import Engines, engine_folders
 from qwen3_tts_edge.bundle.hash_memory import HashMemory
 from qwen3_tts_edge.bundle.manifest import TOKENIZER, CodecManifest, Manifest, load_codec
 from qwen3_tts_edge.bundle.tables import Tables
@@ -47,12 +48,14 @@ class CodecBundle:
         """Read files, and compare them with their size and hash, as `CodecManifest.verify` says.
 
         Args:
-            *graphs: Whose files are compared; none is every file.
+            *graphs: Whose files are compared; none is every file, those of engines too.
 
         Raises:
             BundleError: Names the first that is missing, differs or is not the bundle's own.
         """
         self.manifest.verify(self.folder, *graphs)
+        for folder in () if graphs else engine_folders(self.folder):
+            Engines.load(folder).verify(folder)
 
     def check(self, *graphs: str) -> None:
         """Do as `verify`, but read no file that had its hash before and has not changed since.

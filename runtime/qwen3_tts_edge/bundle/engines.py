@@ -12,14 +12,16 @@ from pathlib import Path
 import msgspec
 
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.hash_memory import HashMemory
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest
-from qwen3_tts_edge.bundle.own_files import FileSpec, leads_out, refuse_link
+from qwen3_tts_edge.bundle.own_files import FileSpec, Has, Source, compare, has_hash, leads_out
 from qwen3_tts_edge.errors import BackendError, BundleError, reason
 from qwen3_tts_edge.files import NOT_JSON, PART, Strict, write_json
 
 FOLDER, FILE = "engines", "engine.json"
 TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
 """The libraries, by the modules they are."""
+_SOURCE = Source(FILE, "build the engines again")
 
 
 class EngineKey(Strict, frozen=True):
@@ -102,26 +104,22 @@ class Engines(Strict, frozen=True):
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except (OSError, *NOT_JSON) as error:
-            raise BundleError(
-                f"{path} cannot be read: {reason(error)}", "build the engines again"
-            ) from error
+            raise BundleError(f"{path} cannot be read: {reason(error)}", _SOURCE.remedy) from error
 
-    def check(self, folder: Path) -> None:
-        """Check that every plan is there, no link, and as large as it was written.
+    def verify(self, folder: Path, has: Has = has_hash) -> None:
+        """Compare every plan with its size and hash.
+
+        Args:
+            folder: Of the engines.
+            has: Tells whether a file has a hash.
 
         Raises:
-            BundleError: One is not.
+            BundleError: One is missing, differs, or is a link.
         """
         for name, spec in self.plans.items():
             if leads_out(name):
-                raise BundleError(f"{folder / FILE} names {name!r}", "build the engines again")
-            plan = plan_file(folder, name)
-            refuse_link(plan)
-            size = plan.stat().st_size if plan.is_file() else 0
-            if size != spec.size:
-                raise BundleError(
-                    f"{plan} has {size} bytes, {FILE} says {spec.size}", "build the engines again"
-                )
+                raise BundleError(f"{folder / FILE} names {name!r}", _SOURCE.remedy)
+            compare(plan_file(folder, name), spec, has, _SOURCE)
 
 
 def plan_file(folder: Path, graph: str) -> Path:
@@ -129,8 +127,16 @@ def plan_file(folder: Path, graph: str) -> Path:
     return folder / f"{graph}.plan"
 
 
+def engine_folders(bundle: Path) -> list[Path]:
+    """List the folders of engines in a bundle's, those that are being written left out."""
+    there = (path.parent for path in sorted((bundle / FOLDER).glob(f"*/{FILE}")))
+    return [folder for folder in there if folder.suffix != PART]
+
+
 def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
-    """Find the engines of a bundle that run on this machine.
+    """Find the engines of a bundle that run on this machine, and check them.
+
+    A plan is read where it did not have its hash before or has changed, see `hash_memory`.
 
     Args:
         bundle: Its folder.
@@ -143,13 +149,13 @@ def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
         BackendError: There are none, or all are from elsewhere: names their keys and ours.
         BundleError: They are damaged.
     """
-    there = [path.parent for path in sorted((bundle / FOLDER).glob(f"*/{FILE}"))]
-    found = [folder for folder in there if folder.suffix != PART]
     keys = []
-    for folder in found:
+    for folder in engine_folders(bundle):
         engines = Engines.load(folder)
         if engines.key.runs_on(here):
-            engines.check(folder)
+            known = HashMemory()
+            engines.verify(folder, known.has)
+            known.save()
             return folder, engines
         keys.append(f"[{engines.key}]")
     target = "rtx" if here.library == TENSORRT_RTX else "this-gpu"

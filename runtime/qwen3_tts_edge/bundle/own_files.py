@@ -3,6 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -54,7 +55,18 @@ def has_hash(path: Path, expected: str) -> bool:
     return sha256(path) == expected
 
 
-def compare(path: Path, spec: FileSpec, has: Has = has_hash) -> None:
+@dataclass(frozen=True)
+class Source:
+    """What says how files were written, and what to do where one is not so."""
+
+    name: str
+    remedy: str
+
+
+MANIFEST = Source("the manifest", "copy or export the bundle again")
+
+
+def compare(path: Path, spec: FileSpec, has: Has = has_hash, source: Source = MANIFEST) -> None:
     """Compare a file with what was written, and open none that is not the bundle's.
 
     Raises:
@@ -62,16 +74,14 @@ def compare(path: Path, spec: FileSpec, has: Has = has_hash) -> None:
     """
     refuse_link(path)
     if not path.is_file():
-        raise BundleError(f"{path} is missing", "export the bundle again")
+        raise BundleError(f"{path} is missing", source.remedy)
     size = path.stat().st_size
     if size != spec.size:
-        raise BundleError(
-            f"{path} has {size} bytes, the manifest says {spec.size}", "export it again"
-        )
+        raise BundleError(f"{path} has {size} bytes, {source.name} says {spec.size}", source.remedy)
     if not has(path, spec.sha256):
         raise BundleError(
-            f"{path} is not what was exported: its sha256 differs from the manifest's",
-            "copy or export the bundle again",
+            f"{path} is not what was written: its sha256 is not what {source.name} says",
+            source.remedy,
         )
 
 
