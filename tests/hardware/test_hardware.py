@@ -88,12 +88,12 @@ def test_the_readme_shows_what_was_measured() -> None:
 
 def test_what_crashes_or_hangs_costs_one_row() -> None:
     names = list(doubtful_rows())
-    found = dict(aside.measured(doubtful_rows, (), names, seconds=8))
+    found = dict(aside.measured(doubtful_rows, (), names, seconds=4))
     assert found == {
         "good": {"p50_ms": 1.0},
         "raises": {"not run": "ValueError: no such thing"},
         "crashes": {"not run": "the process ended with exit code 7"},
-        "hangs": {"not run": "took longer than 8 s"},
+        "hangs": {"not run": "took longer than 4 s"},
         "after": {"p50_ms": 2.0},
     }
 

@@ -37,7 +37,7 @@ TEXTS = ("Hello.", "Set a timer for ten minutes, please.", "No. I mean yes!")
 CHUNKS = (RAMP, (1,), (4, 3), (40,))
 BUNDLES = (
     *(f"{which} {precision}" for which in ("same", "narrow") for precision in ("fp32", "int8")),
-    *("voice int8", "same int4", "narrow int4", "voice int4", "same int4-talker"),
+    *("voice int8", "same int4", "voice int4", "same int4-talker"),
 )
 
 WHICH = st.integers(0, SLOTS + 1)
