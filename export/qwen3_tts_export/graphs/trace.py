@@ -7,7 +7,7 @@ costs no memory here, and the weights are filled in one at a time when the bundl
 import gc
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from onnx_ir.passes import common
 from onnxscript import ir
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 from qwen3_tts_edge.bundle.graph_spec import TensorSpec
 from qwen3_tts_export.graphs import calls
@@ -96,9 +97,16 @@ def _converted(
 ) -> ir.Model:
     """The model of a network that is given these examples, whose axes are dynamic or not."""
     examples, shapes = given
-    program = torch.export.export(network, examples, dynamic_shapes=shapes, strict=False)
-    if wanted.definitions:
-        program = program.run_decompositions(dict(wanted.definitions))
+    with _Defined(wanted.definitions):
+        program = torch.export.export(
+            network,
+            examples,
+            dynamic_shapes=shapes,
+            strict=False,
+            # not for the assertions, which become nothing, but because a guess about a stride of
+            # an attention written out would count as a limit of the axes
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
     exported = torch.onnx.export(
         program,
         dynamo=True,
@@ -114,6 +122,22 @@ def _converted(
             exported.model.graph.initializers[name].const_value = None
     exported.optimize()
     return exported.model
+
+
+class _Defined(TorchFunctionMode):
+    """Calls definitions in place of operations while a network is traced.
+
+    As decompositions of the trace, they would cost as much as another trace.
+    """
+
+    def __init__(self, definitions: Mapping[Any, Callable[..., Any]]) -> None:
+        super().__init__()
+        self._definitions = definitions
+
+    def __torch_function__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return self._definitions.get(operation, operation)(*args, **kwargs or {})
 
 
 def _again(

@@ -5,40 +5,12 @@ from torch import Tensor, nn
 
 from qwen3_tts_export.modules.narrowing import cast
 
-# sin²(πr) is r² times this polynomial of r², for r in [-1/2, 1/2]: 6e-9 off at most, which float32
-# rounds to 2e-7. Fitted to the least largest error (Lawson's weights on a Chebyshev grid).
-_COEFFICIENTS = (
-    9.869602920212255,
-    -32.469581114047415,
-    42.725384761185666,
-    -30.085952977636484,
-    12.990729672392952,
-    -3.272945125440225,
-)
 
-
-def by_sine(x: Tensor) -> Tensor:
-    """sin²(x), as it is said: for runtimes that have a kernel of their own for the sine."""
+def _sine_squared(x: Tensor) -> Tensor:
     return x.sin().square()
 
 
-def by_polynomial(x: Tensor) -> Tensor:
-    """sin²(x) in products and sums alone, for CPUs.
-
-    The sine of ONNX Runtime has one thread and 5 ns for each number, that of OpenVINO no vectors.
-    Both share these steps out among all threads, and OpenVINO makes one loop of them.
-    """
-    turns = x * (1 / torch.pi)
-    rest = turns - turns.round()
-    squared = rest * rest
-    last, *others = reversed(_COEFFICIENTS)
-    sum_ = squared * last
-    for coefficient in others:
-        sum_ = (sum_ + coefficient) * squared
-    return sum_
-
-
-sine_squared = torch.library.custom_op("qwen3_tts::sine_squared", by_sine, mutates_args=())
+sine_squared = torch.library.custom_op("qwen3_tts::sine_squared", _sine_squared, mutates_args=())
 
 
 @sine_squared.register_fake

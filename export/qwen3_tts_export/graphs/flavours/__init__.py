@@ -19,11 +19,13 @@ from typing import Any
 
 import torch
 
-import qwen3_tts_export.modules.sampling  # noqa: F401  (it registers the operation)
+# Their modules register the operations.
+import qwen3_tts_export.modules.sampling
+import qwen3_tts_export.modules.snake  # noqa: F401
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_export.graphs.flavours import choosing, contrib, cuda, group_query, opset24
-from qwen3_tts_export.modules import attention, layers, snake
+from qwen3_tts_export.graphs.flavours import choosing, contrib, cuda, group_query, opset24, sines
+from qwen3_tts_export.modules import attention, layers
 
 _SOUND = (CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER)
 _ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
@@ -67,9 +69,9 @@ FLAVOURS = {
         lowerings={
             _ATTENTION: group_query.attention_cpu,
             _SAMPLE: choosing.from_the_widest,
+            _SINE_SQUARED: sines.by_polynomial,
             **_CONTRIB,
         },
-        definitions={_SINE_SQUARED: snake.by_polynomial},
         fused=True,
         contrib=True,
     ),
@@ -79,31 +81,29 @@ FLAVOURS = {
         lowerings={
             _ATTENTION: group_query.attention_cuda,
             _SAMPLE: choosing.from_the_widest,
+            _SINE_SQUARED: sines.by_sine,
             torch.ops.aten.eq.Tensor: cuda.equal,
             **_CONTRIB,
         },
-        definitions={_SINE_SQUARED: snake.by_sine},
         fused=True,
         contrib=True,
     ),
     "trt": Flavour(
         opset=24,  # the first with TensorScatter
         sound_opset=24,
-        lowerings={_SAMPLE: choosing.from_all},
+        lowerings={_SAMPLE: choosing.from_all, _SINE_SQUARED: sines.by_sine},
         definitions={
             _ATTENTION: opset24.attention,
             _ADD_NORM: layers.in_two,
-            _SINE_SQUARED: snake.by_sine,
         },
     ),
     "compat": Flavour(
         opset=18,
         sound_opset=18,
-        lowerings={_SAMPLE: choosing.from_all},
+        lowerings={_SAMPLE: choosing.from_all, _SINE_SQUARED: sines.by_sine},
         definitions={
             _ATTENTION: attention.in_full,
             _ADD_NORM: layers.in_two,
-            _SINE_SQUARED: snake.by_sine,
         },
     ),
 }
