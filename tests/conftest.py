@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: tiny random checkpoints, and what the run stands on."""
 
 import functools
+import os
 import platform
 import shutil
 import signal
@@ -20,6 +21,10 @@ from tiny import EDGE_VOICE, Kind, tiny_config
 TinyCheckpoint = Callable[..., Path]
 MadeOnce = Callable[[str, Callable[[Path], Any]], Path]
 
+
+# A worker for each core: more threads than one in each of them wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell lets what it runs in the background ignore Ctrl-C, and all that is started from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
