@@ -18,7 +18,7 @@ from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.engines import AxisRange, EngineKey, Engines, find_engines, plan_file
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import plan
-from qwen3_tts_edge.bundle.own_files import FileSpec
+from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.sound.reading import open_sound, read_blocks
@@ -138,7 +138,7 @@ def _engines(bundle: Path) -> tuple[Path, Callable[[], Any]]:
     part = plan_file(folder, "talker_step")
     part.write_bytes(b"a plan")
     axes = {"capacity": AxisRange(least=2512, best=2512, most=2512)}
-    plans = {"talker_step": FileSpec(size=6, sha256="")}
+    plans = {"talker_step": FileSpec(size=6, sha256=sha256(part))}
     Engines(key=key, axes=axes, plans=plans).save(folder)
 
     def find() -> None:
