@@ -313,6 +313,21 @@ def test_a_damaged_tokenizer_file_is_a_bundle_error(tmp_path: Path) -> None:
     tokenizers.Tokenizer(tokenizers.models.BPE()).save(str(path))
     with pytest.raises(BundleError, match=r"no control token <\|im_start\|>"):
         Tokenizer.load(path)
+    made = json.loads(read_text_tokenizer(EDGE_VOICE).to_str())
+    made["model"]["continuing_subword_prefix"] = "longer than any token"
+    path.write_text(json.dumps(made), encoding="utf-8")
+    # The library does not raise here, it panics, which is no Exception.
+    with pytest.raises(BundleError, match=r"is not a tokenizer .byte index 21 is out"):
+        Tokenizer.load(path)
+
+
+def test_what_is_a_control_token_is_said_by_the_file(tmp_path: Path) -> None:
+    made = json.loads(read_text_tokenizer(EDGE_VOICE).to_str())
+    made["added_tokens"][-1]["content"] = "e"
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(made), encoding="utf-8")
+    with pytest.raises(InputError, match=r"contains e, a control token of tokenizer\.json"):
+        Tokenizer.load(path).text("Hello")
 
 
 def bytes_only() -> dict[str, int]:

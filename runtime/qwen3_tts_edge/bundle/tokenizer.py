@@ -11,6 +11,8 @@ as the official demo does, blanks at the ends are dropped.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import tokenizers
@@ -74,12 +76,8 @@ class Tokenizer:
             raise BundleError(
                 f"{path} cannot be read ({reason(error)})", "export the bundle again"
             ) from error
-        try:
+        with _damage_named(f"{path} is not a tokenizer"):
             tokenizer = tokenizers.Tokenizer.from_buffer(data)
-        except Exception as error:  # `tokenizers` raises bare Exception
-            raise BundleError(
-                f"{path} is not a tokenizer ({reason(error)})", "export the bundle again"
-            ) from error
         return cls(tokenizer)
 
     def encode(self, text: str) -> list[int]:
@@ -99,8 +97,8 @@ class Tokenizer:
         for index in ids:
             if index in self._control:
                 raise InputError(
-                    f"the text contains {self._control[index]}, a control token that cannot be "
-                    "spoken",
+                    f"the text contains {self._control[index]}, a control token of "
+                    "tokenizer.json that cannot be spoken",
                     "remove it or write it out in words",
                 )
         return ids
@@ -173,13 +171,27 @@ class Tokenizer:
         end = begun if begun >= 0 and len(text) - begun < self._longest_added else len(text)
         # A whole added token is a border: what stands behind it is cut into words by itself.
         border = max((found.end() for found in self._added.finditer(text, 0, end)), default=0)
-        words = self._tokenizer.pre_tokenizer.pre_tokenize_str(text[border:end])
+        with _damage_named("tokenizer.json is damaged"):
+            words = self._tokenizer.pre_tokenizer.pre_tokenize_str(text[border:end])
         return border + int(words[-held][1][0]) if len(words) > held else border
 
     def _ids(self, text: str) -> list[int]:
         _check(text)
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        with _damage_named("tokenizer.json is damaged"):
+            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+
+@contextmanager
+def _damage_named(message: str) -> Iterator[None]:
+    """Raise what `tokenizers` raises, bare Exceptions and Rust's panics, as a BundleError."""
+    try:
+        yield
+    except BaseException as error:
+        panic = type(error).__name__ == "PanicException"  # in no module, and no Exception
+        if not panic and not isinstance(error, Exception):
+            raise
+        raise BundleError(f"{message} ({reason(error)})", "export the bundle again") from error
 
 
 def _check(text: str) -> None:
