@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from qwen3_tts_edge.bundle.manifest import load_codec
-from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT
+from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, STREAMED, UPFRONT
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
@@ -47,6 +47,12 @@ Examples:
   qwen3-tts-export parity custom-0.6b --checkpoint ~/Qwen3-TTS-12Hz-0.6B-CustomVoice --no-listen
 """
 
+_LISTEN_EXAMPLES = """\b
+Examples:
+  qwen3-tts-export listen models/edge-voice/int8
+  qwen3-tts-export listen models/edge-voice/int8 --kind odd --each
+"""
+
 _ENGINES_EXAMPLES = """\b
 Examples:
   qwen3-tts-export engines custom-0.6b-fp16 --target rtx
@@ -70,6 +76,8 @@ NAME is one of:
   1.7b-base  1.7b-customvoice  1.7b-voicedesign
 """
 
+
+LAYOUTS = (STREAMED, UPFRONT)
 
 _revision = click.option("--revision", metavar="REV", help="Of a hub id: a branch, tag or commit.")
 _codec = click.option(
@@ -238,6 +246,42 @@ def parity(
             reference = write_bundle(opened, Path(aside) / FP32, precision=FP32)
             page = write_parity(folder, reference, asked, judge, report)
     click.echo(page.read_text("utf-8"), nl=False)
+
+
+@commands.command(epilog=_LISTEN_EXAMPLES)
+@click.argument("bundle", metavar="BUNDLE")
+@click.option("--kind", multiple=True, help="Of sentences, several times for several; default all.")
+@click.option("--every", type=click.IntRange(1), default=1, help="Of N sentences of a kind, one.")
+@click.option("--speaker", help="Who speaks; default: the bundle's first.")
+@click.option("--text-layout", type=click.Choice(LAYOUTS), default=STREAMED, show_default=True)
+@click.option("--each/--no-each", help="Show what was heard of every sentence.")
+def listen(
+    bundle: str,
+    kind: tuple[str, ...],
+    every: int,
+    speaker: str | None,
+    text_layout: str,
+    each: bool,
+) -> None:
+    """Let the judge listen to BUNDLE: word errors on its English sentences, kind by kind."""
+    with _export_extra():
+        from qwen3_tts_edge import Synthesizer, Voice
+        from qwen3_tts_export.parity import judge as room
+
+        if unknown := sorted({*kind} - {*room.SETS}):
+            known = ", ".join(room.SETS)
+            raise InputError(f"there are no sentences of the kind {unknown[0]}", f"one of {known}")
+        listener = room.Judge()
+        tts = Synthesizer.open(Path(bundle).expanduser(), threads=1)
+    voice = None if speaker is None else Voice.speaker(speaker)
+    speak = room.synthesizer_speaks(tts, voice, text_layout=text_layout)
+    for one in kind or room.SETS:
+        verdicts = []
+        for verdict in room.heard(listener, speak, room.sentences([one])[::every]):
+            verdicts.append(verdict)
+            if each:
+                click.echo(f"{verdict.errors.wrong} {verdict.sentence.text} | {verdict.transcript}")
+        click.echo(f"{one}: {room.Verdicts(tuple(verdicts))}")
 
 
 @commands.command(epilog=_ENGINES_EXAMPLES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +27,27 @@ work_folder = click.option(
 
 
 def held_out() -> list[str]:
-    """Read the judge's sentences, which are never trained on."""
-    folder = resources.files("qwen3_tts_export") / "sentences"
-    return [
-        line
-        for name in ("everyday.txt", "open.txt")
-        for line in (folder / name).read_text("utf-8").splitlines()
-    ]
+    """Read what the judge's sentences say, which is never trained on."""
+    from qwen3_tts_export.parity import judge
+
+    return [part for one in judge.sentences() for part in judge.parts(one)]
 
 
 @main.command()
 @work_folder
-@click.option("--wordnet", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--commonest", default=16_000, help="Words an example may use, by their frequency.")
-@click.option("--phrases", default=12_000, help="How many phrases are drawn from the templates.")
+@click.option("--sources", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option(
+    "--first",
+    type=click.Path(path_type=Path, exists=True),
+    help="Sentences that an earlier voice began with, so that the same codebooks are made.",
+)
 @click.option("--seed", default=7)
-def text(work: Path, wordnet: Path, commonest: int, phrases: int, seed: int) -> None:
+def text(work: Path, sources: Path, first: Path | None, seed: int) -> None:
     """Write the sentences to be read."""
     from qwen3_tts_voice import text as stage
 
-    sentences = stage.corpus(wordnet, held_out(), commonest=commonest, phrases=phrases, seed=seed)
+    begun = first.read_text("utf-8").splitlines() if first else []
+    sentences = stage.corpus(sources, held_out(), begun, seed)
     work.mkdir(parents=True, exist_ok=True)
     (work / "text.txt").write_text("\n".join(sentences) + "\n", "utf-8")
     click.echo(f"{len(sentences)} sentences, {sum(len(s.split()) for s in sentences)} words")
@@ -81,25 +81,14 @@ def speech(work: Path, part: str) -> None:
 @main.command()
 @work_folder
 def teacher(work: Path) -> None:
-    """Let the teacher read the judge's sentences: `teacher/*.npy`, and how long they take."""
-    import json
+    """Let the teacher read the judge's sentences: how long they take, and how they are understood.
 
-    import numpy as np
+    Its speech is in `teacher/*.npy`, its seconds in `teacher_seconds.json`.
+    """
+    from qwen3_tts_voice import teacher as stage
 
-    from qwen3_tts_voice import speech as stage
-
-    reader = stage.Teacher()
-    folder = work / "teacher"
-    folder.mkdir(exist_ok=True)
-    seconds = {}
-    for number, sentence in enumerate(held_out()):
-        spoken = reader.read(sentence, number, speaker=0)
-        if spoken is None:
-            raise click.ClickException(f"the teacher cannot read this in one breath: {sentence}")
-        np.save(folder / f"{number:02d}.npy", spoken.samples)
-        seconds[sentence] = round(len(spoken.samples) / stage.RATE, 2)
-    text = json.dumps(seconds, indent=1) + "\n"
-    (work / "teacher_seconds.json").write_text(text, "utf-8")
+    for line in stage.read(work):
+        click.echo(line)
 
 
 @main.command()
@@ -143,7 +132,7 @@ def codes(work: Path) -> None:
 @click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--steps", default=6000)
 @click.option("--fall", default=2400, help="Last steps, over which the learning rate falls.")
-@click.option("--size", default=24, help="Utterances a step.")
+@click.option("--frames", default=900, help="Of speech in a step, at most.")
 @click.option("--matrix-rate", default=0.01)
 @click.option("--rate", default=2e-3)
 @click.option("--threads", default=1)
@@ -155,6 +144,16 @@ def talker(work: Path, tokenizer: Path, threads: int, **recipe: Any) -> None:
 
     torch.set_num_threads(threads)
     stage.Training(work, tokenizer, stage.Recipe(**recipe)).run(click.echo)
+
+
+@main.command()
+@work_folder
+@click.option("--voice", type=click.Path(path_type=Path, exists=True), required=True)
+def begin(work: Path, voice: Path) -> None:
+    """Begin the trainings with a checkpoint made with the same codebooks (optional)."""
+    from qwen3_tts_voice import begin as stage
+
+    stage.begin(work, voice)
 
 
 @main.command()
@@ -216,6 +215,23 @@ def decoder(work: Path, threads: int, **recipe: Any) -> None:
     import torch
 
     from qwen3_tts_voice import decoder as stage
+
+    torch.set_num_threads(threads)
+    stage.Training(work, stage.Recipe(**recipe)).run(click.echo)
+
+
+@main.command()
+@work_folder
+@click.option("--steps", default=20_000)
+@click.option("--fall", default=12_000, help="Last steps, over which the learning rate falls.")
+@click.option("--shards", default=12, help="How many shards are read.")
+@click.option("--rate", default=2e-4)
+@click.option("--threads", default=1)
+def polish(work: Path, threads: int, **recipe: Any) -> None:
+    """Train the codec decoder on, against discriminators."""
+    import torch
+
+    from qwen3_tts_voice import polish as stage
 
     torch.set_num_threads(threads)
     stage.Training(work, stage.Recipe(**recipe)).run(click.echo)

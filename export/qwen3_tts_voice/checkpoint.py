@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from qwen3_tts_voice import decoder_model, encoder
+from qwen3_tts_voice import decoder_model, encoder, training
 from qwen3_tts_voice.codes import BOOKS, CODES, Quantiser
 from qwen3_tts_voice.talker_model import (
     CONTROL,
@@ -148,7 +148,7 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
     codec.mkdir(parents=True, exist_ok=True)
     quantiser = Quantiser.load(work / "codebooks.npz")
     talker = Talker(quantiser, seed=0)
-    talker.load_state_dict(torch.load(work / "talker.pt")["average"])
+    talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     _save(talker.official_state(), folder / "model.safetensors")
     _save(_codec_state(work), codec / "model.safetensors")
     _json(folder / "config.json", config(tokenizer))
@@ -163,9 +163,9 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
 def _codec_state(work: Path) -> dict[str, torch.Tensor]:
     """Read the codec's tensors, averaged over the last steps of their trainings."""
     made = encoder.Encoder(seed=0)
-    made.load_state_dict(torch.load(work / "encoder.pt")["average"])
+    made.load_state_dict(training.averaged(work, "encoder"))
     state = {f"encoder.{name}": value for name, value in made.official_state().items()}
-    for name, value in torch.load(work / "decoder.pt")["average"].items():
+    for name, value in training.averaged(work, "decoder").items():
         state[f"decoder.{name}"] = value
     return state
 

@@ -66,6 +66,16 @@ def spectral_distance(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     return total / len(WINDOWS)
 
 
+def distances(
+    made: torch.Tensor, samples: torch.Tensor, starts: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the spectral and the log-mel distance of crops, warm-up frames left out."""
+    judged = starts[:, None] | (torch.arange(made.shape[1]) >= WARM_UP * FRAME)
+    made = torch.where(judged, made, samples)
+    one, other = (log_mel(x).clamp(min=math.log(QUIET)) for x in (made, samples))
+    return spectral_distance(made, samples), F.l1_loss(one, other)
+
+
 class Training(training.Training):
     """The decoder, judged by what it makes of crops."""
 
@@ -74,9 +84,6 @@ class Training(training.Training):
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.decoder = build(Quantiser.load(work / "codebooks.npz"), recipe.seed)
-        start = work / "decoder_start.pt"
-        if start.exists():
-            self.decoder.load_state_dict(torch.load(start))
         optimiser = torch.optim.AdamW(
             self.decoder.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
         )
@@ -91,11 +98,6 @@ class Training(training.Training):
     def judge(self, batch: Batch) -> training.Judged:
         """Decode the codes and compare with the true samples."""
         codes, samples, starts = batch
-        made = decode(self.decoder, codes)
-        judged = starts[:, None] | (torch.arange(made.shape[1]) >= WARM_UP * FRAME)
-        made = torch.where(judged, made, samples)
-        spectrum = spectral_distance(made, samples)
-        one, other = (log_mel(x).clamp(min=math.log(QUIET)) for x in (made, samples))
-        mel = F.l1_loss(one, other)
+        spectrum, mel = distances(decode(self.decoder, codes), samples, starts)
         shown = {"spectrum": spectrum.item(), "mel": mel.item()}
         return training.Judged(spectrum + mel, shown, codes[:, 0].numel())

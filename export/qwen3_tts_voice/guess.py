@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from qwen3_tts_voice import talker_data as data
+from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import BOOKS, DESCRIBED, Quantiser
 from qwen3_tts_voice.talker_model import Talker
 
@@ -24,13 +25,13 @@ AT_ONCE = 32
 def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     """Write the guesses for the first shards; yields progress."""
     talker = Talker(Quantiser.load(work / "codebooks.npz"), seed=0)
-    talker.load_state_dict(torch.load(work / "talker.pt")["average"])
+    talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     talker.eval()
     text_ids, sentences = data.TextIds(tokenizer), data.sentences(work)
     folder = work / "guessed"
     folder.mkdir(exist_ok=True)
     for path in sorted((work / "codes").glob("????.npz"))[:shards]:
-        spoken = list(data.read(path, sentences, text_ids))
+        spoken = list(data.read(path, sentences))
         guessed: list[np.ndarray] = [np.empty(0)] * len(spoken)
         right = 0.0
         by_length = sorted(range(len(spoken)), key=lambda i: len(spoken[i].codes))
@@ -48,7 +49,7 @@ def _residual(
     talker: Talker, spoken: list[data.Utterance], text_ids: data.TextIds
 ) -> list[torch.Tensor]:
     """Find the likeliest codes (frames, 2) of each utterance."""
-    rows = data.batch(spoken, text_ids, streamed=True, draw=random.Random(0))
+    rows = data.batch(spoken, text_ids, streamed=True, draw=random.Random(0), respell=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden, _ = talker.talker(talker.rows(rows, rows.codes, rows.is_frame))
         asked = rows.is_frame.roll(-1, 1)  # the row before a frame is the one that predicts it

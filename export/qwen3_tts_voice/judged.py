@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from qwen3_tts_export.parity import judge
-from qwen3_tts_voice import decoder_model
+from qwen3_tts_voice import decoder_model, training
 from qwen3_tts_voice.codes import CODES, Quantiser, blocks
 from qwen3_tts_voice.encoder import Encoder
 from qwen3_tts_voice.speech import SPEAKERS, Teacher
@@ -61,16 +61,17 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
     """Let each speaker read one sentence in `every`; decode, encode and decode again."""
     quantiser = Quantiser.load(work / "codebooks.npz")
     decoder, encoder = decoder_model.build(quantiser, 0), Encoder(0)
-    for network, file in ((decoder, "decoder.pt"), (encoder, "encoder.pt")):
-        network.load_state_dict(torch.load(work / file)["average"])
+    for network, name in ((decoder, "decoder"), (encoder, "encoder")):
+        network.load_state_dict(training.averaged(work, name))
         network.eval()
     teacher, listener = Teacher(), judge.Judge()
     random = torch.Generator().manual_seed(0)
     for number, speaker in enumerate(SPEAKERS):
         errors, right, quality = [judge.Errors()] * 3, [], []
-        for index, sentence in enumerate(judge.sentences()[::every]):
-            read = teacher.read(sentence.text, index, number)
-            assert read is not None, sentence.text
+        spoken = [one.spoken for one in judge.sentences() if one.kind != judge.PARAGRAPH]
+        for index, sentence in enumerate(spoken[::every]):
+            read = teacher.read(sentence, index, number)
+            assert read is not None, sentence
             sound = torch.from_numpy(read.samples.astype(np.float32) / 2**15)
             pitch = torch.from_numpy(read.pitch.astype(np.float32))
             phone = torch.from_numpy(read.phone.astype(np.int64))
@@ -80,7 +81,7 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
             heard = torch.stack([logits.argmax(-1)[0] for logits in encoder(sound[None])], dim=1)
             sounds = [decoder(codes.T[None])[0, 0].numpy() for codes in (true, noisy, heard)]
             errors = [
-                before + judge.errors(sentence.text, listener.transcribe(made))
+                before + judge.errors(sentence, listener.transcribe(made))
                 for before, made in zip(errors, sounds, strict=True)
             ]
             both = min(len(true), len(heard))

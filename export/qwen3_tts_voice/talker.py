@@ -30,7 +30,8 @@ class Recipe(training.Recipe):
 
     Attributes:
         matrix_rate: Learning rate of Muon, for the matrices of the transformers.
-        size: Utterances a step.
+        frames: At most, of speech in a step, padded.
+        company: Share of the utterances that are joined to runs of two to four.
         streamed: Share of steps in the streamed text layout.
         predicted: Share of frames the code predictor learns from in each step.
         dropout: Of the talker.
@@ -47,7 +48,8 @@ class Recipe(training.Recipe):
     kept: float = 0.998
     average_every: int = 5
     save_every: int = 500
-    size: int = 24
+    frames: int = 900
+    company: float = 0.4
     streamed: float = 0.5
     predicted: float = 0.4
     dropout: float = 0.05
@@ -125,10 +127,11 @@ class Training(training.Training):
         torch.manual_seed(recipe.seed + self.step)
         draw = random.Random(recipe.seed + self.step)
         while True:
-            data.load(self.work, self.text_ids, self.shards)
+            data.load(self.work, self.shards)
             first, *others = (self.shards[name] for name in sorted(self.shards))
             spoken = [*first[:-HELD], *(u for shard in others for u in shard)]
-            for some in data.order(spoken, recipe.size, draw):
+            spoken = data.runs(spoken, recipe.company, draw)
+            for some in data.order(spoken, recipe.frames, draw):
                 streamed = draw.random() < recipe.streamed
                 yield data.batch(some, self.text_ids, streamed=streamed, draw=draw)
 
@@ -159,7 +162,9 @@ class Training(training.Training):
         spoken = self.shards[min(self.shards)][-HELD:]
         draw = random.Random(0)
         rows = [
-            data.batch(spoken[i : i + 32], self.text_ids, streamed=streamed, draw=draw)
+            data.batch(
+                spoken[i : i + 32], self.text_ids, streamed=streamed, draw=draw, respell=False
+            )
             for i in range(0, len(spoken), 32)
         ]
         made = [self.losses(self.talker, batch) for batch in rows]

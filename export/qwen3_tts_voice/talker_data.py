@@ -6,15 +6,21 @@ import dataclasses
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from qwen3_tts_voice.codes import BOOKS, CODES, load_shard
 from qwen3_tts_voice.speech import NO_WORD, SPEAKERS
+from qwen3_tts_voice.spellings import as_spoken, joined, respelled
 from qwen3_tts_voice.talker_model import CONTROL, END, IGNORE, SPEAKER_CODES, Batch
 
 NEWLINE = 198
+MOST_FRAMES = 190
+"""Of utterances that are joined."""
+POOL = 400
+"""Utterances that are sorted by length together."""
 
 
 @dataclasses.dataclass
@@ -22,18 +28,35 @@ class Utterance:
     """An utterance as the talker learns from it.
 
     Attributes:
-        text: Text ids.
-        word_of: The word each text id belongs to.
+        sentences: What is said, in the spoken form; more than one where some were joined.
         codes: (frames, 16).
         word: (frames,) the word spoken in each, NO_WORD in silence; None where unknown.
         speaker: By name.
     """
 
-    text: list[int]
-    word_of: list[int]
+    sentences: list[str]
     codes: torch.Tensor
     word: np.ndarray | None
     speaker: str
+
+    @property
+    def words(self) -> int:
+        """How many words are said."""
+        return sum(len(sentence.split()) for sentence in self.sentences)
+
+
+class Written(NamedTuple):
+    """An utterance's text in one spelling.
+
+    Attributes:
+        ids: Text ids.
+        piece_of: The piece of the spelling that each text id belongs to.
+        pieces: The piece that each spoken word is written by.
+    """
+
+    ids: list[int]
+    piece_of: np.ndarray
+    pieces: np.ndarray
 
 
 class TextIds:
@@ -48,21 +71,29 @@ class TextIds:
         self.end = ids["<tts_text_eod>"]
         self.role = [ids["<|im_start|>"], ids["assistant"], NEWLINE]
 
-    def of(self, sentence: str) -> tuple[list[int], list[int]]:
-        """Tokenize; returns ids, and the number of the word that each lies in."""
-        made = self._tokenizer(sentence, return_offsets_mapping=True)
-        words = []
-        for start, end in made["offset_mapping"]:
-            inside = sentence[:end].rstrip() if end - start > 1 else sentence[:end]
-            words.append(inside.count(" "))
-        return made["input_ids"], words
+    def of(self, sentences: list[str], draw: random.Random | None) -> Written:
+        """Tokenize what is said, in a spelling that is drawn; without `draw`, as it is spoken."""
+        pieces = [
+            piece
+            for sentence in sentences
+            for piece in (respelled(sentence, draw) if draw else as_spoken(sentence))
+        ]
+        text, ends = joined(pieces, draw)
+        made = self._tokenizer(text, return_offsets_mapping=True)
+        # A blank goes with the word behind it, so a token belongs where it ends.
+        last = np.array([end for _, end in made["offset_mapping"]])
+        return Written(
+            ids=made["input_ids"],
+            piece_of=np.minimum(np.searchsorted(ends, last), len(pieces) - 1),
+            pieces=np.repeat(np.arange(len(pieces)), [piece.words for piece in pieces]),
+        )
 
 
-def load(work: Path, text_ids: TextIds, known: dict[str, list[Utterance]]) -> None:
+def load(work: Path, known: dict[str, list[Utterance]]) -> None:
     """Read the code shards not yet in `known`, by name."""
     for path in sorted((work / "codes").glob("????.npz")):
         if path.name not in known:
-            known[path.name] = list(read(path, sentences(work), text_ids))
+            known[path.name] = list(read(path, sentences(work)))
 
 
 def sentences(work: Path) -> list[str]:
@@ -70,26 +101,73 @@ def sentences(work: Path) -> list[str]:
     return (work / "text.txt").read_text("utf-8").splitlines()
 
 
-def read(path: Path, sentences: list[str], text_ids: TextIds) -> Iterator[Utterance]:
+def read(path: Path, sentences: list[str]) -> Iterator[Utterance]:
     """Read the utterances of a code shard."""
     shard = load_shard(path)
     for number, index in enumerate(shard["index"]):
         frames = slice(shard["offset"][number], shard["offset"][number + 1])
-        ids, words = text_ids.of(sentences[index])
         yield Utterance(
-            text=ids,
-            word_of=words,
+            sentences=[sentences[index]],
             codes=torch.from_numpy(shard["codes"][frames].astype(np.int64)),
             word=shard["word"][frames].astype(int) if shard["aligned"][number] else None,
             speaker=SPEAKERS[shard["speaker"][number]],
         )
 
 
+def runs(utterances: list[Utterance], share: float, draw: random.Random) -> list[Utterance]:
+    """Join utterances of a speaker, two to four to one, until `share` of them are in company.
+
+    Each ends and begins with a silence, so what is joined sounds as if it were read in one go.
+    """
+    shuffled = draw.sample(utterances, len(utterances))
+    made, waiting = [], dict[str, list[Utterance]]()
+    for utterance in shuffled:
+        if utterance.word is None or draw.random() >= share:
+            made.append(utterance)
+            continue
+        before = waiting.pop(utterance.speaker, [])
+        if before and sum(len(u.codes) for u in (*before, utterance)) > MOST_FRAMES:
+            made.append(_run(before))
+            before = []
+        run = [*before, utterance]
+        if len(run) > 1 and (len(run) == 4 or draw.random() < 0.5):
+            made.append(_run(run))
+        else:
+            waiting[utterance.speaker] = run
+    return [*made, *(_run(rest) for rest in waiting.values())]
+
+
+def _run(utterances: list[Utterance]) -> Utterance:
+    words, before = [], 0
+    for utterance in utterances:
+        assert utterance.word is not None
+        words.append(np.where(utterance.word == NO_WORD, NO_WORD, utterance.word + before))
+        before += utterance.words
+    return Utterance(
+        sentences=[sentence for u in utterances for sentence in u.sentences],
+        codes=torch.cat([u.codes for u in utterances]),
+        word=np.concatenate(words),
+        speaker=utterances[0].speaker,
+    )
+
+
 def batch(
-    spoken: list[Utterance], text_ids: TextIds, *, streamed: bool, draw: random.Random
+    spoken: list[Utterance],
+    text_ids: TextIds,
+    *,
+    streamed: bool,
+    draw: random.Random,
+    respell: bool = True,
 ) -> Batch:
-    """Lay utterances out as the official package does, a fourth of them with the language named."""
-    rows = [_layout(u, text_ids, streamed, draw.random() < 0.25) for u in spoken]
+    """Lay utterances out as the official package does, a fourth of them with the language named.
+
+    Each is in a spelling that is drawn, or without `respell` as it is spoken.
+    """
+    texts = [text_ids.of(u.sentences, draw if respell else None) for u in spoken]
+    rows = [
+        _layout(u, text.ids, text_ids, streamed, draw.random() < 0.25)
+        for u, text in zip(spoken, texts, strict=True)
+    ]
     time = -(-max(len(text) for text, *_ in rows) // 8) * 8
     shape = (len(spoken), time)
     made = Batch(
@@ -109,12 +187,12 @@ def batch(
         made.label[i, first - 1 : first - 1 + frames] = utterance.codes[:, 0]
         made.label[i, first - 1 + frames] = END
         if utterance.word is not None:
-            _look(made.look[i], utterance, first, at)
+            _look(made.look[i], utterance.word, texts[i], first, at)
     return made
 
 
 def _layout(
-    utterance: Utterance, text_ids: TextIds, streamed: bool, named: bool
+    utterance: Utterance, ids: list[int], text_ids: TextIds, streamed: bool, named: bool
 ) -> tuple[list[int], list[int], int, int]:
     """Make text ids, control codes, the first frame's row and the first text token's row."""
     c, frames = CONTROL, len(utterance.codes)
@@ -126,7 +204,7 @@ def _layout(
     control = [-1] * len(text_ids.role) + prefix
     text = [*text_ids.role, *[text_ids.pad] * (len(prefix) - 1), text_ids.bos]
     at = len(text)
-    body = [*utterance.text, text_ids.end]
+    body = [*ids, text_ids.end]
     if streamed:
         text += [*body, *[text_ids.pad] * frames][: frames + 1]
         control.append(c["bos"])
@@ -136,21 +214,21 @@ def _layout(
     return text, control, len(control), at
 
 
-def _look(look: torch.Tensor, utterance: Utterance, first: int, at: int) -> None:
-    """Mark, for the row that predicts each frame, the text tokens of the word it is in."""
-    word, word_of = utterance.word, np.array(utterance.word_of)
-    assert word is not None
+def _look(look: torch.Tensor, word: np.ndarray, text: Written, first: int, at: int) -> None:
+    """Mark, for the row that predicts each frame, the text tokens of the piece it is in."""
     spoken = np.flatnonzero(word != NO_WORD)
     if len(spoken) == 0:
         return
+    piece = np.full(len(word), -1)
+    piece[spoken] = text.pieces[np.minimum(word[spoken], len(text.pieces) - 1)]
     for frame in range(len(word)):
         row = first - 1 + frame
         if frame > spoken[-1]:
-            tokens = np.array([len(word_of)])
+            tokens = np.array([len(text.piece_of)])
         else:
-            now = word[spoken[np.searchsorted(spoken, frame)]]
-            tokens = np.flatnonzero(word_of == now)
-            same = np.flatnonzero(word == now)
+            now = piece[spoken[np.searchsorted(spoken, frame)]]
+            tokens = np.flatnonzero(text.piece_of == now)
+            same = np.flatnonzero(piece == now)
             if frame in same and len(tokens) > 2:
                 share = (frame - same[0] + 0.5) / len(same) * len(tokens) - 0.5
                 tokens = tokens[np.abs(np.arange(len(tokens)) - share) <= 1.5]
@@ -158,14 +236,18 @@ def _look(look: torch.Tensor, utterance: Utterance, first: int, at: int) -> None
         look[row, at + tokens] = 1
 
 
-def order(utterances: list[Utterance], size: int, draw: random.Random) -> list[list[Utterance]]:
-    """Batch utterances of like length, in random order."""
+def order(utterances: list[Utterance], frames: int, draw: random.Random) -> list[list[Utterance]]:
+    """Batch utterances of like length, up to so many frames a batch, in random order."""
     shuffled = draw.sample(utterances, len(utterances))
-    pool = size * 16
-    batches = []
-    for start in range(0, len(shuffled) - size + 1, pool):
-        ranked = sorted(shuffled[start : start + pool], key=lambda u: len(u.codes))
-        batches += [ranked[i : i + size] for i in range(0, len(ranked) - size + 1, size)]
+    batches: list[list[Utterance]] = []
+    for start in range(0, len(shuffled), POOL):
+        rows: list[Utterance] = []
+        for utterance in sorted(shuffled[start : start + POOL], key=lambda u: len(u.codes)):
+            if rows and len(utterance.codes) * (len(rows) + 1) > frames:
+                batches.append(rows)
+                rows = []
+            rows.append(utterance)
+        batches.append(rows)
     draw.shuffle(batches)
     return batches
 

@@ -206,6 +206,15 @@ class TextProjection(nn.Module):
         return self.linear_fc2(F.silu(self.linear_fc1(x)))
 
 
+_RENAMED = {
+    "talker.": "model.",
+    "text_projection.": "text_projection.",
+    "predictor.": "code_predictor.model.",
+    "narrow.": "code_predictor.small_to_mtp_projection.",
+}
+"""The beginnings of parameters' names here, and what the official names have in their place."""
+
+
 class Talker(nn.Module):
     """Text and frames in, distributions of the next frame out."""
 
@@ -297,14 +306,32 @@ class Talker(nn.Module):
             table = f"code_predictor.model.codec_embedding.{book}.weight"
             out[table] = state["codes"][book + 1]
             out[f"code_predictor.lm_head.{book}.weight"] = state["heads"][book]
-        renamed = {
-            "talker.": "model.",
-            "text_projection.": "text_projection.",
-            "predictor.": "code_predictor.model.",
-            "narrow.": "code_predictor.small_to_mtp_projection.",
-        }
         for name, value in state.items():
-            for old, new in renamed.items():
+            for old, new in _RENAMED.items():
                 if name.startswith(old):
                     out[new + name.removeprefix(old)] = value
         return {f"talker.{name}": value for name, value in out.items()}
+
+    @torch.no_grad()
+    def load_official(self, official: dict[str, torch.Tensor]) -> None:
+        """Undo `official_state`; what is for training only stays as it is."""
+        found = {name.removeprefix("talker."): value for name, value in official.items()}
+        state = self.state_dict()
+        books = [
+            found[f"code_predictor.model.codec_embedding.{book}.weight"]
+            for book in range(BOOKS - 1)
+        ]
+        embedded, head = found["model.codec_embedding.weight"], found["codec_head.weight"]
+        state["text_embedding"] = found["model.text_embedding.weight"]
+        state["codes"] = torch.stack([embedded[:CODES], *books])
+        state["control"] = embedded[CODES:]
+        ends = CONTROL["eos"]
+        state["codec_head.weight"] = torch.cat([head[:CODES], head[ends : ends + 1]])
+        state["heads"] = torch.stack(
+            [found[f"code_predictor.lm_head.{book}.weight"] for book in range(BOOKS - 1)]
+        )
+        for name in state:
+            for old, new in _RENAMED.items():
+                if name.startswith(old):
+                    state[name] = found[new + name.removeprefix(old)]
+        self.load_state_dict(state)

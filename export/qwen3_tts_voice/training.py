@@ -1,4 +1,7 @@
-"""A training loop that descends, averages, logs, stores itself and goes on where it stopped."""
+"""A training loop that descends, averages, logs, stores itself and goes on where it stopped.
+
+It begins with `<name>_start.pt` if there is one: see `begin` and `adopt`.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,25 @@ class Recipe:
     seed: int = 0
 
 
+def start_of(work: Path, name: str) -> Path:
+    """Return the file that the training of this name starts with, if it exists."""
+    return work / f"{name}_start.pt"
+
+
+def averaged(work: Path, name: str) -> dict[str, torch.Tensor]:
+    """Read the averaged weights of a training, or what it would start with if it never ran.
+
+    Those of the decoder are the polished ones, where it was polished.
+    """
+    path, polished = work / f"{name}.pt", work / "polish.pt"
+    if name == "decoder" and polished.exists():
+        state = torch.load(polished)["average"].items()
+        return {k.removeprefix("decoder."): v for k, v in state if k.startswith("decoder.")}
+    found: dict[str, torch.Tensor]
+    found = torch.load(path)["average"] if path.exists() else torch.load(start_of(work, name))
+    return found
+
+
 class Judged(NamedTuple):
     """The result of a batch.
 
@@ -67,7 +89,8 @@ class Training:
     Args:
         work: The folder of all files.
         recipe: How it is trained.
-        model: What is trained. If it is stored already, that state is loaded into it.
+        model: What is trained. If it is stored already, that state is loaded into it; if not, and
+            there is something to start with, that.
         optimisers: All of its optimisers, at their full learning rates.
     """
 
@@ -84,6 +107,8 @@ class Training:
         self.model, self.optimisers = model, optimisers
         # Taken now, for the stored optimisers come with the rates they had when they were stored.
         self._rates = [group["lr"] for group in self._groups()]
+        if not self.path.exists() and start_of(work, self.name).exists():
+            model.load_state_dict(torch.load(start_of(work, self.name)), strict=False)
         self.average = {k: v.detach().clone() for k, v in model.state_dict().items()}
         self.step, self.seconds = 0, 0.0
         if self.path.exists():

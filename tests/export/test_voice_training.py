@@ -10,8 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from qwen3_tts_voice import training  # noqa: E402
-from qwen3_tts_voice.codes import BOOKS, CODES, DESCRIBED  # noqa: E402
+from qwen3_tts_voice import codes, training  # noqa: E402
+from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, DESCRIBED  # noqa: E402
+from qwen3_tts_voice.features import BINS, PER_FRAME  # noqa: E402
 from qwen3_tts_voice.speech import FRAME  # noqa: E402
 
 RECIPE = training.Recipe(
@@ -55,24 +56,60 @@ def line(work: Path, report: Report) -> Line:
     return made
 
 
+def noise(work: Path) -> None:
+    """Write a shard of noise and one of random codes."""
+    random = np.random.default_rng(0)
+    for folder in ("codes", "speech"):
+        (work / folder).mkdir(exist_ok=True)
+    drawn = random.integers(0, CODES, (40, BOOKS)).astype(np.uint8)
+    np.savez(work / "codes" / "0000.npz", codes=drawn, offset=np.array([0, 15, 40]))
+    samples = random.integers(-9000, 9000, 40 * FRAME).astype(np.int16)
+    np.savez(work / "speech" / "0000.npz", samples=samples)
+
+
 def encoder(work: Path, report: Report) -> training.Training:
     """Four steps on noise, in crops of half a second."""
     from qwen3_tts_voice import encoder as stage
 
-    random = np.random.default_rng(0)
-    for folder in ("codes", "speech"):
-        (work / folder).mkdir(exist_ok=True)
-    codes = random.integers(0, CODES, (40, BOOKS)).astype(np.uint8)
-    np.savez(work / "codes" / "0000.npz", codes=codes, offset=np.array([0, 15, 40]))
-    samples = random.integers(-9000, 9000, 40 * FRAME).astype(np.int16)
-    np.savez(work / "speech" / "0000.npz", samples=samples)
+    noise(work)
     recipe = stage.Recipe(steps=4, crops=2, frames=6, report_every=1, save_every=2)
     made = stage.Training(work, recipe)
     made.run(report)
     return made
 
 
-@pytest.mark.parametrize(("train", "stop"), [(line, "step 110"), (encoder, "step 3")])
+def quantiser() -> codes.Quantiser:
+    """Random codebooks."""
+    random = torch.Generator().manual_seed(0)
+    shapes = {"described": (DESCRIBED, CODES, ACOUSTIC), "residual": (2, CODES, ACOUSTIC)}
+    tables = {name: torch.randn(shape, generator=random) for name, shape in shapes.items()}
+    size = (BINS + 2) * PER_FRAME
+    flat = {"mean": torch.zeros(size), "weight": torch.ones(size)}
+    return codes.Quantiser(
+        phones=torch.arange(50), projection=torch.zeros(size, ACOUSTIC), **flat, **tables
+    )
+
+
+def polish(work: Path, report: Report) -> training.Training:
+    """Four steps of the decoder against its discriminators, on noise."""
+    from qwen3_tts_voice import decoder_model
+    from qwen3_tts_voice import polish as stage
+
+    noise(work)
+    quantiser().save(work / "codebooks.npz")
+    if not (work / "decoder_start.pt").exists():
+        torch.save(decoder_model.build(quantiser(), 0).state_dict(), work / "decoder_start.pt")
+    recipe = stage.Recipe(
+        steps=4, crops=1, frames=6, heard=3, alone=1, report_every=1, save_every=2
+    )
+    made = stage.Training(work, recipe)
+    made.run(report)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("train", "stop"), [(line, "step 110"), (encoder, "step 3"), (polish, "step 3")]
+)
 def test_stopped_and_resumed_it_ends_where_one_run_does(
     train: Callable[[Path, Report], training.Training], stop: str, tmp_path: Path
 ) -> None:
@@ -147,3 +184,43 @@ def test_residual_codebooks_are_guessed_in_some_crops(tmp_path: Path) -> None:
     guessed = (codes[:, DESCRIBED:] == 7).flatten(1).all(1)
     assert 70 < guessed.sum() < 130
     assert 25 < starts.sum() < 75
+
+
+def test_discriminators_and_decoder_do_not_reach_into_each_others_weights(tmp_path: Path) -> None:
+    from qwen3_tts_voice import polish as stage
+
+    made = polish(tmp_path, silent)
+    batch = next(made.batches())
+    made.step = 0  # the discriminators alone
+    made.model.zero_grad()
+    made.judge(batch).loss.backward()
+    assert all(p.grad is None for p in made.model["decoder"].parameters())
+    alone = [p.grad.clone() for p in made.model["discriminators"].parameters()]
+    made.step = 4 * stage.Recipe().alone  # the same piece of the crops
+    made.model.zero_grad()
+    made.judge(batch).loss.backward()
+    both = [p.grad for p in made.model["discriminators"].parameters()]
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(alone, both, strict=True))
+    assert any(p.grad is not None and p.grad.any() for p in made.model["decoder"].parameters())
+
+
+def test_a_training_begins_with_a_checkpoints_weights(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from qwen3_tts_voice import begin
+    from qwen3_tts_voice.encoder import Encoder
+    from qwen3_tts_voice.talker_model import Talker
+    from tiny import EDGE_VOICE
+
+    quantiser().save(tmp_path / "codebooks.npz")
+    begin.begin(tmp_path, EDGE_VOICE)
+    talker, encoder = Talker(quantiser(), seed=1), Encoder(seed=1)
+    talker.load_state_dict(training.averaged(tmp_path, "talker"))
+    encoder.load_state_dict(training.averaged(tmp_path, "encoder"))
+    found = talker.official_state()
+    codec = {f"encoder.{name}": value for name, value in encoder.official_state().items()}
+    codec |= {f"decoder.{k}": v for k, v in training.averaged(tmp_path, "decoder").items()}
+    for folder, made in ((EDGE_VOICE, found), (EDGE_VOICE / "speech_tokenizer", codec)):
+        stored = load_file(folder / "model.safetensors")
+        assert made.keys() == stored.keys()
+        assert all(torch.equal(made[name].to(v.dtype), v) for name, v in stored.items())

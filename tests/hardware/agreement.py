@@ -14,13 +14,13 @@ _PROVIDERS = {CPU: "CPUExecutionProvider", "ort-cuda": "CUDAExecutionProvider"}
 
 def agreement(case: Case) -> Figures:
     """Share of equal choices by codebook, teacher-forced; how far the codec's samples are."""
-    from qwen3_tts_export.parity.judge import SETS, sentences
+    from qwen3_tts_export.parity.judge import UTTERED, sentences
     from qwen3_tts_export.parity.ladder import compare
 
     if case.backend not in _PROVIDERS:
         raise NotRun(f"the codes of {case.backend} cannot be forced")
     reference = _reference(case)
-    asked = [one for kind in SETS for one in sentences([kind])[: case.counts.sentences]]
+    asked = [one for kind in UTTERED for one in sentences([kind])[: case.counts.sentences]]
     case.tts  # noqa: B018  (what CUDA needs is loaded with it)
     found = compare(
         reference, case.folder, asked, backend=case.backend, provider=_PROVIDERS[case.backend]

@@ -3,24 +3,50 @@
 import json
 from importlib import resources
 
+import numpy as np
 import pytest
 
 from qwen3_tts_export.parity.judge import (
+    PARAGRAPH,
     SETS,
+    WHISPER_RATE,
     Errors,
     Sentence,
     Verdict,
     Verdicts,
+    _cut,
     errors,
+    parts,
     sentences,
 )
 
 
-def test_at_least_sixty_sentences_are_fixed_and_differ() -> None:
+def test_two_hundred_sentences_in_five_kinds_are_fixed_and_differ() -> None:
     asked = sentences()
-    assert len({sentence.text for sentence in asked}) == len(asked) >= 60
-    assert all(sum(s.kind == kind for s in asked) >= 30 for kind in SETS)
-    assert all(1.0 < s.teacher_seconds < 7.0 for s in asked)
+    assert len({sentence.text for sentence in asked}) == len(asked)
+    counts = {kind: sum(len(parts(s)) for s in asked if s.kind == kind) for kind in SETS}
+    assert counts == dict.fromkeys(SETS, 40)
+    assert all(len(parts(s)) == 10 for s in asked if s.kind == PARAGRAPH)
+    assert all(1.0 < s.teacher_seconds < 13.0 for s in asked if s.kind != PARAGRAPH)
+
+
+def test_an_odd_spelling_is_judged_by_how_it_is_read_aloud() -> None:
+    odd = {sentence.text: sentence.spoken for sentence in sentences(["odd"])}
+    assert odd["The bridge is closed\nfor repairs."] == "The bridge is closed for repairs."
+    assert odd["I paid $18 for two sandwiches."] == "I paid eighteen dollars for two sandwiches."
+    assert not any(sign.isdigit() for spoken in odd.values() for sign in spoken)
+    assert all(s.spoken == s.text for s in sentences(["everyday", "open", "long", PARAGRAPH]))
+
+
+@pytest.mark.parametrize("seconds", [3, 24, 25, 70])
+def test_long_speech_is_heard_in_parts_that_end_where_it_is_quiet(seconds: int) -> None:
+    samples = np.ones(seconds * WHISPER_RATE, np.float32)
+    for gap in range(7, seconds, 9):
+        samples[gap * WHISPER_RATE :][: WHISPER_RATE // 2] = 0
+    heard = list(_cut(samples, 24.0))
+    assert np.array_equal(np.concatenate(heard), samples)
+    assert all(len(part) <= 24 * WHISPER_RATE for part in heard)
+    assert all(not part[-1000:].any() for part in heard[:-1])
 
 
 def test_the_teachers_times_are_of_these_sentences_and_no_others() -> None:
@@ -57,6 +83,8 @@ def test_errors_are_words_put_in_left_out_or_mistaken(
         ("forty two percent", "42%"),
         ("1,250", "one thousand two hundred fifty"),
         ("Mr. Smith's colour", "mister Smith's color"),
+        ("Come at nine fifteen.", "come at 9.15"),
+        ("It's ten forty five, Anna.", "It's 10:45, Anna."),
     ],
 )
 def test_words_are_compared_whatever_their_spelling(said: str, transcript: str) -> None:
@@ -72,4 +100,4 @@ def test_verdicts_add_up_by_set() -> None:
     assert made.errors.rate == 0.25
     assert made.of("everyday").errors == Errors(1, 2)
     assert made.ended == 0.5
-    assert made.stretch == (1.75, 2.5)
+    assert made.stretch == (1.0, 1.75, 2.5)

@@ -12,7 +12,7 @@ from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.pace import patience, too_short, usual_seconds
 from qwen3_tts_edge.speech.patience import Limit, limit, other_seeds
 from qwen3_tts_edge.speech.utterance import Utterance
-from qwen3_tts_export.parity.judge import sentences
+from qwen3_tts_export.parity.judge import UTTERED, sentences
 
 TEXT = "Hi."
 QUESTION = "What time is it in Tokyo right now?"
@@ -26,8 +26,9 @@ def tts(voice_bundle: Path) -> Synthesizer:
 
 
 def test_there_is_time_for_three_times_as_slow_a_speaker_and_five_times_as_fast_a_one() -> None:
-    told = sentences()
+    told = sentences(UTTERED)
     assert [s.text for s in told if patience(s.text) < 3 * s.teacher_seconds] == []
+    told = [s for s in told if s.kind != "odd"]  # capitals may be read letter by letter
     assert [s.text for s in told if too_short(s.text, s.teacher_seconds / 2)] == []
     assert [s.text for s in told if not too_short(s.text, s.teacher_seconds / 10)] == []
 

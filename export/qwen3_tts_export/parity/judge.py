@@ -9,7 +9,8 @@ extra `judge`. The sentences are in `sentences/` and no voice of this project is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -23,7 +24,14 @@ from qwen3_tts_edge.arrays import Samples
 
 RATE = 24_000
 WHISPER_RATE = 16_000
-SETS = ("everyday", "open")
+SETS = ("everyday", "open", "long", "odd", "paragraph")
+PARAGRAPH = SETS[-1]
+UTTERED = SETS[:-1]
+"""The kinds that are one utterance each; a paragraph is said sentence by sentence."""
+_AT_ONCE = 24.0
+"""Seconds that Whisper hears at once; its own limit is 30."""
+_MOST_TOKENS = 160
+_CLOCK = re.compile(r"(?<![\d.,$£€])(1[0-2]|[1-9])[:.]([0-5]\d)(?![\d%]|[.,:]\d)")
 
 
 @dataclass(frozen=True)
@@ -31,15 +39,22 @@ class Sentence:
     """A sentence to be judged by.
 
     Attributes:
-        text: What is to be said.
-        kind: `everyday` (times, numbers, devices) or `open` (the 5,000 commonest words).
+        text: What is to be said, as it is written.
+        kind: One of SETS.
         teacher_seconds: How long the bundled voice's teacher takes, 80 ms before and 160 ms after
-            the speech included.
+            each sentence included.
+        aloud: How it is read aloud, where that is written otherwise.
     """
 
     text: str
     kind: str
     teacher_seconds: float
+    aloud: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """How it is read aloud."""
+        return self.aloud or self.text
 
 
 def sentences(kinds: Sequence[str] = SETS) -> list[Sentence]:
@@ -47,10 +62,24 @@ def sentences(kinds: Sequence[str] = SETS) -> list[Sentence]:
     folder = resources.files("qwen3_tts_export") / "sentences"
     seconds = json.loads((folder / "teacher_seconds.json").read_text("utf-8"))
     return [
-        Sentence(text, kind, seconds[text])
+        Sentence(text, kind, seconds.get(text, 0.0), aloud)
         for kind in kinds
-        for text in (folder / f"{kind}.txt").read_text("utf-8").splitlines()
+        for text, aloud in _lines((folder / f"{kind}.txt").read_text("utf-8"))
     ]
+
+
+def _lines(file: str) -> Iterator[tuple[str, str]]:
+    """Give each line's text, and how it is read aloud or nothing."""
+    for line in file.splitlines():
+        text, _, aloud = line.partition("\t")
+        yield text.replace("\\n", "\n"), aloud
+
+
+def parts(sentence: Sentence) -> list[str]:
+    """Part what is read aloud into what a teacher reads at once: a paragraph into its sentences."""
+    if sentence.kind != PARAGRAPH:
+        return [sentence.spoken]
+    return re.split(r"(?<=\.) ", sentence.spoken)
 
 
 class Judge:
@@ -78,17 +107,32 @@ class Judge:
 
     def transcribe(self, samples: Samples, rate: int = RATE) -> str:
         """Write down what was said, as the recogniser spells it."""
+        heard = resampled(samples, rate)
+        return " ".join(self._heard(each) for each in _cut(heard, _AT_ONCE)).strip()
+
+    def _heard(self, samples: Samples) -> str:
         segments, _ = self._model.transcribe(
-            resampled(samples, rate),
+            samples,
             language="en",
             beam_size=1,
             temperature=0.0,
             condition_on_previous_text=False,
             without_timestamps=True,
             vad_filter=False,
-            max_new_tokens=96,
+            max_new_tokens=_MOST_TOKENS,
         )
         return " ".join(segment.text for segment in segments).strip()
+
+
+def _cut(samples: Samples, most_seconds: float) -> Iterator[Samples]:
+    """Cut what is longer, at the quietest fifth of a second of each second half."""
+    most, quiet = int(most_seconds * WHISPER_RATE), WHISPER_RATE // 5
+    while len(samples) > most:
+        power = np.convolve(np.square(samples[most // 2 : most]), np.ones(quiet), "valid")
+        end = most // 2 + int(power.argmin()) + quiet // 2
+        yield samples[:end]
+        samples = samples[end:]
+    yield samples
 
 
 @dataclass(frozen=True)
@@ -113,10 +157,13 @@ class Errors:
 
 
 def errors(text: str, transcript: str) -> Errors:
-    """Compare what was to be said with what was understood, by words, whatever the spelling."""
+    """Compare what was to be said with what was understood, by words, whatever the spelling.
+
+    A time of day is one number, as the normaliser makes it of words: 9:15 and 9.15 are 915.
+    """
     import jiwer
 
-    said, understood = (_normaliser()(each) for each in (text, transcript))
+    said, understood = (_normaliser()(_CLOCK.sub(r"\1\2", each)) for each in (text, transcript))
     found = jiwer.process_words(said, understood)
     wrong = found.substitutions + found.deletions + found.insertions
     return Errors(wrong, found.hits + found.substitutions + found.deletions)
@@ -161,6 +208,14 @@ class Verdicts:
 
     each: tuple[Verdict, ...]
 
+    def __str__(self) -> str:
+        errors, ended = self.errors, sum(v.ended for v in self.each)
+        least, mean, most = self.stretch
+        return (
+            f"{errors.rate:.1%} of {errors.words} words wrong; {ended} of {len(self.each)} ended; "
+            f"length over the teacher's {mean:.2f}, from {least:.2f} to {most:.2f}"
+        )
+
     def of(self, kind: str) -> Verdicts:
         """Keep the verdicts on one set."""
         return Verdicts(tuple(v for v in self.each if v.sentence.kind == kind))
@@ -176,25 +231,28 @@ class Verdicts:
         return sum(v.ended for v in self.each) / len(self.each)
 
     @property
-    def stretch(self) -> tuple[float, float]:
-        """The mean and the largest length over the teacher's."""
+    def stretch(self) -> tuple[float, float, float]:
+        """The least, the mean and the largest length over the teacher's."""
         stretches = [v.stretch for v in self.each]
-        return float(np.mean(stretches)), max(stretches)
+        return min(stretches), float(np.mean(stretches)), max(stretches)
 
 
 Speak = Callable[[Sentence, int], tuple[Samples, bool]]
 """Sentence and seed in; samples at 24 kHz and whether end of speech came out."""
 
 
-def listen(judge: Judge, speak: Speak, asked: Iterable[Sentence]) -> Verdicts:
+def heard(judge: Judge, speak: Speak, asked: Iterable[Sentence]) -> Iterator[Verdict]:
     """Let `speak` say each sentence, its place in the list as the seed, and judge it."""
-    verdicts = []
     for seed, sentence in enumerate(asked):
         samples, ended = speak(sentence, seed)
         transcript, seconds = judge.transcribe(samples), len(samples) / RATE
-        found = errors(sentence.text, transcript)
-        verdicts.append(Verdict(sentence, transcript, found, ended, seconds))
-    return Verdicts(tuple(verdicts))
+        found = errors(sentence.spoken, transcript)
+        yield Verdict(sentence, transcript, found, ended, seconds)
+
+
+def listen(judge: Judge, speak: Speak, asked: Iterable[Sentence]) -> Verdicts:
+    """Let `speak` say each sentence and judge it, as `heard` does, and collect the verdicts."""
+    return Verdicts(tuple(heard(judge, speak, asked)))
 
 
 def synthesizer_speaks(synthesizer: Any, voice: Any = None, **settings: Any) -> Speak:

@@ -1,0 +1,107 @@
+"""Train the decoder on, against discriminators that hear what spectral distances do not.
+
+In: `speech/`, `codes/`, `codebooks.npz` and `decoder.pt`, or `decoder_start.pt`. Out: `polish.pt`,
+whose averaged decoder goes into the checkpoint, and `polish.csv`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from qwen3_tts_voice import crops, training
+from qwen3_tts_voice.codes import Quantiser
+from qwen3_tts_voice.crops import Batch, Crops
+from qwen3_tts_voice.decoder import WARM_UP, distances
+from qwen3_tts_voice.decoder_model import build, decode
+from qwen3_tts_voice.discriminators import Discriminators, features_apart, fooled, told_apart
+from qwen3_tts_voice.speech import FRAME
+
+SPECTRAL, FOOLED, FEATURES = 6.0, 1.0, 4.0
+"""Weights of the losses: of the spectral distances, and of the two that the discriminators give."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(crops.Recipe):
+    """How the decoder is polished.
+
+    Attributes:
+        heard: Frames of a crop that the discriminators hear.
+        alone: Steps in which only the discriminators learn.
+    """
+
+    steps: int = 20_000
+    fall: int = 12_000
+    lowest: float = 0.05
+    rate: float = 2e-4
+    clip: float = 20.0
+    kept: float = 0.999
+    report_every: int = 25
+    save_every: int = 100
+    crops: int = 3
+    frames: int = 16
+    guessed: float = 0.7
+    shards: int = 12
+    heard: int = 9
+    alone: int = 100
+
+
+class Training(training.Training):
+    """The decoder and its discriminators; both learn in every step."""
+
+    name = "polish"
+    recipe: Recipe
+
+    def __init__(self, work: Path, recipe: Recipe) -> None:
+        decoder = build(Quantiser.load(work / "codebooks.npz"), recipe.seed)
+        decoder.load_state_dict(training.averaged(work, "decoder"))
+        self.decoder, self.discriminators = decoder, Discriminators()
+        model = nn.ModuleDict({"decoder": decoder, "discriminators": self.discriminators})
+        optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(
+                part.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
+            )
+            for part in (decoder, self.discriminators)
+        ]
+        super().__init__(work, recipe, model, optimisers)
+
+    def batches(self) -> Iterator[Batch]:
+        """Draw crops without end."""
+        drawn = Crops(self.work, self.recipe)
+        while True:
+            yield drawn.draw(self.step)
+
+    def judge(self, batch: Batch) -> training.Judged:
+        """Add the losses of the decoder and those of the discriminators.
+
+        Neither reaches into the other's weights: the discriminators see the made samples detached,
+        and the decoder is judged by a copy of the discriminators that does not learn.
+        """
+        codes, samples, starts = batch
+        made = decode(self.decoder, codes)
+        spectrum, mel = distances(made, samples, starts)
+        first = WARM_UP + self.step % (codes.shape[2] - self.recipe.heard - WARM_UP + 1)
+        piece = slice(first * FRAME, (first + self.recipe.heard) * FRAME)
+        real = self.discriminators(samples[:, piece])
+        apart = told_apart(real, self.discriminators(made[:, piece].detach()))
+        fixed = {name: p.detach() for name, p in self.discriminators.named_parameters()}
+        seen = torch.func.functional_call(self.discriminators, fixed, made[:, piece])
+        fool, features = fooled(seen), features_apart(real, seen)
+        loss = SPECTRAL * (spectrum + mel) + FOOLED * fool + FEATURES * features
+        shown = {
+            "spectrum": spectrum,
+            "mel": mel,
+            "apart": apart,
+            "fool": fool,
+            "features": features,
+        }
+        learning = self.step >= self.recipe.alone
+        return training.Judged(
+            apart + loss if learning else apart,
+            {name: float(value.detach()) for name, value in shown.items()},
+            codes[:, 0].numel(),
+        )
