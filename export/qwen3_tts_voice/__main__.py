@@ -36,18 +36,12 @@ def held_out() -> list[str]:
 @main.command()
 @work_folder
 @click.option("--sources", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option(
-    "--first",
-    type=click.Path(path_type=Path, exists=True),
-    help="Sentences that an earlier voice began with, so that the same codebooks are made.",
-)
 @click.option("--seed", default=7)
-def text(work: Path, sources: Path, first: Path | None, seed: int) -> None:
+def text(work: Path, sources: Path, seed: int) -> None:
     """Write the sentences to be read."""
     from qwen3_tts_voice import text as stage
 
-    begun = first.read_text("utf-8").splitlines() if first else []
-    sentences = stage.corpus(sources, held_out(), begun, seed)
+    sentences = stage.corpus(sources, held_out(), seed)
     work.mkdir(parents=True, exist_ok=True)
     (work / "text.txt").write_text("\n".join(sentences) + "\n", "utf-8")
     click.echo(f"{len(sentences)} sentences, {sum(len(s.split()) for s in sentences)} words")
@@ -99,7 +93,7 @@ def codebooks(work: Path, shards: int, seed: int) -> None:
     """Make the codebooks, if there are none yet: all that is trained depends on them."""
     from qwen3_tts_voice import codes as stage
 
-    if (work / "codebooks.npz").exists():
+    if (work / stage.CODEBOOKS).exists():
         click.echo("there are codebooks already")
         return
     spoken = [
@@ -109,7 +103,7 @@ def codebooks(work: Path, shards: int, seed: int) -> None:
     ]
     for step in stage.fit(spoken, seed):
         if isinstance(step, stage.Quantiser):
-            step.save(work / "codebooks.npz")
+            step.save(work / stage.CODEBOOKS)
         else:
             click.echo(step)
 
@@ -120,7 +114,7 @@ def codes(work: Path) -> None:
     """Turn the speech into codes."""
     from qwen3_tts_voice import codes as stage
 
-    quantiser = stage.Quantiser.load(work / "codebooks.npz")
+    quantiser = stage.Quantiser.load(work / stage.CODEBOOKS)
     folder = work / "codes"
     folder.mkdir(exist_ok=True)
     for path in sorted((work / "speech").glob("????.npz")):
@@ -153,7 +147,7 @@ def talker(work: Path, tokenizer: Path, threads: int, **recipe: Any) -> None:
 @work_folder
 @click.option("--voice", type=click.Path(path_type=Path, exists=True), required=True)
 def begin(work: Path, voice: Path) -> None:
-    """Begin the trainings with a checkpoint made with the same codebooks (optional)."""
+    """Begin with the codebooks and the weights of a checkpoint that was made here (optional)."""
     from qwen3_tts_voice import begin as stage
 
     stage.begin(work, voice)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from qwen3_tts_edge.arrays import Codes, Samples
-from qwen3_tts_voice.codes import Quantiser, load_shard, utterances
+from qwen3_tts_voice.codes import CODEBOOKS, Quantiser, load_shard, utterances
 from qwen3_tts_voice.decoder_model import build, first_half, sized
 from qwen3_tts_voice.features import HOP, RATE, blocks
 
@@ -123,7 +123,7 @@ def start(
     shards: int,
 ) -> Iterator[str | dict[str, torch.Tensor]]:
     """Make the new decoder's first state; yields progress, and the state last."""
-    quantiser = Quantiser.load(work / "codebooks.npz")
+    quantiser = Quantiser.load(work / CODEBOOKS)
     earlier = sized(config)
     earlier.load_state_dict(state)
     line, explained = sound_to_earlier(quantiser, earlier, spoken)

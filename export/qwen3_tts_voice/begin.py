@@ -1,26 +1,33 @@
-"""Begin the trainings with the weights of a checkpoint whose codes mean the same.
+"""Begin with the codebooks and the weights of a checkpoint that was made here.
 
-The codebooks must be those that the checkpoint was trained with: `judge` tells, for with others its
-decoder makes noise of true codes. In: a checkpoint. Out: `talker_start.pt`, `decoder_start.pt`,
-`encoder_start.pt`.
+In: a checkpoint. Out: `codebooks.npz`, `talker_start.pt`, `decoder_start.pt`, `encoder_start.pt`.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
 from qwen3_tts_voice import training
-from qwen3_tts_voice.codes import BOOKS, Quantiser
+from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, Quantiser
 from qwen3_tts_voice.encoder import CORNER, Encoder
 from qwen3_tts_voice.talker_model import Talker
 
 
 def begin(work: Path, checkpoint: Path) -> None:
-    """Write what the three trainings start with."""
-    quantiser = Quantiser.load(work / "codebooks.npz")
+    """Write what the three trainings start with.
+
+    Raises:
+        ValueError: There are other codebooks already, so its codes would mean something else.
+    """
+    theirs, ours = checkpoint / CODEBOOKS, work / CODEBOOKS
+    if ours.exists() and ours.read_bytes() != theirs.read_bytes():
+        raise ValueError(f"{ours} has other codebooks than {theirs}; begin in an empty folder")
+    shutil.copyfile(theirs, ours)
+    quantiser = Quantiser.load(ours)
     codec = _floats(checkpoint / "speech_tokenizer")
     talker = Talker(quantiser, seed=0)
     talker.load_official(_floats(checkpoint))

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from qwen3_tts_voice import decoder_model, encoder, training
-from qwen3_tts_voice.codes import BOOKS, CODES, Quantiser
+from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, CODES, Quantiser
 from qwen3_tts_voice.talker_model import (
     CONTROL,
     EPS,
@@ -143,10 +143,13 @@ def config(tokenizer: Path) -> dict[str, Any]:
 
 
 def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -> None:
-    """Write the checkpoint folder from what is trained so far, averaged weights in bfloat16."""
+    """Write the checkpoint folder from what is trained so far, averaged weights in bfloat16.
+
+    With it go the codebooks, so that another training can begin with it.
+    """
     codec = folder / "speech_tokenizer"
     codec.mkdir(parents=True, exist_ok=True)
-    quantiser = Quantiser.load(work / "codebooks.npz")
+    quantiser = Quantiser.load(work / CODEBOOKS)
     talker = Talker(quantiser, seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     _save(talker.official_state(), folder / "model.safetensors")
@@ -155,6 +158,7 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
     _json(folder / "generation_config.json", generation_config(settings))
     _json(codec / "config.json", CODEC)
     _json(codec / "preprocessor_config.json", PREPROCESSOR)
+    shutil.copyfile(work / CODEBOOKS, folder / CODEBOOKS)
     for name in TOKENIZER_FILES:
         if (tokenizer / name).resolve() != (folder / name).resolve():
             shutil.copy(tokenizer / name, folder)

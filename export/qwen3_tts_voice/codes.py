@@ -24,6 +24,7 @@ from qwen3_tts_voice.features import BINS, HOP, PER_FRAME, blocks
 CODES, BOOKS, ACOUSTIC = 256, 16, 64
 DESCRIBED = BOOKS - 2
 """Codebooks that say something by themselves; the others are what these leave."""
+CODEBOOKS = "codebooks.npz"
 MOST_PHONES = 50
 STARTED = (2, 4, 6, PER_FRAME - 1)
 """Codebook 0 tells apart how long the last phoneme has been sounding: up to so many 10 ms steps."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from qwen3_tts_voice import crops, training
-from qwen3_tts_voice.codes import Quantiser
+from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.crops import Batch, Crops
 from qwen3_tts_voice.decoder_model import build, decode
 from qwen3_tts_voice.features import log_mel
@@ -83,7 +83,7 @@ class Training(training.Training):
     recipe: Recipe
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
-        self.decoder = build(Quantiser.load(work / "codebooks.npz"), recipe.seed)
+        self.decoder = build(Quantiser.load(work / CODEBOOKS), recipe.seed)
         optimiser = torch.optim.AdamW(
             self.decoder.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
         )

@@ -15,7 +15,7 @@ import torch
 
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
-from qwen3_tts_voice.codes import BOOKS, DESCRIBED, Quantiser
+from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, DESCRIBED, Quantiser
 from qwen3_tts_voice.talker_model import Talker
 
 AT_ONCE = 32
@@ -24,7 +24,7 @@ AT_ONCE = 32
 @torch.no_grad()
 def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     """Write the guesses for the first shards; yields progress."""
-    talker = Talker(Quantiser.load(work / "codebooks.npz"), seed=0)
+    talker = Talker(Quantiser.load(work / CODEBOOKS), seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     talker.eval()
     text_ids, sentences = data.TextIds(tokenizer), data.sentences(work)

@@ -14,7 +14,7 @@ import torch
 
 from qwen3_tts_export.parity import judge
 from qwen3_tts_voice import decoder_model, training
-from qwen3_tts_voice.codes import CODES, Quantiser, blocks
+from qwen3_tts_voice.codes import CODEBOOKS, CODES, Quantiser, blocks
 from qwen3_tts_voice.encoder import Encoder
 from qwen3_tts_voice.sounds import mos, pesq, spectrograms
 from qwen3_tts_voice.speech import SPEAKERS, Teacher
@@ -63,7 +63,7 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
 
     The first sentence's spectrograms are drawn in `spectrogram-<speaker>.png`.
     """
-    quantiser = Quantiser.load(work / "codebooks.npz")
+    quantiser = Quantiser.load(work / CODEBOOKS)
     decoder, encoder = decoder_model.build(quantiser, 0), Encoder(0)
     for network, name in ((decoder, "decoder"), (encoder, "encoder")):
         network.load_state_dict(training.averaged(work, name))

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from qwen3_tts_voice import crops, training
-from qwen3_tts_voice.codes import Quantiser
+from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.crops import Batch, Crops
 from qwen3_tts_voice.decoder import WARM_UP, distances
 from qwen3_tts_voice.decoder_model import build, decode
@@ -57,7 +57,7 @@ class Training(training.Training):
     recipe: Recipe
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
-        decoder = build(Quantiser.load(work / "codebooks.npz"), recipe.seed)
+        decoder = build(Quantiser.load(work / CODEBOOKS), recipe.seed)
         decoder.load_state_dict(training.averaged(work, "decoder"))
         self.decoder, self.discriminators = decoder, Discriminators()
         model = nn.ModuleDict({"decoder": decoder, "discriminators": self.discriminators})

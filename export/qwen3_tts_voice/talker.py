@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
-from qwen3_tts_voice.codes import Quantiser
+from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.talker_model import END, FOLLOWING, IGNORE, Batch, Talker
 
 HELD = 192
@@ -110,7 +110,7 @@ class Training(training.Training):
     recipe: Recipe
 
     def __init__(self, work: Path, tokenizer: Path, recipe: Recipe) -> None:
-        self.talker = Talker(Quantiser.load(work / "codebooks.npz"), recipe.seed)
+        self.talker = Talker(Quantiser.load(work / CODEBOOKS), recipe.seed)
         self.losses = Losses(recipe)
         self.text_ids = data.TextIds(tokenizer)
         self.shards: dict[str, list[data.Utterance]] = {}

@@ -40,17 +40,14 @@ def drawn(draw: Callable[[], str], count: int) -> list[str]:
     return list(found)
 
 
-def corpus(folder: Path, held_out: Iterable[str], first: list[str], seed: int) -> list[str]:
+def corpus(folder: Path, held_out: Iterable[str], seed: int) -> list[str]:
     """Collect all training sentences.
 
     Args:
         folder: It has the folders of the sources: see the README.
         held_out: Never among them, nor any that differs from one by its stops alone.
-        first: They come first, as they are: what an earlier voice began with, so that the same
-            codebooks are made.
         seed: Of the templates, and of the order.
     """
-    random_order = random.Random(seed)
     examples = sources.wordnet_examples(folder / "wordnet")
     parts = [
         within((e for e in examples if len(words(e)) <= 14 and len(e) <= 90), 16_000),
@@ -63,8 +60,7 @@ def corpus(folder: Path, held_out: Iterable[str], first: list[str], seed: int) -
         drawn(Figures(seed).draw, 12_000),
     ]
     banned = {" ".join(words(sentence)) for sentence in held_out}
-    banned |= {" ".join(words(sentence)) for sentence in first}
     found = {sentence: None for part in parts for sentence in part}
-    rest = [sentence for sentence in found if " ".join(words(sentence)) not in banned]
-    random_order.shuffle(rest)
-    return [*first, *rest]
+    kept = [sentence for sentence in found if " ".join(words(sentence)) not in banned]
+    random.Random(seed).shuffle(kept)
+    return kept

@@ -52,9 +52,7 @@ def test_sources_give_clean_sentences(folder: Path) -> None:
 
 
 def test_sentences_of_the_judge_are_never_read_to_the_voice(folder: Path) -> None:
-    begun = ["This is in.", "Read before."]
-    made = text.corpus(folder, ["The timer, is set now!"], begun, seed=0)
-    assert made[:2] == begun
+    made = text.corpus(folder, ["The timer, is set now!"], seed=0)
     assert not any("timer is set now" in one for one in made)
     assert "I eat bread." in made
     assert made.count("This is in.") == 1

@@ -212,7 +212,6 @@ def test_a_training_begins_with_a_checkpoints_weights(tmp_path: Path) -> None:
     from qwen3_tts_voice.talker_model import Talker
     from tiny import EDGE_VOICE
 
-    quantiser().save(tmp_path / "codebooks.npz")
     begin.begin(tmp_path, EDGE_VOICE)
     talker, encoder = Talker(quantiser(), seed=1), Encoder(seed=1)
     talker.load_state_dict(training.averaged(tmp_path, "talker"))
