@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch")
 
 from qwen3_tts_voice import numerals, talker_data  # noqa: E402
 from qwen3_tts_voice.speech import NO_WORD  # noqa: E402
-from qwen3_tts_voice.spellings import Piece, joined, respelled  # noqa: E402
+from qwen3_tts_voice.spellings import joined, respelled  # noqa: E402
+from qwen3_tts_voice.written import Piece  # noqa: E402
 from tiny import EDGE_VOICE  # noqa: E402
 
 
