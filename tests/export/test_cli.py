@@ -31,6 +31,13 @@ def run(*args: object) -> Result:
     return CliRunner().invoke(cli.commands, [str(arg) for arg in args])
 
 
+def test_listen_names_the_kinds_there_are(tmp_path: Path) -> None:
+    made = run("listen", tmp_path, "--kind", "songs")
+    assert made.exit_code != 0
+    assert "songs" in made.output
+    assert "everyday, open, long, odd, paragraph" in made.output
+
+
 ROUNDED = RoundingSpec(dtype="float16", numbers=12_000, large=0, subnormal=34, zero=5)
 
 

@@ -2,15 +2,19 @@
 
 import json
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from qwen3_tts_export.cli import commands
 from qwen3_tts_export.parity.judge import (
     PARAGRAPH,
     SETS,
     WHISPER_RATE,
     Errors,
+    Judge,
     Sentence,
     Verdict,
     Verdicts,
@@ -101,3 +105,16 @@ def test_verdicts_add_up_by_set() -> None:
     assert made.of("everyday").errors == Errors(1, 2)
     assert made.ended == 0.5
     assert made.stretch == (1.0, 1.75, 2.5)
+
+
+def test_the_command_says_how_a_bundle_is_understood(voice_bundle: Path, listener: Judge) -> None:
+    asked = ["listen", str(voice_bundle), "--kind", "open", "--kind", "odd", "--every", "20"]
+    made = CliRunner().invoke(commands, [*asked, "--each"])
+    assert made.exit_code == 0, made.output
+    *each, odd = made.output.splitlines()
+    opened = each.pop(2)
+    assert odd.startswith("odd: ")
+    assert len(each) == 4
+    wrong = sum(int(line.split()[0]) for line in each[:2])
+    words = sum(len(s.spoken.split()) for s in sentences(["open"])[::20])
+    assert f"open: {wrong / words:.1%} of {words} words wrong; 2 of 2 ended" in opened
