@@ -247,7 +247,10 @@ def order(utterances: list[Utterance], frames: int, draw: random.Random) -> list
                 batches.append(rows)
                 rows = []
             rows.append(utterance)
-        batches.append(rows)
+        if len(rows) == 1 and batches:
+            batches[-1] += rows  # a batch of one would be compiled for itself
+        else:
+            batches.append(rows)
     draw.shuffle(batches)
     return batches
 

@@ -39,7 +39,7 @@ class Stack:
     mlp: int
 
 
-TALKER = Stack(layers=4, hidden=256, heads=4, kv_heads=2, head_dim=64, mlp=768)
+TALKER = Stack(layers=6, hidden=256, heads=4, kv_heads=2, head_dim=64, mlp=768)
 PREDICTOR = Stack(layers=2, hidden=128, heads=4, kv_heads=2, head_dim=32, mlp=384)
 VOCAB, TEXT_VOCAB, TEXT_HIDDEN, THETA, EPS = CODES + 1024, 520, 256, 10_000.0, 1e-6
 
@@ -314,7 +314,10 @@ class Talker(nn.Module):
 
     @torch.no_grad()
     def load_official(self, official: dict[str, torch.Tensor]) -> None:
-        """Undo `official_state`; what is for training only stays as it is."""
+        """Undo `official_state`; what is for training only stays as it is.
+
+        Layers that the other did not have begin by adding nothing.
+        """
         found = {name.removeprefix("talker."): value for name, value in official.items()}
         state = self.state_dict()
         books = [
@@ -333,5 +336,10 @@ class Talker(nn.Module):
         for name in state:
             for old, new in _RENAMED.items():
                 if name.startswith(old):
-                    state[name] = found[new + name.removeprefix(old)]
+                    theirs = found.get(new + name.removeprefix(old))
+                    adds = name.endswith(("o_proj.weight", "down_proj.weight"))
+                    if theirs is not None:
+                        state[name] = theirs
+                    elif adds:
+                        state[name] = torch.zeros_like(state[name])
         self.load_state_dict(state)
