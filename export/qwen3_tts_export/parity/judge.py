@@ -259,7 +259,8 @@ def synthesizer_speaks(synthesizer: Any, voice: Any = None, **settings: Any) -> 
     """Make a runtime `Synthesizer` something that can be judged."""
 
     def speak(sentence: Sentence, seed: int) -> tuple[Samples, bool]:
-        limit = max(4.0, 3 * sentence.teacher_seconds)
+        long = sentence.kind == PARAGRAPH  # the limit is of one utterance
+        limit = None if long else max(4.0, 3 * sentence.teacher_seconds)
         audio = synthesizer.speak(sentence.text, voice, seed=seed, max_seconds=limit, **settings)
         return audio.samples, audio.metrics.ended
 
