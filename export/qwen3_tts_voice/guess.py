@@ -17,6 +17,7 @@ from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, DESCRIBED, Quantiser
 from qwen3_tts_voice.talker_model import Talker
+from qwen3_tts_voice.text_ids import TextIds
 
 AT_ONCE = 32
 
@@ -27,7 +28,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     talker = Talker(Quantiser.load(work / CODEBOOKS), seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     talker.eval()
-    text_ids, sentences = data.TextIds(tokenizer), data.sentences(work)
+    text_ids, sentences = TextIds(tokenizer), data.sentences(work)
     folder = work / "guessed"
     folder.mkdir(exist_ok=True)
     for path in sorted((work / "codes").glob("????.npz"))[:shards]:
@@ -46,7 +47,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
 
 
 def _residual(
-    talker: Talker, spoken: list[data.Utterance], text_ids: data.TextIds
+    talker: Talker, spoken: list[data.Utterance], text_ids: TextIds
 ) -> list[torch.Tensor]:
     """Find the likeliest codes (frames, 2) of each utterance."""
     rows = data.batch(spoken, text_ids, streamed=True, draw=random.Random(0), respell=False)

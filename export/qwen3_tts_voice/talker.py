@@ -18,6 +18,7 @@ from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.talker_model import END, FOLLOWING, IGNORE, Batch, Talker
+from qwen3_tts_voice.text_ids import TextIds
 
 HELD = 192
 WATCHED_LAYER, WATCHED_HEADS = 1, 2
@@ -112,7 +113,7 @@ class Training(training.Training):
     def __init__(self, work: Path, tokenizer: Path, recipe: Recipe) -> None:
         self.talker = Talker(Quantiser.load(work / CODEBOOKS), recipe.seed)
         self.losses = Losses(recipe)
-        self.text_ids = data.TextIds(tokenizer)
+        self.text_ids = TextIds(tokenizer)
         self.shards: dict[str, list[data.Utterance]] = {}
         for part in (self.talker.talker, self.talker.predictor):
             part.compile(dynamic=True)

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from qwen3_tts_voice import numerals, talker_data  # noqa: E402
 from qwen3_tts_voice.speech import NO_WORD  # noqa: E402
 from qwen3_tts_voice.spellings import joined, respelled  # noqa: E402
+from qwen3_tts_voice.text_ids import TextIds  # noqa: E402
 from qwen3_tts_voice.written import Piece  # noqa: E402
 from tiny import EDGE_VOICE  # noqa: E402
 
@@ -122,7 +123,7 @@ def test_joined_utterances_go_on_counting_words() -> None:
 
 
 def test_a_frame_looks_at_the_text_of_its_word_in_any_spelling() -> None:
-    text_ids = talker_data.TextIds(EDGE_VOICE)
+    text_ids = TextIds(EDGE_VOICE)
     spoken = utterance("It is nine fifteen now.", 6)
     drawn = (random.Random(seed) for seed in range(400))
     written = next(
