@@ -127,8 +127,8 @@ def codes(work: Path) -> None:
 @main.command()
 @work_folder
 @click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--steps", default=6000)
-@click.option("--fall", default=2400, help="Last steps, over which the learning rate falls.")
+@click.option("--steps", default=60_000)
+@click.option("--fall", default=40_000, help="Last steps, over which the learning rate falls.")
 @click.option("--frames", default=900, help="Of speech in a step, at most.")
 @click.option("--matrix-rate", default=0.01)
 @click.option("--rate", default=2e-3)
@@ -219,8 +219,8 @@ def decoder(work: Path, threads: int, **recipe: Any) -> None:
 
 @main.command()
 @work_folder
-@click.option("--steps", default=20_000)
-@click.option("--fall", default=12_000, help="Last steps, over which the learning rate falls.")
+@click.option("--steps", default=40_000)
+@click.option("--fall", default=25_000, help="Last steps, over which the learning rate falls.")
 @click.option("--shards", default=12, help="How many shards are read.")
 @click.option("--rate", default=2e-4)
 @click.option("--threads", default=1)

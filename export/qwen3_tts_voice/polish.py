@@ -34,8 +34,8 @@ class Recipe(crops.Recipe):
         alone: Steps in which only the discriminators learn.
     """
 
-    steps: int = 20_000
-    fall: int = 12_000
+    steps: int = 40_000
+    fall: int = 25_000
     lowest: float = 0.05
     rate: float = 2e-4
     clip: float = 20.0

@@ -40,8 +40,8 @@ class Recipe(training.Recipe):
         corrupted: Share of input frames whose deep codebooks are random.
     """
 
-    steps: int = 6000
-    fall: int = 2400
+    steps: int = 60_000
+    fall: int = 40_000
     lowest: float = 0.04
     rate: float = 2e-3
     matrix_rate: float = 0.01
