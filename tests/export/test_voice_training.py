@@ -21,6 +21,13 @@ RECIPE = training.Recipe(
 Report = Callable[[str], None]
 
 
+@pytest.fixture(autouse=True)
+def _eager() -> Iterator[None]:
+    """Compile nothing: it is how a training stops and goes on that is tried, a few steps of it."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
 class Line(training.Training):
     """A line through random points."""
 
