@@ -136,7 +136,9 @@ def _stored(
         return inline
     file.write(b"\0" * (-file.tell() % _ALIGNMENT))
     offset = file.tell()
-    inline.tofile(file)  # two numbers of four bits in a byte
+    # Not `tofile`: NumPy says of a full disk how much it wrote, and not what is wrong. The bytes
+    # are not the array's, for two numbers of four bits are one.
+    file.write(inline.tobytes())
     return ir.ExternalTensor(
         location=data.name,
         offset=offset,
