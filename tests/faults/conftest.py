@@ -2,5 +2,12 @@
 
 import sys
 
+import pytest
+
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_each(one_thread: None) -> None:
+    """Children are forked, and OpenMP waits for ever there for threads that were not."""
