@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from qwen3_tts_edge.bundle.manifest import load_codec
-from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, STREAMED, UPFRONT
+from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, STREAMED, TEXT_LAYOUTS
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
@@ -76,8 +76,6 @@ NAME is one of:
   1.7b-base  1.7b-customvoice  1.7b-voicedesign
 """
 
-
-LAYOUTS = (STREAMED, UPFRONT)
 
 _revision = click.option("--revision", metavar="REV", help="Of a hub id: a branch, tag or commit.")
 _codec = click.option(
@@ -253,7 +251,7 @@ def parity(
 @click.option("--kind", multiple=True, help="Of sentences, several times for several; default all.")
 @click.option("--every", type=click.IntRange(1), default=1, help="Of N sentences of a kind, one.")
 @click.option("--speaker", help="Who speaks; default: the bundle's first.")
-@click.option("--text-layout", type=click.Choice(LAYOUTS), default=STREAMED, show_default=True)
+@click.option("--text-layout", type=click.Choice(TEXT_LAYOUTS), default=STREAMED, show_default=True)
 @click.option("--each/--no-each", help="Show what was heard of every sentence.")
 def listen(
     bundle: str,

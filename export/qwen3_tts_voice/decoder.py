@@ -7,7 +7,6 @@ and `decoder.csv`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from qwen3_tts_voice import crops, training
 from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.crops import Batch, Crops
 from qwen3_tts_voice.decoder_model import build, decode
-from qwen3_tts_voice.features import log_mel
+from qwen3_tts_voice.features import hann, log_mel
 from qwen3_tts_voice.speech import FRAME
 
 WINDOWS = ((256, 64), (512, 128), (1024, 256), (2048, 480))
@@ -47,17 +46,12 @@ class Recipe(crops.Recipe):
     shards: int = 12
 
 
-@functools.cache
-def _hann(size: int) -> torch.Tensor:
-    return torch.hann_window(size)
-
-
 def spectral_distance(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     """Add log-magnitude distance and spectral convergence over four resolutions."""
     total = torch.zeros(())
     for size, hop in WINDOWS:
         a, b = (
-            torch.stft(x, size, hop, window=_hann(size), center=True, return_complex=True)
+            torch.stft(x, size, hop, window=hann(size), center=True, return_complex=True)
             for x in (made, true)
         )
         a, b = (torch.sqrt(x.real**2 + x.imag**2 + 1e-7) for x in (a, b))

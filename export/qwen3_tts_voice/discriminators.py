@@ -7,13 +7,14 @@ waveform so that every Pth sample stands in a column; multi-resolution ones (Uni
 
 from __future__ import annotations
 
-import functools
 import itertools
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from qwen3_tts_voice.features import hann
 
 PERIODS = (2, 3, 5, 7, 11)
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
@@ -59,17 +60,12 @@ class BySpectrum(nn.Module):
     def forward(self, samples: torch.Tensor) -> Seen:
         """Judge samples (n, time)."""
         spectrum = torch.stft(
-            samples, self.window, self.hop, window=_hann(self.window), return_complex=True
+            samples, self.window, self.hop, window=hann(self.window), return_complex=True
         )
         # The square root of the magnitude, so that what is faint counts too.
         scale = (spectrum.abs() + 1e-4) ** -0.5 / self.window**0.25
         x = torch.view_as_real(spectrum * scale).permute(0, 3, 2, 1)
         return _through(self.layers, self.last, x)
-
-
-@functools.cache
-def _hann(size: int) -> torch.Tensor:
-    return torch.hann_window(size)
 
 
 def _through(layers: nn.ModuleList, last: nn.Module, x: torch.Tensor) -> Seen:

@@ -29,15 +29,18 @@ def mel_filters() -> torch.Tensor:
 
 
 @functools.cache
-def _hann() -> torch.Tensor:
-    return torch.hann_window(WINDOW)
+def hann(size: int) -> torch.Tensor:
+    """Give Hann's window, made once for each size."""
+    return torch.hann_window(size)
 
 
 def log_mel(samples: torch.Tensor) -> torch.Tensor:
     """Turn samples (n, time) into log mel (n, time / 240, 80), step t centred on 240 t + 120."""
     steps = samples.shape[-1] // HOP
     padded = F.pad(samples, (WINDOW // 2 - HOP // 2, WINDOW // 2 + HOP // 2))
-    spectrum = torch.stft(padded, WINDOW, HOP, window=_hann(), center=False, return_complex=True)
+    spectrum = torch.stft(
+        padded, WINDOW, HOP, window=hann(WINDOW), center=False, return_complex=True
+    )
     mel = torch.matmul(mel_filters(), spectrum.abs()[..., :steps])
     return torch.log(mel.clamp(min=3e-4)).transpose(1, 2)
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from qwen3_tts_voice.numerals import ordinal_spelled, spelled
+from qwen3_tts_voice.templates import Templates
 from qwen3_tts_voice.wordlists import DAYS, MONTHS, NAMES, PLACES, THINGS, listed
 
 _SURNAMES = listed("""
@@ -38,20 +38,8 @@ _COUNTED = listed("""
 """)
 
 
-class Figures:
-    """Phrases with figures drawn from templates with one random generator."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._templates = self._all()
-
-    def draw(self) -> str:
-        """Draw one phrase, first letter upper case."""
-        phrase = self._random.choice(self._templates)()
-        return phrase[0].upper() + phrase[1:]
-
-    def _of(self, values: Iterable[str]) -> str:
-        return self._random.choice(list(values))
+class Figures(Templates):
+    """Phrases with figures."""
 
     def _small(self, low: int, high: int) -> str:
         return spelled(self._random.randint(low, high))

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from qwen3_tts_voice.numerals import spelled
+from qwen3_tts_voice.templates import Templates
 from qwen3_tts_voice.wordlists import (
     DAYS,
     DEEDS,
@@ -21,20 +21,8 @@ from qwen3_tts_voice.wordlists import (
 )
 
 
-class Phrases:
-    """Everyday phrases drawn from templates with one random generator."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._templates = self._all()
-
-    def draw(self) -> str:
-        """Draw one phrase, first letter upper case."""
-        phrase = self._random.choice(self._templates)()
-        return phrase[0].upper() + phrase[1:]
-
-    def _of(self, values: Iterable[str]) -> str:
-        return self._random.choice(list(values))
+class Phrases(Templates):
+    """Everyday phrases."""
 
     def _int(self, low: int, high: int) -> str:
         """Write a number in words, one time in six in digits."""

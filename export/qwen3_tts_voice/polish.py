@@ -13,10 +13,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from qwen3_tts_voice import crops, training
+from qwen3_tts_voice import decoder, training
 from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.crops import Batch, Crops
-from qwen3_tts_voice.decoder import WARM_UP, distances
 from qwen3_tts_voice.decoder_model import build, decode
 from qwen3_tts_voice.discriminators import Discriminators, features_apart, fooled, told_apart
 from qwen3_tts_voice.speech import FRAME
@@ -26,8 +25,8 @@ SPECTRAL, FOOLED, FEATURES = 6.0, 1.0, 4.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe(crops.Recipe):
-    """How the decoder is polished.
+class Recipe(decoder.Recipe):
+    """How the decoder is polished: what differs from how it is trained.
 
     Attributes:
         heard: Frames of a crop that the discriminators hear.
@@ -36,16 +35,8 @@ class Recipe(crops.Recipe):
 
     steps: int = 40_000
     fall: int = 25_000
-    lowest: float = 0.05
     rate: float = 2e-4
     clip: float = 20.0
-    kept: float = 0.999
-    report_every: int = 25
-    save_every: int = 100
-    crops: int = 3
-    frames: int = 16
-    guessed: float = 0.7
-    shards: int = 12
     heard: int = 9
     alone: int = 100
 
@@ -57,17 +48,17 @@ class Training(training.Training):
     recipe: Recipe
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
-        decoder = build(Quantiser.load(work / CODEBOOKS), recipe.seed)
-        decoder.load_state_dict(training.averaged(work, "decoder"))
-        self.decoder, self.discriminators = decoder, Discriminators()
-        model = nn.ModuleDict({"decoder": decoder, "discriminators": self.discriminators})
+        self.decoder = build(Quantiser.load(work / CODEBOOKS), recipe.seed)
+        self.decoder.load_state_dict(training.averaged(work, decoder.Training.name))
+        self.discriminators = Discriminators()
+        parts = {"decoder": self.decoder, "discriminators": self.discriminators}
         optimisers: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(
                 part.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
             )
-            for part in (decoder, self.discriminators)
+            for part in parts.values()
         ]
-        super().__init__(work, recipe, model, optimisers)
+        super().__init__(work, recipe, nn.ModuleDict(parts), optimisers)
 
     def batches(self) -> Iterator[Batch]:
         """Draw crops without end."""
@@ -83,8 +74,10 @@ class Training(training.Training):
         """
         codes, samples, starts = batch
         made = decode(self.decoder, codes)
-        spectrum, mel = distances(made, samples, starts)
-        first = WARM_UP + self.step % (codes.shape[2] - self.recipe.heard - WARM_UP + 1)
+        spectrum, mel = decoder.distances(made, samples, starts)
+        first = decoder.WARM_UP + self.step % (
+            codes.shape[2] - self.recipe.heard - decoder.WARM_UP + 1
+        )
         piece = slice(first * FRAME, (first + self.recipe.heard) * FRAME)
         real = self.discriminators(samples[:, piece])
         apart = told_apart(real, self.discriminators(made[:, piece].detach()))
