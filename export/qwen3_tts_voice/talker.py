@@ -53,7 +53,7 @@ class Recipe(training.Recipe):
     company: float = 0.4
     streamed: float = 0.5
     predicted: float = 0.4
-    dropout: float = 0.05
+    dropout: float = 0.0
     dropped: float = 0.1
     corrupted: float = 0.25
 

@@ -1,26 +1,46 @@
-"""LiveKit's plugins and pipecat's services, unmodified, in an environment of their own.
+"""LiveKit's plugins, pipecat's services and the proxy wyoming_openai, unmodified.
 
-Both want packages of versions that are not ours, so they are installed apart, which takes minutes.
+They want packages, and one a Python, of versions that are not ours, so they are installed apart,
+which takes minutes.
 """
 
+import asyncio
 import base64
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from wyoming.audio import AudioStop
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeStopped,
+    SynthesizeVoice,
+)
 
 from qwen3_tts_edge.speech import request
 from server.reference import spoken
 from server.serving import Served
+from server.wyoming_clients import connected, say, sound_of
+from server.wyoming_clients import heard as events_of
 
 pytestmark = pytest.mark.slow
 
 TEXT, SENTENCES = "Good morning. How are you?", ("Good morning.", "How are you?")
 SCRIPTS = Path(__file__).parent / "foreign"
-ENVIRONMENT = Path(__file__).parents[2] / "build" / "clients-venv"
+ENVIRONMENTS = Path(__file__).parents[2] / "build"
 PACKAGES = [
     "livekit-agents==1.8.9",
     "livekit-plugins-cartesia==1.8.9",
@@ -29,24 +49,37 @@ PACKAGES = [
     "livekit-plugins-openai==1.8.9",
     "pipecat-ai[cartesia,deepgram,elevenlabs,openai]==1.14.0",
 ]
+PROXY_PYTHONS = ("python3.12", "python3.13", "python3.14")
+PROXY_PACKAGES = ["wyoming_openai==0.4.1"]
+
+
+def environment(name: str, python: str, packages: list[str]) -> Path:
+    """Give the interpreter of an environment with these packages; skip where it cannot be made."""
+    folder = ENVIRONMENTS / name
+    program, stamp = folder / "bin" / "python", folder / "packages"
+    if stamp.is_file() and stamp.read_text() == "\n".join(packages):
+        return program
+    made = subprocess.run([python, "-m", "venv", str(folder)], capture_output=True, text=True)
+    if not made.returncode:
+        pip = [str(program), "-m", "pip", "install", "--quiet", *packages]
+        made = subprocess.run(pip, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"the clients cannot be installed: {made.stderr.strip()[-500:]}")
+    stamp.write_text("\n".join(packages))
+    return program
 
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """Give the interpreter of the other environment; skip where it cannot be made."""
-    program, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "packages"
-    if stamp.is_file() and stamp.read_text() == "\n".join(PACKAGES):
-        return program
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(ENVIRONMENT)], capture_output=True, text=True
-    )
-    if not made.returncode:
-        pip = [str(program), "-m", "pip", "install", "--quiet", *PACKAGES]
-        made = subprocess.run(pip, capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"the clients cannot be installed: {made.stderr.strip()[-500:]}")
-    stamp.write_text("\n".join(PACKAGES))
-    return program
+    return environment("clients-venv", sys.executable, PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def proxy_python() -> Path:
+    for name in PROXY_PYTHONS:
+        if shutil.which(name) and not subprocess.run([name, "-c", ""], check=False).returncode:
+            return environment("proxy-venv", name, PROXY_PACKAGES)
+    return pytest.skip(f"wyoming_openai wants Python 3.12; none of {PROXY_PYTHONS} is on PATH")
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +137,67 @@ def test_pipecat(python: Path, served: Served) -> None:
         for name, data in wanted.items()
         for case in ("0", "1", "interrupted")
     }
+
+
+@contextmanager
+def proxied(python: Path, served: Served, *arguments: str) -> Iterator[str]:
+    """Run wyoming_openai in front of the server; give its address once it takes connections."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    openai = ["--tts-openai-url", f"{served.url}/v1", "--tts-openai-key", "any"]
+    command = [str(python), "-m", "wyoming_openai", "--uri", uri, *openai, *arguments]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ""}) as proxy:
+        try:
+            host, port = uri.removeprefix("tcp://").split(":")
+            for _ in range(300):
+                assert proxy.poll() is None, "it ended"
+                try:
+                    socket.create_connection((host, int(port))).close()
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.1)
+            yield uri
+        finally:
+            proxy.terminate()
+
+
+def test_wyoming_openai(proxy_python: Path, served: Served) -> None:
+    async def speak(uri: str) -> tuple[list[str], bytes, bytes]:
+        async with connected(uri) as client:
+            await say(client, Describe())
+            [info] = await events_of(client, Info)
+            voices = [v.name for each in Info.from_event(info).tts for v in each.voices]
+            await say(client, Synthesize(TEXT, SynthesizeVoice("heart")))
+            whole = await events_of(client, AudioStop)
+            await say(client, SynthesizeStart(SynthesizeVoice("heart")))
+            # The proxy drops a blank that ends a piece; tokens of language models begin with theirs.
+            first, *words = TEXT.split()
+            await say(client, SynthesizeChunk(first), *(SynthesizeChunk(f" {w}") for w in words))
+            await say(client, SynthesizeStop())
+            streamed: list[Event] = await events_of(client, SynthesizeStopped)
+            return voices, sound_of(whole), sound_of(streamed)
+
+    named = ("--tts-streaming-models", "tts-1", "--tts-voices", "heart", "low")
+    with proxied(proxy_python, served, *named) as uri:
+        voices, whole, streamed = asyncio.run(speak(uri))
+    assert voices == ["heart", "low"]
+    assert whole == spoken(TEXT, 7)
+    assert streamed == b"".join(spoken(each, 7) for each in SENTENCES)
+
+
+def test_wyoming_openai_finds_out_what_it_speaks_to(proxy_python: Path, served: Served) -> None:
+    """Without a word about voices it takes the server for OpenAI's, whose names ours answer to."""
+
+    async def speak(uri: str) -> tuple[list[str], bytes]:
+        async with connected(uri) as client:
+            await say(client, Describe())
+            [info] = await events_of(client, Info)
+            voices = [v.name for each in Info.from_event(info).tts for v in each.voices]
+            await say(client, Synthesize(TEXT, SynthesizeVoice("onyx")))
+            return voices, sound_of(await events_of(client, AudioStop))
+
+    with proxied(proxy_python, served, "--tts-models", "tts-1") as uri:
+        voices, whole = asyncio.run(speak(uri))
+    assert "alloy" in voices
+    assert whole == spoken(TEXT, 7, voice="low")
