@@ -171,7 +171,7 @@ def test_wyoming_openai(proxy_python: Path, served: Served) -> None:
             await say(client, Synthesize(TEXT, SynthesizeVoice("heart")))
             whole = await events_of(client, AudioStop)
             await say(client, SynthesizeStart(SynthesizeVoice("heart")))
-            # The proxy drops a blank that ends a piece; tokens of language models begin with theirs.
+            # The proxy drops a blank that ends a piece; tokens of language models begin with one.
             first, *words = TEXT.split()
             await say(client, SynthesizeChunk(first), *(SynthesizeChunk(f" {w}") for w in words))
             await say(client, SynthesizeStop())
