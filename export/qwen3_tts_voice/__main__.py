@@ -52,6 +52,7 @@ def text(work: Path, sources: Path, seed: int) -> None:
 @click.option("--part", default="1/1", help="K/N: this process makes every Nth shard, from K.")
 def speech(work: Path, part: str) -> None:
     """Let the teacher read the sentences."""
+    from qwen3_tts_voice import speakers
     from qwen3_tts_voice import speech as stage
 
     teacher = stage.Teacher()
@@ -64,7 +65,7 @@ def speech(work: Path, part: str) -> None:
             continue
         began = time.perf_counter()
         numbers = range(start, min(start + SHARD, len(sentences)))
-        read = [teacher.read(sentences[i], i, stage.speaker_of(i)) for i in numbers]
+        read = [teacher.read(sentences[i], i, speakers.reader(i)) for i in numbers]
         kept = [utterance for utterance in read if utterance is not None]
         stage.write_shard(path, kept)
         hours = sum(len(u.samples) for u in kept) / stage.RATE / 3600
@@ -122,6 +123,15 @@ def codes(work: Path) -> None:
         if not target.exists():
             frames = stage.encode_shard(stage.load_shard(path), quantiser, target)
             click.echo(f"{path.name}: {frames} frames")
+
+
+@main.command()
+@work_folder
+def references(work: Path) -> None:
+    """Cut out of the speech what the speaker encoder is shown."""
+    from qwen3_tts_voice import references as stage
+
+    click.echo(stage.write(work))
 
 
 @main.command()
@@ -255,14 +265,19 @@ def encoder(work: Path, threads: int, **recipe: Any) -> None:
 @click.option("--tokenizer", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Sampling defaults.")
-def checkpoint(work: Path, tokenizer: Path, output: Path, settings: tuple[str, ...]) -> None:
+@click.option("--base", is_flag=True, help="Of the type that clones, not of the one with speakers.")
+def checkpoint(
+    work: Path, tokenizer: Path, output: Path, settings: tuple[str, ...], base: bool
+) -> None:
     """Write what is trained so far as a checkpoint in the official format."""
     import json
 
     from qwen3_tts_voice import checkpoint as stage
 
     named = (setting.split("=", 1) for setting in settings)
-    stage.write(work, tokenizer, output, {name: json.loads(value) for name, value in named})
+    model_type = stage.BASE if base else stage.CUSTOM_VOICE
+    chosen = {name: json.loads(value) for name, value in named}
+    stage.write(work, tokenizer, output, model_type, chosen)
 
 
 @main.command()

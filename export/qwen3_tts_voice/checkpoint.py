@@ -1,7 +1,8 @@
-"""Write the trained parts as a checkpoint in the official format.
+"""Write the trained parts as checkpoints in the official format.
 
-In: `talker.pt`, `decoder.pt`, `encoder.pt`, `codebooks.npz`, tokenizer files. Out: a folder that
-`qwen-tts` opens.
+In: `talker.pt`, `decoder.pt`, `encoder.pt`, `codebooks.npz`, tokenizer files. Out: folders that
+`qwen-tts` opens. One network speaks as those who have names and as whom it hears; the official
+format has a type for either, so there is a folder for each, of the same weights.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from qwen3_tts_voice.talker_model import (
     EPS,
     PREDICTOR,
     SPEAKER_CODES,
+    SPEAKER_ENCODER,
     TALKER,
     TEXT_HIDDEN,
     TEXT_VOCAB,
@@ -30,6 +32,7 @@ from qwen3_tts_voice.talker_model import (
     Talker,
 )
 
+CUSTOM_VOICE, BASE = TYPES = ("custom_voice", "base")
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 CODEC = {
     "architectures": ["Qwen3TTSTokenizerV2Model"],
@@ -89,11 +92,12 @@ def _stack(size: Stack) -> dict[str, Any]:
     }
 
 
-def config(tokenizer: Path) -> dict[str, Any]:
-    """Return the checkpoint's `config.json`."""
+def config(tokenizer: Path, model_type: str) -> dict[str, Any]:
+    """Return the `config.json` of a checkpoint of one of the TYPES."""
     declared = json.loads((tokenizer / "tokenizer_config.json").read_text("utf-8"))
     ids = {entry["content"]: int(i) for i, entry in declared["added_tokens_decoder"].items()}
     third = TALKER.head_dim // 6
+    speakers = SPEAKER_CODES if model_type == CUSTOM_VOICE else {}
     talker = {
         **_stack(TALKER),
         "attention_dropout": 0,
@@ -109,8 +113,8 @@ def config(tokenizer: Path) -> dict[str, Any]:
         },
         "codec_eos_token_id": CONTROL["eos"],
         "codec_language_id": {"english": CONTROL["english"]},
-        "spk_id": SPEAKER_CODES,
-        "spk_is_dialect": dict.fromkeys(SPEAKER_CODES, False),
+        "spk_id": speakers,
+        "spk_is_dialect": dict.fromkeys(speakers, False),
         "vocab_size": VOCAB,
         "text_hidden_size": TEXT_HIDDEN,
         "text_vocab_size": TEXT_VOCAB,
@@ -130,8 +134,9 @@ def config(tokenizer: Path) -> dict[str, Any]:
         "model_type": "qwen3_tts",
         "tokenizer_type": "qwen3_tts_tokenizer_12hz",
         "tts_model_size": "tiny",
-        "tts_model_type": "custom_voice",
+        "tts_model_type": model_type,
         "talker_config": talker,
+        **({"speaker_encoder_config": SPEAKER_ENCODER} if model_type == BASE else {}),
         "assistant_token_id": ids["assistant"],
         "im_start_token_id": ids["<|im_start|>"],
         "im_end_token_id": ids["<|im_end|>"],
@@ -142,10 +147,13 @@ def config(tokenizer: Path) -> dict[str, Any]:
     }
 
 
-def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -> None:
-    """Write the checkpoint folder from what is trained so far, averaged weights in bfloat16.
+def write(
+    work: Path, tokenizer: Path, folder: Path, model_type: str, settings: dict[str, Any]
+) -> None:
+    """Write a checkpoint of one of the TYPES from what is trained so far.
 
-    With it go the codebooks, so that another training can begin with it.
+    The weights are the averaged ones, in bfloat16. With them go the codebooks, so that another
+    training can begin with it.
     """
     codec = folder / "speech_tokenizer"
     codec.mkdir(parents=True, exist_ok=True)
@@ -154,7 +162,7 @@ def write(work: Path, tokenizer: Path, folder: Path, settings: dict[str, Any]) -
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     _save(talker.official_state(), folder / "model.safetensors")
     _save(_codec_state(work), codec / "model.safetensors")
-    _json(folder / "config.json", config(tokenizer))
+    _json(folder / "config.json", config(tokenizer, model_type))
     _json(folder / "generation_config.json", generation_config(settings))
     _json(codec / "config.json", CODEC)
     _json(codec / "preprocessor_config.json", PREPROCESSOR)

@@ -20,12 +20,15 @@ import torch
 
 from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_voice.features import BINS, HOP, PER_FRAME, blocks
+from qwen3_tts_voice.speakers import speaker
 
 CODES, BOOKS, ACOUSTIC = 256, 16, 64
 DESCRIBED = BOOKS - 2
 """Codebooks that say something by themselves; the others are what these leave."""
 CODEBOOKS = "codebooks.npz"
 MOST_PHONES = 50
+FINE = 5
+"""Tracts that codebook 1 does not tell apart, and 2 does."""
 STARTED = (2, 4, 6, PER_FRAME - 1)
 """Codebook 0 tells apart how long the last phoneme has been sounding: up to so many 10 ms steps."""
 QUARTER, QUARTERS = PER_FRAME // 4, 4
@@ -41,12 +44,12 @@ def load_shard(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, Any]]:
-    """Give a shard's utterances: the speaker, samples in [-1, 1], and the 10 ms tracks."""
+    """Give a shard's utterances: the speaker's tract, samples in [-1, 1], and the 10 ms tracks."""
     bounds = zip(shard["offset"][:-1], shard["offset"][1:], shard["speaker"], strict=True)
-    for start, end, speaker in bounds:
+    for start, end, number in bounds:
         tracks = slice(start // HOP, end // HOP)
         yield {
-            "speaker": int(speaker),
+            "tract": speaker(int(number)).tract,
             "samples": torch.from_numpy(shard["samples"][start:end].astype(np.float32) / 32768),
             "pitch": torch.from_numpy(shard["pitch"][tracks].astype(np.float32)),
             "phone": torch.from_numpy(shard["phone"][tracks].astype(np.int64)),
@@ -54,13 +57,13 @@ def utterances(shard: dict[str, npt.NDArray[Any]]) -> Iterator[dict[str, Any]]:
         }
 
 
-def phonetic(phone: torch.Tensor, speaker: int) -> torch.Tensor:
+def phonetic(phone: torch.Tensor, tract: int) -> torch.Tensor:
     """Turn phonemes at 10 ms (time,) in 0..49 into codebooks 0 to 5 (frames, 6).
 
-    0: the phoneme a frame ends in and since when; 1: the one it begins in, and the speaker;
-    2: the longest between them, one more than its number, 0 where there is none; 3: how many
-    steps the first and the last fill; 4: the phoneme after the last; 5: for how long the first
-    has been sounding and the last will be.
+    0: the phoneme a frame ends in and since when; 1: the one it begins in, and the speaker's
+    tract by fives; 2: the longest between them, one more than its number, 0 where there is none,
+    and which of the five; 3: how many steps the first and the last fill; 4: the phoneme after the
+    last; 5: for how long the first has been sounding and the last will be.
     """
     change = torch.cat([torch.ones(1, dtype=torch.bool), phone[1:] != phone[:-1]])
     run = torch.cumsum(change, 0) - 1
@@ -84,8 +87,8 @@ def phonetic(phone: torch.Tensor, speaker: int) -> torch.Tensor:
     return torch.stack(
         [
             name[last] * (len(STARTED) + 1) + stage,
-            name[first] + MOST_PHONES * speaker,
-            between,
+            name[first] + MOST_PHONES * (tract // FINE),
+            between + (MOST_PHONES + 1) * (tract % FINE),
             (begun - 1) * PER_FRAME + ended - 1,
             following,
             since * (LONGEST + 1) + until,
@@ -144,11 +147,11 @@ class Quantiser:
         """Project blocks (frames, 656) to acoustic vectors (frames, 64)."""
         return ((block - self.mean) * self.weight) @ self.projection
 
-    def encode(self, block: torch.Tensor, phone: torch.Tensor, speaker: int) -> torch.Tensor:
+    def encode(self, block: torch.Tensor, phone: torch.Tensor, tract: int) -> torch.Tensor:
         """Turn one utterance into codes (frames, 16)."""
         frames = len(block)
         named = torch.searchsorted(self.phones, phone[: frames * PER_FRAME])
-        codes = torch.cat([phonetic(named, speaker), melodic(block)], 1)
+        codes = torch.cat([phonetic(named, tract), melodic(block)], 1)
         rest = self.project(block) - summed(self.described, codes)
         for book in self.residual:
             chosen = nearest(rest, book)
@@ -198,7 +201,7 @@ def fit(spoken: list[dict[str, Any]], seed: int) -> Iterator[str | Quantiser]:
     _, directions = torch.linalg.eigh(x.T @ x / len(x))
     projection = directions.flip(1)[:, :ACOUSTIC].contiguous()
     x = x @ projection
-    named = [phonetic(torch.searchsorted(phones, u["phone"]), u["speaker"]) for u in spoken]
+    named = [phonetic(torch.searchsorted(phones, u["phone"]), u["tract"]) for u in spoken]
     codes = torch.cat([torch.cat(named), melodic(block)], 1)
     described = _regressed(codes, x)
     energy, rest = (x**2).sum(), x - summed(described, codes)
@@ -243,7 +246,7 @@ def encode_shard(shard: dict[str, npt.NDArray[Any]], quantiser: Quantiser, path:
     codes, words = [], []
     for spoken in utterances(shard):
         block = blocks(spoken["samples"], spoken["pitch"])
-        codes.append(quantiser.encode(block, spoken["phone"], spoken["speaker"]))
+        codes.append(quantiser.encode(block, spoken["phone"], spoken["tract"]))
         middle = torch.arange(len(block)) * PER_FRAME + PER_FRAME // 2
         words.append(spoken["word"][middle])
     with whole_or_nothing(path) as part, part.open("wb") as file:

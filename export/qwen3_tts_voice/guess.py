@@ -1,7 +1,7 @@
 """Let the trained talker predict the residual codebooks from true codes before them.
 
 The decoder then learns from the codes it will really be given: a guess is another sound than noise.
-In: `codes/`, `text.txt`, `talker.pt`, the tokenizer. Out: `guessed/0000.npy` …, (frames, 2) uint8.
+In: `codes/`, `references.npz`, `text.txt`, `talker.pt`, the tokenizer. Out: `guessed/0000.npy` …, (frames, 2) uint8.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, DESCRIBED, Quantiser
+from qwen3_tts_voice.references import References
 from qwen3_tts_voice.talker_model import Talker
 from qwen3_tts_voice.text_ids import TextIds
 
@@ -28,7 +29,8 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     talker = Talker(Quantiser.load(work / CODEBOOKS), seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     talker.eval()
-    text_ids, sentences = TextIds(tokenizer), data.sentences(work)
+    text_ids, references = TextIds(tokenizer), References(work)
+    sentences = data.sentences(work)
     folder = work / "guessed"
     folder.mkdir(exist_ok=True)
     for path in sorted((work / "codes").glob("????.npz"))[:shards]:
@@ -38,7 +40,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
         by_length = sorted(range(len(spoken)), key=lambda i: len(spoken[i].codes))
         for start in range(0, len(by_length), AT_ONCE):
             some = by_length[start : start + AT_ONCE]
-            made = _residual(talker, [spoken[i] for i in some], text_ids)
+            made = _residual(talker, [spoken[i] for i in some], text_ids, references)
             for i, codes in zip(some, made, strict=True):
                 guessed[i] = codes.numpy().astype(np.uint8)
                 right += (codes[:, 0] == spoken[i].codes[:, DESCRIBED]).float().mean().item()
@@ -47,10 +49,11 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
 
 
 def _residual(
-    talker: Talker, spoken: list[data.Utterance], text_ids: TextIds
+    talker: Talker, spoken: list[data.Utterance], text_ids: TextIds, references: References
 ) -> list[torch.Tensor]:
     """Find the likeliest codes (frames, 2) of each utterance."""
-    rows = data.batch(spoken, text_ids, streamed=True, draw=random.Random(0), respell=False)
+    draw = random.Random(0)
+    rows = data.batch(spoken, text_ids, references, streamed=True, draw=draw, respell=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden, _ = talker.talker(talker.rows(rows, rows.codes, rows.is_frame))
         asked = rows.is_frame.roll(-1, 1)  # the row before a frame is the one that predicts it

@@ -17,7 +17,8 @@ from qwen3_tts_voice import decoder_model, training
 from qwen3_tts_voice.codes import CODEBOOKS, CODES, Quantiser, blocks
 from qwen3_tts_voice.encoder import Encoder
 from qwen3_tts_voice.sounds import mos, pesq, spectrograms
-from qwen3_tts_voice.speech import SPEAKERS, Teacher
+from qwen3_tts_voice.speakers import NAMED
+from qwen3_tts_voice.speech import Teacher
 
 RESIDUAL = 2
 """Codebooks, the last ones, that mean nothing of their own."""
@@ -70,7 +71,7 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
         network.eval()
     teacher, listener = Teacher(), judge.Judge()
     random = torch.Generator().manual_seed(0)
-    for number, speaker in enumerate(SPEAKERS):
+    for number, (name, speaker) in enumerate(NAMED.items()):
         errors, right, quality, scores = [judge.Errors()] * 3, [], [], []
         spoken = [one.spoken for one in judge.sentences() if one.kind != judge.PARAGRAPH]
         for index, sentence in enumerate(spoken[::every]):
@@ -79,7 +80,7 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
             sound = torch.from_numpy(read.samples.astype(np.float32) / 2**15)
             pitch = torch.from_numpy(read.pitch.astype(np.float32))
             phone = torch.from_numpy(read.phone.astype(np.int64))
-            true = quantiser.encode(blocks(sound, pitch), phone, number)
+            true = quantiser.encode(blocks(sound, pitch), phone, speaker.tract)
             noisy = true.clone()
             noisy[:, -RESIDUAL:] = torch.randint(CODES, (len(true), RESIDUAL), generator=random)
             heard = torch.stack([logits.argmax(-1)[0] for logits in encoder(sound[None])], dim=1)
@@ -94,9 +95,9 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
             scores.append([mos(sound.numpy()), mos(sounds[0])])
             if index == 0:
                 beside = {"teacher": sound.numpy(), "codec": sounds[0]}
-                spectrograms(beside, work / f"spectrogram-{speaker}.png")
+                spectrograms(beside, work / f"spectrogram-{name}.png")
         yield Judgement(
-            speaker,
+            name,
             *errors,
             right=np.concatenate(right).mean(axis=0),
             pesq=None if None in quality else float(np.mean(quality)),

@@ -1,8 +1,8 @@
 """The teacher reads the sentences: hibari-tts, one shard of utterances a file.
 
 In: `text.txt`. Out: `speech/0000.npz` … with 24 kHz samples, pitch, and the teacher's own phoneme
-and word at every 10 ms. A fourth of the sentences is read by the second speaker `low`: the same
-voice with its pitch lowered and its spectrum compressed before the waveform is made.
+and word at every 10 ms. Who reads what is said in `speakers`: pitch and formants are changed before
+the waveform is made.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_voice.speakers import STRAIGHT, speaker
 
 RATE = 24_000
 HOP = 240
 FRAME = 1920
 LEAD, TAIL = 1920, 3840
-GAIN = 2.2
+GAIN, LOUDEST = 2.2, 0.97
 LONGEST = 12.0
 TEACHER_HOP = 300
-SPEAKERS = ("heart", "low")
-LOW_PITCH, LOW_FORMANTS = 0.66, 0.88
 SILENCE = 0
 NO_WORD = 255
 STRESS = "ˈˌ"
@@ -36,7 +35,10 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass
 class Utterance:
-    """One sentence as read: int16 samples and three tracks with a value every 10 ms."""
+    """One sentence as read: int16 samples and three tracks with a value every 10 ms.
+
+    `speaker` is a number, see `speakers`.
+    """
 
     index: int
     speaker: int
@@ -45,11 +47,6 @@ class Utterance:
     phone: Array
     word: Array
     aligned: bool
-
-
-def speaker_of(index: int) -> int:
-    """Return the number of the speaker of sentence `index`: `low` reads every fourth."""
-    return int(index % 4 == 3)
 
 
 class Teacher:
@@ -73,33 +70,36 @@ class Teacher:
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
-    def read(self, text: str, index: int, speaker: int) -> Utterance | None:
-        """Read one sentence; None if the teacher splits it or it is too long."""
+    def read(self, text: str, index: int, number: int) -> Utterance | None:
+        """Read one sentence as a speaker; None if the teacher splits it or it is too long."""
+        voice = speaker(number)
         phonemes = self._hibari.phonemize(text)
         if len(phonemes) != 1:
             return None
         known = [c for c in phonemes[0] if c in self._hibari.vocab]
         ids = self._hibari.ids(phonemes[0])
         *parts, durations = self._session.run(
-            None, {"ids": np.asarray([ids], np.int64), "speed": np.ones(1, np.float32)}
+            None, {"ids": np.asarray([ids], np.int64), "speed": np.full(1, voice.rate, np.float32)}
         )
         lh, theta, ln, lr, phi, f0 = (part[0] for part in parts)
-        if speaker:
-            lh, theta, ln, lr, phi = (_squeezed(x) for x in (lh, theta, ln, lr, phi))
-            f0 = f0 * LOW_PITCH
+        if voice.tract != STRAIGHT:
+            spectra = (lh, theta, ln, lr, phi)
+            lh, theta, ln, lr, phi = (_warped(x, voice.formants) for x in spectra)
+        f0 = f0 * voice.pitch
         noise = np.random.default_rng(index)
-        raw = self._dsp.synth(lh, theta, ln, lr, phi, f0, noise) * GAIN
+        raw = self._dsp.synth(lh, theta, ln, lr, phi, f0, noise)
+        raw = raw * min(GAIN, LOUDEST / np.abs(raw).max())
         phone, word, spoken_words = _tracks(known, durations, len(f0), self._hibari.vocab)
-        return _cut(raw, f0, phone, word, index, speaker, spoken_words == len(text.split()))
+        return _cut(raw, f0, phone, word, index, number, spoken_words == len(text.split()))
 
 
-def _squeezed(x: Array) -> Array:
-    """Compress the frequency axis of a spectrum by bins, which moves formants down."""
-    position = np.minimum(np.arange(len(x)) / LOW_FORMANTS, len(x) - 1)
+def _warped(x: Array, formants: float) -> Array:
+    """Stretch the frequency axis of a spectrum by bins, which multiplies formants."""
+    position = np.minimum(np.arange(len(x)) / formants, len(x) - 1)
     low = position.astype(int)
     share = (position - low)[:, None].astype(np.float32)
-    squeezed: Array = x[low] * (1 - share) + x[np.minimum(low + 1, len(x) - 1)] * share
-    return squeezed
+    warped: Array = x[low] * (1 - share) + x[np.minimum(low + 1, len(x) - 1)] * share
+    return warped
 
 
 def _tracks(

@@ -1,6 +1,6 @@
 """Train the talker and the code predictor on codes; resumable.
 
-In: `codes/`, `codebooks.npz`, `text.txt`, the tokenizer. Out: `talker.pt` and `talker.csv`, the
+In: `codes/`, `codebooks.npz`, `references.npz`, `text.txt`, the tokenizer. Out: `talker.pt` and `talker.csv`, the
 losses. New code shards are taken up between epochs, so it may start before the speech is all made.
 """
 
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
+from qwen3_tts_voice.references import References
 from qwen3_tts_voice.talker_model import END, FOLLOWING, IGNORE, Batch, Talker
 from qwen3_tts_voice.text_ids import TextIds
 
@@ -113,7 +114,7 @@ class Training(training.Training):
     def __init__(self, work: Path, tokenizer: Path, recipe: Recipe) -> None:
         self.talker = Talker(Quantiser.load(work / CODEBOOKS), recipe.seed)
         self.losses = Losses(recipe)
-        self.text_ids = TextIds(tokenizer)
+        self.text_ids, self.references = TextIds(tokenizer), References(work)
         self.shards: dict[str, list[data.Utterance]] = {}
         for part in (self.talker.talker, self.talker.predictor):
             part.compile(dynamic=True)
@@ -134,7 +135,9 @@ class Training(training.Training):
             spoken = data.runs(spoken, recipe.company, draw)
             for some in data.order(spoken, recipe.frames, draw):
                 streamed = draw.random() < recipe.streamed
-                yield data.batch(some, self.text_ids, streamed=streamed, draw=draw)
+                yield data.batch(
+                    some, self.text_ids, self.references, streamed=streamed, draw=draw
+                )
 
     def judge(self, batch: Batch) -> training.Judged:
         """Weigh and add all losses."""
@@ -164,7 +167,12 @@ class Training(training.Training):
         draw = random.Random(0)
         rows = [
             data.batch(
-                spoken[i : i + 32], self.text_ids, streamed=streamed, draw=draw, respell=False
+                spoken[i : i + 32],
+                self.text_ids,
+                self.references,
+                streamed=streamed,
+                draw=draw,
+                respell=False,
             )
             for i in range(0, len(spoken), 32)
         ]

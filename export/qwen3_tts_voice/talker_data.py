@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from qwen3_tts_voice.codes import BOOKS, CODES, load_shard
-from qwen3_tts_voice.speech import NO_WORD, SPEAKERS
-from qwen3_tts_voice.talker_model import CONTROL, END, IGNORE, SPEAKER_CODES, Batch
+from qwen3_tts_voice.references import References
+from qwen3_tts_voice.speakers import NAMED
+from qwen3_tts_voice.speech import NO_WORD
+from qwen3_tts_voice.talker_model import CONTROL, END, HEARD, IGNORE, SPEAKER_CODES, Batch
 from qwen3_tts_voice.text_ids import TextIds, Written
 
 MOST_FRAMES = 190
@@ -29,13 +31,13 @@ class Utterance:
         sentences: What is said, in the spoken form; more than one where some were joined.
         codes: (frames, 16).
         word: (frames,) the word spoken in each, NO_WORD in silence; None where unknown.
-        speaker: By name.
+        speaker: By number, see `speakers`.
     """
 
     sentences: list[str]
     codes: torch.Tensor
     word: np.ndarray | None
-    speaker: str
+    speaker: int
 
     @property
     def words(self) -> int:
@@ -64,7 +66,7 @@ def read(path: Path, sentences: list[str]) -> Iterator[Utterance]:
             sentences=[sentences[index]],
             codes=torch.from_numpy(shard["codes"][frames].astype(np.int64)),
             word=shard["word"][frames].astype(int) if shard["aligned"][number] else None,
-            speaker=SPEAKERS[shard["speaker"][number]],
+            speaker=int(shard["speaker"][number]),
         )
 
 
@@ -74,7 +76,7 @@ def runs(utterances: list[Utterance], share: float, draw: random.Random) -> list
     Each ends and begins with a silence, so what is joined sounds as if it were read in one go.
     """
     shuffled = draw.sample(utterances, len(utterances))
-    made, waiting = [], dict[str, list[Utterance]]()
+    made, waiting = [], dict[int, list[Utterance]]()
     for utterance in shuffled:
         if utterance.word is None or draw.random() >= share:
             made.append(utterance)
@@ -108,6 +110,7 @@ def _run(utterances: list[Utterance]) -> Utterance:
 def batch(
     spoken: list[Utterance],
     text_ids: TextIds,
+    references: References,
     *,
     streamed: bool,
     draw: random.Random,
@@ -115,11 +118,12 @@ def batch(
 ) -> Batch:
     """Lay utterances out as the official package does, a fourth of them with the language named.
 
-    Each is in a spelling that is drawn, or without `respell` as it is spoken.
+    Each is in a spelling that is drawn, or without `respell` as it is spoken. Half of those whose
+    speaker has a name, and all others, have the speaker's vector in place of the name's code.
     """
     texts = [text_ids.of(u.sentences, draw if respell else None) for u in spoken]
     rows = [
-        _layout(u, text.ids, text_ids, streamed, draw.random() < 0.25)
+        _layout(u.codes, text.ids, text_ids, streamed, _prefix(u.speaker, draw))
         for u, text in zip(spoken, texts, strict=True)
     ]
     time = -(-max(len(text) for text, *_ in rows) // 8) * 8
@@ -131,6 +135,7 @@ def batch(
         is_frame=torch.zeros(shape, dtype=torch.bool),
         label=torch.full(shape, IGNORE),
         look=torch.zeros(*shape, time),
+        mel=references.draw([u.speaker for u in spoken], draw),
     )
     for i, (utterance, (text, control, first, at)) in enumerate(zip(spoken, rows, strict=True)):
         frames = len(utterance.codes)
@@ -145,16 +150,22 @@ def batch(
     return made
 
 
+def _prefix(speaker: int, draw: random.Random) -> list[int]:
+    """Draw how language and speaker are told: control codes, HEARD for the speaker's vector."""
+    c = CONTROL
+    language = [c["nothink"], c["think_bos"], c["think_eos"]]
+    if draw.random() < 0.25:
+        language = [c["think"], c["think_bos"], c["english"], c["think_eos"]]
+    named = speaker < len(NAMED) and draw.random() < 0.5
+    told = list(SPEAKER_CODES.values())[speaker] if named else HEARD
+    return [*language, told, c["pad"]]
+
+
 def _layout(
-    utterance: Utterance, ids: list[int], text_ids: TextIds, streamed: bool, named: bool
+    codes: torch.Tensor, ids: list[int], text_ids: TextIds, streamed: bool, prefix: list[int]
 ) -> tuple[list[int], list[int], int, int]:
     """Make text ids, control codes, the first frame's row and the first text token's row."""
-    c, frames = CONTROL, len(utterance.codes)
-    if named:
-        prefix = [c["think"], c["think_bos"], c["english"], c["think_eos"]]
-    else:
-        prefix = [c["nothink"], c["think_bos"], c["think_eos"]]
-    prefix += [SPEAKER_CODES[utterance.speaker], c["pad"]]
+    c, frames = CONTROL, len(codes)
     control = [-1] * len(text_ids.role) + prefix
     text = [*text_ids.role, *[text_ids.pad] * (len(prefix) - 1), text_ids.bos]
     at = len(text)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
+from qwen3_tts_voice.decoder_model import official
+from qwen3_tts_voice.speakers import NAMED
 
 _NAMES = ("pad", "bos", "eos", "think", "nothink", "think_bos", "think_eos", "english")
 CONTROL = {name: CODES + number for number, name in enumerate(_NAMES)}
-SPEAKER_CODES = {"heart": CODES + 16, "low": CODES + 17}
+SPEAKER_CODES = {name: CODES + 16 + number for number, name in enumerate(NAMED)}
+HEARD = -2
+"""The control code of the row that a speaker's vector is in."""
 PHONES = 64
 FOLLOWING = 4
 """The codebook that names the phoneme after a frame, and more than the phonemes there are."""
@@ -42,6 +47,17 @@ class Stack:
 TALKER = Stack(layers=6, hidden=256, heads=4, kv_heads=2, head_dim=64, mlp=768)
 PREDICTOR = Stack(layers=2, hidden=128, heads=4, kv_heads=2, head_dim=32, mlp=384)
 VOCAB, TEXT_VOCAB, TEXT_HIDDEN, THETA, EPS = CODES + 1024, 520, 256, 10_000.0, 1e-6
+SPEAKER_ENCODER: dict[str, Any] = {
+    "mel_dim": 128,
+    "enc_dim": TALKER.hidden,
+    "enc_channels": [64, 64, 64, 64, 192],
+    "enc_kernel_sizes": [5, 3, 3, 3, 1],
+    "enc_dilations": [1, 2, 3, 4, 1],
+    "enc_attention_channels": 32,
+    "enc_res2net_scale": 8,
+    "enc_se_channels": 32,
+    "sample_rate": 24_000,
+}
 
 
 @dataclasses.dataclass
@@ -50,11 +66,12 @@ class Batch:
 
     Attributes:
         text: (batch, time) text ids.
-        control: (batch, time) control codes beside them, -1 where none.
+        control: (batch, time) control codes beside them, -1 where none, HEARD where the vector is.
         codes: (batch, time, 16), and `is_frame` says where.
         is_frame: (batch, time).
         label: (batch, time) codebook 0 to be predicted, END, or IGNORE.
         look: (batch, time, time) text a frame's row should look at; all zero where unknown.
+        mel: (batch, frames, 128) something that the speaker said.
     """
 
     text: torch.Tensor
@@ -63,6 +80,7 @@ class Batch:
     is_frame: torch.Tensor
     label: torch.Tensor
     look: torch.Tensor
+    mel: torch.Tensor
 
 
 class Norm(nn.Module):
@@ -193,6 +211,15 @@ class Transformer(nn.Module):
         return self.norm(x), watched
 
 
+def speaker_encoder() -> Any:
+    """Build the official speaker encoder in small, its weights random."""
+    official()
+    from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig
+    from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder
+
+    return Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**SPEAKER_ENCODER))
+
+
 class TextProjection(nn.Module):
     """Text embeddings to talker rows."""
 
@@ -230,6 +257,7 @@ class Talker(nn.Module):
         self.predictor = Transformer(PREDICTOR)
         self.heads = nn.Parameter(torch.empty(BOOKS - 1, CODES, inner))
         self.narrow = nn.Linear(hidden, inner)
+        self.speaker_encoder = speaker_encoder()
         self.next_phone = nn.Linear(hidden, PHONES)
         """Training only: guess the phoneme after the frame, which has to be read from the text."""
         self._start(quantiser, torch.Generator().manual_seed(seed))
@@ -238,7 +266,7 @@ class Talker(nn.Module):
     def _start(self, quantiser: Quantiser, random: torch.Generator) -> None:
         """Draw random weights; codes that sound alike get embeddings and heads that are alike."""
         for name, p in self.named_parameters():
-            if name.endswith("norm.weight"):
+            if name.endswith("norm.weight") or name.startswith("speaker_encoder."):
                 continue
             if p.dim() == 1:
                 p.zero_()
@@ -269,7 +297,8 @@ class Talker(nn.Module):
         embedded[keep] = self.frames(codes[keep]).float()
         controls = F.embedding((batch.control - CODES).clamp(min=0), self.control)
         beside = (batch.control >= 0)[..., None]
-        return self.text(batch.text) + embedded + controls * beside
+        heard = (batch.control == HEARD)[..., None] * self.speaker_encoder(batch.mel)[:, None]
+        return self.text(batch.text) + embedded + controls * beside + heard
 
     def _passes(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Run the code predictor over a frame's first 15 codes: hidden states (n, 16, inner)."""
@@ -292,7 +321,7 @@ class Talker(nn.Module):
         return losses.view(BOOKS - 1, -1)
 
     def official_state(self) -> dict[str, torch.Tensor]:
-        """Return the state by the official names, under `talker.`."""
+        """Return the state by the official names: `talker.…` and `speaker_encoder.…`."""
         state = self.state_dict()
         out = {
             "model.text_embedding.weight": state["text_embedding"],
@@ -310,13 +339,16 @@ class Talker(nn.Module):
             for old, new in _RENAMED.items():
                 if name.startswith(old):
                     out[new + name.removeprefix(old)] = value
-        return {f"talker.{name}": value for name, value in out.items()}
+        named = {f"talker.{name}": value for name, value in out.items()}
+        heard = {name: v for name, v in state.items() if name.startswith("speaker_encoder.")}
+        return named | heard
 
     @torch.no_grad()
     def load_official(self, official: dict[str, torch.Tensor]) -> None:
         """Undo `official_state`; what is for training only stays as it is.
 
-        Layers that the other did not have begin by adding nothing.
+        Layers that the other did not have begin by adding nothing, and a speaker encoder that it
+        did not have, from where it is.
         """
         found = {name.removeprefix("talker."): value for name, value in official.items()}
         state = self.state_dict()
@@ -342,4 +374,5 @@ class Talker(nn.Module):
                         state[name] = theirs
                     elif adds:
                         state[name] = torch.zeros_like(state[name])
+        state |= {name: v for name, v in official.items() if name.startswith("speaker_encoder.")}
         self.load_state_dict(state)

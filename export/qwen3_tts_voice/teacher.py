@@ -25,7 +25,7 @@ def read(work: Path) -> Iterator[str]:
     for number, sentence in enumerate(judge.sentences()):
         pieces = []
         for part in judge.parts(sentence):
-            spoken = teacher.read(part, number, speaker=0)
+            spoken = teacher.read(part, number, 0)
             if spoken is None:
                 raise ValueError(f"the teacher cannot read this in one breath: {part}")
             pieces.append(spoken.samples)
