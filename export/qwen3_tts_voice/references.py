@@ -21,8 +21,8 @@ REFERENCES = "references.npz"
 SECONDS = 3
 EACH = 8
 """Pieces of a speaker, at most."""
-SHORTEST = 0.5
-"""Share of a piece that is shown, at least."""
+SHORTEST, LONGEST = 0.2, 0.5
+"""Share of a piece that is shown: of longer ones the mean says more, and no less."""
 
 
 def mel(samples: torch.Tensor) -> torch.Tensor:
@@ -56,12 +56,14 @@ class References:
     """The pieces, to draw from."""
 
     def __init__(self, work: Path) -> None:
-        self._pieces = {int(n): torch.from_numpy(p) for n, p in load_shard(work / REFERENCES).items()}
+        self._pieces = {
+            int(n): torch.from_numpy(p) for n, p in load_shard(work / REFERENCES).items()
+        }
 
     def draw(self, numbers: list[int], draw: random.Random) -> torch.Tensor:
         """Draw a piece (n, frames, 128) of each of these speakers, all of one length."""
         whole = next(iter(self._pieces.values())).shape[1]
-        size = draw.randint(int(whole * SHORTEST), whole)
+        size = draw.randint(int(whole * SHORTEST), int(whole * LONGEST))
         drawn = []
         for number in numbers:
             piece = draw.choice(self._pieces[number])

@@ -135,9 +135,7 @@ class Training(training.Training):
             spoken = data.runs(spoken, recipe.company, draw)
             for some in data.order(spoken, recipe.frames, draw):
                 streamed = draw.random() < recipe.streamed
-                yield data.batch(
-                    some, self.text_ids, self.references, streamed=streamed, draw=draw
-                )
+                yield data.batch(some, self.text_ids, self.references, streamed=streamed, draw=draw)
 
     def judge(self, batch: Batch) -> training.Judged:
         """Weigh and add all losses."""

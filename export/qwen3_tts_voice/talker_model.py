@@ -297,8 +297,15 @@ class Talker(nn.Module):
         embedded[keep] = self.frames(codes[keep]).float()
         controls = F.embedding((batch.control - CODES).clamp(min=0), self.control)
         beside = (batch.control >= 0)[..., None]
-        heard = (batch.control == HEARD)[..., None] * self.speaker_encoder(batch.mel)[:, None]
-        return self.text(batch.text) + embedded + controls * beside + heard
+        return self.text(batch.text) + embedded + controls * beside + self._heard(batch)
+
+    def _heard(self, batch: Batch) -> torch.Tensor:
+        """Put the vectors of speakers who are heard where they belong: (batch, time, hidden)."""
+        at = batch.control == HEARD
+        rows = torch.zeros(*at.shape, TALKER.hidden)
+        if at.any():
+            rows[at] = self.speaker_encoder(batch.mel[at.any(1)]).float()
+        return rows
 
     def _passes(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Run the code predictor over a frame's first 15 codes: hidden states (n, 16, inner)."""

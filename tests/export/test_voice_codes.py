@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qwen3_tts_voice import codes  # noqa: E402
+from qwen3_tts_voice.speakers import TRACTS  # noqa: E402
 
 A, B, C, D = 3, 7, 11, 20
 STAGES = len(codes.STARTED) + 1
@@ -16,7 +17,7 @@ def steps(*runs: tuple[int, int]) -> "torch.Tensor":
 
 
 def test_a_frame_inside_one_phoneme_says_since_when_and_for_how_long() -> None:
-    made = codes.phonetic(steps((A, 24), (B, 8)), speaker=0)
+    made = codes.phonetic(steps((A, 24), (B, 8)), tract=0)
     last, first, between, fills, following, when = made[1].tolist()
     assert (last // STAGES, first, between, following) == (A, A, 0, B)
     assert last % STAGES == STAGES - 1, "it fills the frame"
@@ -25,16 +26,15 @@ def test_a_frame_inside_one_phoneme_says_since_when_and_for_how_long() -> None:
 
 
 def test_three_phonemes_in_a_frame_are_all_named() -> None:
-    made = codes.phonetic(steps((A, 10), (B, 3), (C, 6), (D, 5)), speaker=1)
+    made = codes.phonetic(steps((A, 10), (B, 3), (C, 6), (D, 5)), tract=0)
     last, first, between, fills, following, when = made[1].tolist()
-    assert (last // STAGES, first % codes.MOST_PHONES, between - 1, following) == (C, A, B, D)
-    assert first // codes.MOST_PHONES == 1, "the speaker"
+    assert (last // STAGES, first, between - 1, following) == (C, A, B, D)
     assert divmod(fills, 8) == (1, 2)
     assert divmod(when, 16) == (8, 3)
 
 
 def test_of_more_phonemes_the_longest_is_kept() -> None:
-    made = codes.phonetic(steps((A, 1), (B, 1), (C, 4), (D, 2)), speaker=0)
+    made = codes.phonetic(steps((A, 1), (B, 1), (C, 4), (D, 2)), tract=0)
     assert made[0, 2] - 1 == C
 
 
@@ -42,10 +42,21 @@ def test_of_more_phonemes_the_longest_is_kept() -> None:
 def test_every_code_is_in_its_codebook(length: int) -> None:
     random = torch.Generator().manual_seed(length)
     phone = torch.randint(0, codes.MOST_PHONES, (length,), generator=random)
-    made = codes.phonetic(phone, speaker=1)
+    made = codes.phonetic(phone, tract=TRACTS - 1)
     assert made.shape == (length // 8, 6)
     assert made.min() >= 0
     assert made.max() < codes.CODES
+
+
+def test_the_speakers_tract_is_in_every_frame_beside_the_phonemes() -> None:
+    phone = steps((A, 10), (B, 3), (C, 6), (D, 5))
+    frames = torch.stack([codes.phonetic(phone, tract=tract) for tract in range(TRACTS)])
+    fives, fine = frames[..., 1] // codes.MOST_PHONES, frames[..., 2] // (codes.MOST_PHONES + 1)
+    assert torch.equal(fives * codes.FINE + fine, torch.arange(TRACTS)[:, None].expand(-1, 3))
+    said = frames.clone()
+    said[..., 1] %= codes.MOST_PHONES
+    said[..., 2] %= codes.MOST_PHONES + 1
+    assert (said == said[0]).all()
 
 
 def block(pitch: list[float], level: float) -> "torch.Tensor":

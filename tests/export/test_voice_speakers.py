@@ -1,0 +1,138 @@
+"""Who speaks in what the bundled voice learns from, and how it is told."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qwen3_tts_voice import begin, checkpoint, talker_data  # noqa: E402
+from qwen3_tts_voice.references import References  # noqa: E402
+from qwen3_tts_voice.speakers import (  # noqa: E402
+    MANY,
+    NAMED,
+    NAMED_SENTENCES,
+    STRAIGHT,
+    TRACTS,
+    reader,
+    speaker,
+)
+from qwen3_tts_voice.talker_model import HEARD, SPEAKER_CODES, Talker  # noqa: E402
+from qwen3_tts_voice.text_ids import TextIds  # noqa: E402
+from tiny import EDGE_VOICE  # noqa: E402
+
+FRAMES = 20
+VECTOR = 256
+
+
+def test_the_first_sentences_are_read_by_those_with_names() -> None:
+    assert Counter(map(reader, range(1000))) == {0: 750, 1: 250}
+    assert reader(NAMED_SENTENCES - 1) == 1
+
+
+def test_the_others_are_read_by_the_many_and_some_speakers_by_nobody() -> None:
+    reads = Counter(map(reader, range(NAMED_SENTENCES, NAMED_SENTENCES + 4 * MANY)))
+    assert reads == dict.fromkeys(range(2, 2 + MANY), 4)
+
+
+def test_speakers_differ_and_the_first_is_the_teacher() -> None:
+    assert speaker(0) == NAMED["heart"]
+    assert (speaker(0).tract, speaker(0).pitch, speaker(0).formants) == (STRAIGHT, 1, 1)
+    many = [speaker(number) for number in range(2, 2 + MANY)]
+    assert len(set(many)) == MANY
+    assert {one.tract for one in many} == set(range(TRACTS))
+    assert speaker(17) == speaker.__wrapped__(17)
+
+
+def test_a_shorter_tract_raises_formants_and_mostly_the_pitch() -> None:
+    many = [speaker(number) for number in range(2, 2 + MANY)]
+    assert np.corrcoef([o.formants for o in many], [o.tract for o in many])[0, 1] > 0.99
+    assert 0.6 < np.corrcoef([o.pitch for o in many], [o.tract for o in many])[0, 1] < 0.95
+
+
+@pytest.fixture
+def references(tmp_path: Path) -> References:
+    """Three pieces of each of three speakers, whose values are the speaker's number."""
+    pieces = {str(n): np.full((3, 281, 128), n, np.float16) for n in (0, 1, 7)}
+    np.savez(tmp_path / "references.npz", **pieces)
+    return References(tmp_path)
+
+
+def test_pieces_of_the_speakers_asked_for_are_drawn_in_one_length(references: References) -> None:
+    for seed in range(20):
+        mel = references.draw([7, 0, 7], random.Random(seed))
+        assert mel.dtype == torch.float32
+        assert 281 * 0.2 - 1 < mel.shape[1] < 281 * 0.5 + 1
+        assert mel[:, 0, 0].tolist() == [7, 0, 7]
+
+
+def laid_out(references: References, speaker: int, seed: int) -> talker_data.Batch:
+    """A batch of one utterance of random codes."""
+    codes = torch.randint(256, (FRAMES, 16))
+    said = talker_data.Utterance(["Good morning."], codes, None, speaker)
+    return talker_data.batch(
+        [said], TextIds(EDGE_VOICE), references, streamed=True, draw=random.Random(seed)
+    )
+
+
+def test_who_has_a_name_is_told_by_name_or_by_vector_and_others_by_vector(
+    references: References,
+) -> None:
+    def told(number: int) -> Counter[int]:
+        rows = [laid_out(references, number, seed) for seed in range(60)]
+        for row in rows:
+            at = (row.control == HEARD) | torch.isin(
+                row.control, torch.tensor(list(SPEAKER_CODES.values()))
+            )
+            assert at.sum() == 1
+        return Counter(int((row.control == HEARD).any()) for row in rows)
+
+    assert told(7) == {1: 60}
+    low = told(1)
+    assert 15 < low[0] < 45
+    names = [laid_out(references, 1, seed).control for seed in range(60)]
+    assert not any((control == SPEAKER_CODES["heart"]).any() for control in names)
+
+
+def test_the_vector_stands_in_its_row_alone(references: References, tmp_path: Path) -> None:
+    begin.begin(tmp_path, EDGE_VOICE)
+    talker = talker_of(tmp_path)
+    row = laid_out(references, 7, 0)
+    at = row.control == HEARD
+    rows = talker.rows(row, row.codes, row.is_frame)
+    row.control[at] = -1
+    bare = talker.rows(row, row.codes, row.is_frame)
+    assert torch.equal(rows[~at], bare[~at])
+    vector = talker.speaker_encoder(row.mel)
+    assert vector.shape == (1, VECTOR)
+    assert torch.allclose(rows[at] - bare[at], vector, atol=1e-5)
+
+
+def talker_of(work: Path) -> Talker:
+    """The talker that a training begins with."""
+    from qwen3_tts_voice import training
+    from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
+
+    talker = Talker(Quantiser.load(work / CODEBOOKS), seed=0)
+    talker.load_state_dict(training.averaged(work, "talker"), strict=False)
+    return talker
+
+
+def test_both_types_of_checkpoint_are_opened_and_have_the_same_weights(tmp_path: Path) -> None:
+    from qwen3_tts_export.checkpoint.opening import Checkpoint
+
+    begin.begin(tmp_path, EDGE_VOICE)
+    folders = {kind: tmp_path / kind for kind in checkpoint.TYPES}
+    for kind, folder in folders.items():
+        checkpoint.write(tmp_path, EDGE_VOICE, folder, kind, {})
+    named, base = (Checkpoint.open(folder) for folder in folders.values())
+    assert (named.config.tts_model_type, base.config.tts_model_type) == checkpoint.TYPES
+    assert list(named.config.talker.speakers) == list(NAMED)
+    assert base.config.talker.speakers == {}
+    assert base.config.speaker_encoder.vector_size == VECTOR
+    for file in ("model.safetensors", "speech_tokenizer/model.safetensors"):
+        one, other = ((folder / file).read_bytes() for folder in folders.values())
+        assert one == other
