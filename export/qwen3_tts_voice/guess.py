@@ -1,7 +1,8 @@
 """Let the trained talker predict the residual codebooks from true codes before them.
 
 The decoder then learns from the codes it will really be given: a guess is another sound than noise.
-In: `codes/`, `references.npz`, `text.txt`, `talker.pt`, the tokenizer. Out: `guessed/0000.npy` …, (frames, 2) uint8.
+In: `codes/`, `references.npz`, `text.txt`, `talker.pt`, the tokenizer. Out: `guessed/0000.npy` …,
+(frames, 2) uint8.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Train the talker and the code predictor on codes; resumable.
 
-In: `codes/`, `codebooks.npz`, `references.npz`, `text.txt`, the tokenizer. Out: `talker.pt` and `talker.csv`, the
-losses. New code shards are taken up between epochs, so it may start before the speech is all made.
+In: `codes/`, `codebooks.npz`, `references.npz`, `text.txt`, the tokenizer. Out: `talker.pt` and
+`talker.csv`, the losses. New code shards are taken up between epochs, so it may start before the
+speech is all made.
 """
 
 from __future__ import annotations
