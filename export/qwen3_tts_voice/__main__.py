@@ -308,6 +308,18 @@ def judge_codec(work: Path, every: int) -> None:
         click.echo(str(judgement))
 
 
+@main.command(name="judge-clones")
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
+@click.option("--speakers", default=10, show_default=True, help="How many are cloned.")
+@click.option("--every", default=10, show_default=True, help="Of the judge's sentences.")
+def judge_clones(bundle: Path, speakers: int, every: int) -> None:
+    """Judge what BUNDLE makes of recordings of speakers that it never heard."""
+    from qwen3_tts_voice import cloned as stage
+
+    for line in stage.judge_clones(bundle, speakers, every):
+        click.echo(line)
+
+
 def _part(starts: range, part: str) -> Iterator[tuple[int, int]]:
     which, parts = (int(number) for number in part.split("/"))
     return itertools.islice(enumerate(starts), which - 1, None, parts)

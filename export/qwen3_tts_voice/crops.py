@@ -23,7 +23,7 @@ class Recipe(training.Recipe):
         starts: Share of crops that begin where an utterance begins.
         guessed: Share of crops whose residual codebooks are as the talker guesses them, if that
             is known: see `guess`.
-        shards: How many shards are read.
+        shards: How many shards are read, see `chosen`.
     """
 
     crops: int
@@ -37,13 +37,19 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Codes (crops, 16, frames), samples (crops, time), and which crops start an utterance."""
 
 
+def chosen(work: Path, shards: int) -> list[Path]:
+    """Choose so many code shards, evenly among all, so that every kind of speaker is in them."""
+    paths = sorted((work / "codes").glob("????.npz"))
+    return [paths[i * len(paths) // shards] for i in range(min(shards, len(paths)))]
+
+
 class Crops:
     """The shards that crops are drawn from."""
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.recipe = recipe
         self._shards = []
-        for path in sorted((work / "codes").glob("????.npz"))[: recipe.shards]:
+        for path in chosen(work, recipe.shards):
             codes, speech = load_shard(path), load_shard(work / "speech" / path.name)
             known = work / "guessed" / f"{path.stem}.npy"
             guessed = np.load(known) if known.exists() else codes["codes"][:, DESCRIBED:]

@@ -17,6 +17,7 @@ import torch
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, DESCRIBED, Quantiser
+from qwen3_tts_voice.crops import chosen
 from qwen3_tts_voice.references import References
 from qwen3_tts_voice.talker_model import Talker
 from qwen3_tts_voice.text_ids import TextIds
@@ -26,7 +27,7 @@ AT_ONCE = 32
 
 @torch.no_grad()
 def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
-    """Write the guesses for the first shards; yields progress."""
+    """Write the guesses for as many shards as the decoder reads; yields progress."""
     talker = Talker(Quantiser.load(work / CODEBOOKS), seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     talker.eval()
@@ -34,7 +35,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     sentences = data.sentences(work)
     folder = work / "guessed"
     folder.mkdir(exist_ok=True)
-    for path in sorted((work / "codes").glob("????.npz"))[:shards]:
+    for path in chosen(work, shards):
         spoken = list(data.read(path, sentences))
         guessed: list[np.ndarray] = [np.empty(0)] * len(spoken)
         right = 0.0
