@@ -38,9 +38,10 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def chosen(work: Path, shards: int) -> list[Path]:
-    """Choose so many code shards, evenly among all, so that every kind of speaker is in them."""
+    """Choose so many code shards, or all, evenly so that every kind of speaker is in them."""
     paths = sorted((work / "codes").glob("????.npz"))
-    return [paths[i * len(paths) // shards] for i in range(min(shards, len(paths)))]
+    count = min(shards, len(paths))
+    return [paths[i * len(paths) // count] for i in range(count)]
 
 
 class Crops:
