@@ -49,7 +49,7 @@ STAGE   := $(BIN)/python -m qwen3_tts_voice
 voice: $(DEV) $(SOURCES)/.fetched  ## train the bundled voice again
 	$(BIN)/pip install --quiet -e '.[cpu,export,dev,oracle,voice,judge]'
 	test -f $(VOICE)/text.txt || $(STAGE) text --work $(VOICE) --sources $(SOURCES)
-	for stage in speech teacher codebooks codes decoder encoder; do \
+	for stage in speech teacher codebooks codes references decoder encoder; do \
 	    $(STAGE) $$stage --work $(VOICE) || exit 1; done
 	$(STAGE) talker --work $(VOICE) --tokenizer models/edge-voice
 	$(STAGE) guess --work $(VOICE) --tokenizer models/edge-voice

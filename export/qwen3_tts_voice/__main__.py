@@ -88,7 +88,7 @@ def teacher(work: Path) -> None:
 
 @main.command()
 @work_folder
-@click.option("--shards", default=3, help="How many speech shards the codebooks are made from.")
+@click.option("--shards", default=6, help="How many speech shards the codebooks are made from.")
 @click.option("--seed", default=0)
 def codebooks(work: Path, shards: int, seed: int) -> None:
     """Make the codebooks, if there are none yet: all that is trained depends on them."""
@@ -99,7 +99,7 @@ def codebooks(work: Path, shards: int, seed: int) -> None:
         return
     spoken = [
         utterance
-        for path in sorted((work / "speech").glob("????.npz"))[:shards]
+        for path in stage.chosen(work / "speech", shards)
         for utterance in stage.utterances(stage.load_shard(path))
     ]
     for step in stage.fit(spoken, seed):

@@ -37,6 +37,13 @@ LOWEST, HIGHEST = 60.0, 340.0
 QUIETEST, LOUDNESS_STEP, LOUDNESSES = -8.2, 0.18, 64
 
 
+def chosen(folder: Path, most: int) -> list[Path]:
+    """Choose so many shards of a folder, or all, evenly: every kind of speaker is in them."""
+    paths = sorted(folder.glob("????.npz"))
+    count = min(most, len(paths))
+    return [paths[i * len(paths) // count] for i in range(count)]
+
+
 def load_shard(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read a speech shard, all arrays in memory."""
     with np.load(path) as shard:

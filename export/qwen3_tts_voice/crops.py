@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from qwen3_tts_voice import training
-from qwen3_tts_voice.codes import DESCRIBED, load_shard
+from qwen3_tts_voice.codes import DESCRIBED, chosen, load_shard
 from qwen3_tts_voice.speech import FRAME
 
 
@@ -23,7 +23,7 @@ class Recipe(training.Recipe):
         starts: Share of crops that begin where an utterance begins.
         guessed: Share of crops whose residual codebooks are as the talker guesses them, if that
             is known: see `guess`.
-        shards: How many shards are read, see `chosen`.
+        shards: How many shards are read, see `codes.chosen`.
     """
 
     crops: int
@@ -37,20 +37,13 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Codes (crops, 16, frames), samples (crops, time), and which crops start an utterance."""
 
 
-def chosen(work: Path, shards: int) -> list[Path]:
-    """Choose so many code shards, or all, evenly so that every kind of speaker is in them."""
-    paths = sorted((work / "codes").glob("????.npz"))
-    count = min(shards, len(paths))
-    return [paths[i * len(paths) // count] for i in range(count)]
-
-
 class Crops:
     """The shards that crops are drawn from."""
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.recipe = recipe
         self._shards = []
-        for path in chosen(work, recipe.shards):
+        for path in chosen(work / "codes", recipe.shards):
             codes, speech = load_shard(path), load_shard(work / "speech" / path.name)
             known = work / "guessed" / f"{path.stem}.npy"
             guessed = np.load(known) if known.exists() else codes["codes"][:, DESCRIBED:]

@@ -1,5 +1,7 @@
 """How the bundled voice's codebooks describe speech: phonemes and their timing, pitch, loudness."""
 
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -57,6 +59,15 @@ def test_the_speakers_tract_is_in_every_frame_beside_the_phonemes() -> None:
     said[..., 1] %= codes.MOST_PHONES
     said[..., 2] %= codes.MOST_PHONES + 1
     assert (said == said[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(1, [0]), (2, [0, 5]), (5, [0, 2, 4, 6, 8]), (30, list(range(10)))]
+)
+def test_shards_are_chosen_evenly(most: int, expected: list[int], tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"{number:04d}.npz").touch()
+    assert [int(path.stem) for path in codes.chosen(tmp_path, most)] == expected
 
 
 def block(pitch: list[float], level: float) -> "torch.Tensor":

@@ -193,18 +193,6 @@ def test_residual_codebooks_are_guessed_in_some_crops(tmp_path: Path) -> None:
     assert 25 < starts.sum() < 75
 
 
-@pytest.mark.parametrize(
-    ("shards", "expected"), [(1, [0]), (2, [0, 5]), (5, [0, 2, 4, 6, 8]), (30, list(range(10)))]
-)
-def test_shards_are_chosen_evenly(shards: int, expected: list[int], tmp_path: Path) -> None:
-    from qwen3_tts_voice.crops import chosen
-
-    (tmp_path / "codes").mkdir()
-    for number in range(10):
-        (tmp_path / "codes" / f"{number:04d}.npz").touch()
-    assert [int(path.stem) for path in chosen(tmp_path, shards)] == expected
-
-
 def test_discriminators_and_decoder_do_not_reach_into_each_others_weights(tmp_path: Path) -> None:
     from qwen3_tts_voice import polish as stage
 
