@@ -54,7 +54,7 @@ def _residual(
 ) -> list[torch.Tensor]:
     """Find the likeliest codes (frames, 2) of each utterance."""
     draw = random.Random(0)
-    rows = data.batch(spoken, text_ids, references, streamed=True, draw=draw, respell=False)
+    rows = data.batch(spoken, text_ids, references, streamed=False, draw=draw, respell=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden, _ = talker.talker(talker.rows(rows, rows.codes, rows.is_frame))
         asked = rows.is_frame.roll(-1, 1)  # the row before a frame is the one that predicts it

@@ -19,6 +19,11 @@ from qwen3_tts_voice.text_ids import TextIds, Written
 
 MOST_FRAMES = 190
 """Of utterances that are joined."""
+HELD_BACK = 2
+"""Frames of silence more before the first word where the text comes a token a frame.
+
+By then its first words are there: without, it would begin to say what it cannot read yet.
+"""
 POOL = 400
 """Utterances that are sorted by length together."""
 
@@ -121,6 +126,8 @@ def batch(
     Each is in a spelling that is drawn, or without `respell` as it is spoken. Half of those whose
     speaker has a name, and all others, have the speaker's vector in place of the name's code.
     """
+    if streamed:
+        spoken = [_held_back(u) for u in spoken]
     texts = [text_ids.of(u.sentences, draw if respell else None) for u in spoken]
     rows = [
         _layout(u.codes, text.ids, text_ids, streamed, _prefix(u.speaker, draw))
@@ -148,6 +155,14 @@ def batch(
         if utterance.word is not None:
             _look(made.look[i], utterance.word, texts[i], first, at)
     return made
+
+
+def _held_back(u: Utterance) -> Utterance:
+    codes = torch.cat([u.codes[:1].expand(HELD_BACK, -1), u.codes])
+    word = None
+    if u.word is not None:
+        word = np.concatenate([np.full(HELD_BACK, NO_WORD), u.word])
+    return dataclasses.replace(u, codes=codes, word=word)
 
 
 def _prefix(speaker: int, draw: random.Random) -> list[int]:

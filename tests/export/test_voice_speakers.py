@@ -69,12 +69,14 @@ def test_pieces_of_the_speakers_asked_for_are_drawn_in_one_length(references: Re
         assert mel[:, 0, 0].tolist() == [7, 0, 7]
 
 
-def laid_out(references: References, speaker: int, seed: int) -> talker_data.Batch:
+def laid_out(
+    references: References, speaker: int, seed: int, *, streamed: bool = True
+) -> talker_data.Batch:
     """A batch of one utterance of random codes."""
-    codes = torch.randint(256, (FRAMES, 16))
+    codes = torch.randint(256, (FRAMES, 16), generator=torch.Generator().manual_seed(seed))
     said = talker_data.Utterance(["Good morning."], codes, None, speaker)
     return talker_data.batch(
-        [said], TextIds(EDGE_VOICE), references, streamed=True, draw=random.Random(seed)
+        [said], TextIds(EDGE_VOICE), references, streamed=streamed, draw=random.Random(seed)
     )
 
 
@@ -95,6 +97,17 @@ def test_who_has_a_name_is_told_by_name_or_by_vector_and_others_by_vector(
     assert 15 < low[0] < 45
     names = [laid_out(references, 1, seed).control for seed in range(60)]
     assert not any((control == SPEAKER_CODES["heart"]).any() for control in names)
+
+
+def test_where_the_text_comes_a_token_a_frame_the_first_word_is_held_back(
+    references: References,
+) -> None:
+    late, whole = (laid_out(references, 7, 0, streamed=how) for how in (True, False))
+    codes, expected = late.codes[late.is_frame], whole.codes[whole.is_frame]
+    held = talker_data.HELD_BACK
+    assert torch.equal(codes[held:], expected)
+    assert torch.equal(codes[:held], expected[:1].expand(held, -1))
+    assert (late.label >= 0).sum() == (whole.label >= 0).sum() + held
 
 
 def test_the_vector_stands_in_its_row_alone(references: References, tmp_path: Path) -> None:
