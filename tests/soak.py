@@ -94,8 +94,9 @@ async def soak(server: Server, seconds: float, every: float, seed: int) -> Soak:
     result = Soak()
     asked = [(text, number) for number, text in enumerate(TEXTS[::_EVERY])]
     for text in asked:
-        for form in {form for form, _ in PROTOCOLS.values()} - {None}:
-            expected(form, *text)
+        for form, layout in {each[:2] for each in PROTOCOLS.values()}:
+            if form is not None:
+                expected(form, layout, *text)
     chance, start = random.Random(seed), time.monotonic()
     while (now := time.monotonic() - start) < seconds and not result.faults:
         until = time.monotonic() + min(every, seconds - now)

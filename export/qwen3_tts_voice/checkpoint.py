@@ -70,7 +70,7 @@ def generation_config(settings: dict[str, Any]) -> dict[str, Any]:
         "subtalker_top_k": 50,
         "subtalker_top_p": 1.0,
         "max_new_tokens": 512,
-        "non_streaming_mode": False,
+        "non_streaming_mode": True,
         **settings,
     }
 

@@ -5,6 +5,7 @@ import functools
 from typing_extensions import Unpack
 
 from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.speech.request import Asked
 
@@ -19,3 +20,8 @@ def spoken(text: str, seed: int, *, voice: str = "heart", **asked: Unpack[Asked]
     """Speak a text with the bundled voice, and give PCM: 16 bits, little-endian, 24 kHz."""
     stream = synthesizer().stream(text, Voice.speaker(voice), seed=seed, **asked)
     return b"".join(to_pcm(chunk.samples) for chunk in stream)
+
+
+def as_it_came(text: str, seed: int, *, voice: str = "heart", **asked: Unpack[Asked]) -> bytes:
+    """Speak a text whose pieces come one by one, which can only be streamed into the talker."""
+    return spoken(text, seed, voice=voice, text_layout=STREAMED, **asked)

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from typing_extensions import Unpack
 from websockets.sync.client import ClientConnection, connect
 
 from qwen3_tts_edge import Voice
 from qwen3_tts_edge.sound.encoding import encoder
+from qwen3_tts_edge.speech.request import Asked
 from server.reference import synthesizer
 
 _PATIENCE = 30.0
@@ -54,11 +56,9 @@ def sound(messages: list[Any], field: str) -> bytes:
     return b"".join(base64.b64decode(each[field]) for each in messages if each.get(field))
 
 
-def encoded(
-    text: str, seed: int, name: str, rate_out: int, *, language: str | None = None
-) -> bytes:
+def encoded(text: str, seed: int, name: str, rate_out: int, **asked: Unpack[Asked]) -> bytes:
     """Speak a text as `reference.spoken` does, in another format."""
     voice = Voice.speaker("heart")
-    stream = synthesizer().stream(text, voice, seed=seed, language=language)
+    stream = synthesizer().stream(text, voice, seed=seed, **asked)
     samples = np.concatenate([chunk.samples for chunk in stream])
     return encoder(name, 24_000, rate_out=rate_out).whole(samples)

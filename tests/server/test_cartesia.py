@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from server.reference import spoken
+from server.reference import as_it_came, spoken
 from server.serving import Served
 from server.sockets import Socket, conversation, encoded, sound
 
@@ -72,7 +72,7 @@ def test_sentences_of_pipecat_are_one_text(url: str, served: Served) -> None:
         socket.say(of_pipecat(FIRST, "a"), of_pipecat(SECOND, "a"))
         socket.say(of_pipecat("", "a", goes_on=False))
         messages = until_done(socket, "a")
-    assert heard(messages, "a") == spoken(BOTH, 7, language="en")
+    assert heard(messages, "a") == as_it_came(BOTH, 7, language="en")
     assert messages[-1] == {"type": "done", "context_id": "a", "done": True, "status_code": 200}
     chunk = messages[0]
     assert (chunk["type"], chunk["done"], chunk["status_code"]) == ("chunk", False, 206)
@@ -83,7 +83,7 @@ def test_sentences_of_livekit_are_one_text(url: str) -> None:
     with conversation(f"{url}&cartesia_version=2025-04-16") as socket:
         socket.say(of_livekit(f"{FIRST} ", "a"), of_livekit(f"{SECOND} ", "a"))
         socket.say(of_livekit(" ", "a", goes_on=False))
-        assert heard(until_done(socket, "a"), "a") == spoken(BOTH, 7)
+        assert heard(until_done(socket, "a"), "a") == as_it_came(BOTH, 7)
 
 
 def test_contexts_speak_side_by_side(url: str) -> None:
@@ -91,8 +91,8 @@ def test_contexts_speak_side_by_side(url: str) -> None:
         socket.say(of_pipecat(FIRST, "a"), of_pipecat(SECOND, "b"))
         socket.say(of_pipecat("", "b", goes_on=False), of_pipecat("", "a", goes_on=False))
         messages = until_done(socket, "a", "b")
-    assert heard(messages, "a") == spoken(FIRST, 7, language="en")
-    assert heard(messages, "b") == spoken(SECOND, 7, language="en")
+    assert heard(messages, "a") == as_it_came(FIRST, 7, language="en")
+    assert heard(messages, "b") == as_it_came(SECOND, 7, language="en")
     order = [each["context_id"] for each in messages]
     assert order.index("b") < len(order) - 1 - order[::-1].index("a")  # b before the last of a
     assert order.index("a") < len(order) - 1 - order[::-1].index("b")
@@ -120,7 +120,7 @@ def test_a_flush_is_answered_after_the_last_of_its_sound(url: str) -> None:
     with conversation(url) as socket:
         socket.say(of_pipecat(FIRST, "a", flush=True), of_pipecat("", "a", flush=True))
         messages = socket.until("flush_done")
-        assert heard(messages, "a") == spoken(FIRST, 7, language="en")
+        assert heard(messages, "a") == as_it_came(FIRST, 7, language="en")
         assert (messages[-1]["flush_id"], messages[-1]["done"]) == (1, False)
         assert socket.hear()["flush_id"] == 2
         socket.say(of_pipecat(SECOND, "a", goes_on=False))
@@ -156,7 +156,7 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served:
         socket.say(of_pipecat(FIRST, "a"), *(message for message, _ in wrong.values()), *unnamed)
         socket.say(of_pipecat("", "a", goes_on=False))
         messages = until_done(socket, "a", *wrong)
-    assert heard(messages, "a") == spoken(FIRST, 7, language="en")
+    assert heard(messages, "a") == as_it_came(FIRST, 7, language="en")
     errors = [each for each in messages if each["type"] == "error"]
     assert all((each["status_code"], each["done"]) == (400, True) for each in errors)
     for name, (_, found) in wrong.items():

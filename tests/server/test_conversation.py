@@ -19,7 +19,7 @@ from qwen3_tts_edge.server.context import _with_space
 from qwen3_tts_edge.server.settings import Settings
 from server import test_cartesia, test_deepgram, test_elevenlabs, test_realtime
 from server.mutation import mutated
-from server.reference import spoken
+from server.reference import as_it_came
 from server.serving import Served, serving
 from server.sockets import Socket, conversation
 
@@ -146,7 +146,7 @@ def test_who_finds_no_place_is_told_and_who_leaves_makes_room(narrow: Served) ->
         other.connection.close()
         narrow.settle()
         socket.say(speak(TEXT), flush)
-        assert test_deepgram.heard(socket) == spoken(TEXT, 7)
+        assert test_deepgram.heard(socket) == as_it_came(TEXT, 7)
     narrow.settle()
 
 

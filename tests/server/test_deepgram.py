@@ -6,8 +6,9 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.server import context
-from server.reference import spoken
+from server.reference import as_it_came, spoken
 from server.serving import Served
 from server.sockets import Socket, conversation, encoded
 
@@ -37,7 +38,7 @@ def test_words_of_livekit_are_one_text(url: str) -> None:
         greeting = socket.hear()
         assert (greeting["type"], greeting["model_name"]) == ("Metadata", "heart")
         socket.say(*(speak(f"{word} ") for word in f"{FIRST} {SECOND}".split()), FLUSH)
-        assert heard(socket) == spoken(f"{FIRST} {SECOND}", 7)
+        assert heard(socket) == as_it_came(f"{FIRST} {SECOND}", 7)
 
 
 def test_a_sentence_is_spoken_before_the_next_one_comes(url: str) -> None:
@@ -54,14 +55,14 @@ def test_a_text_that_nobody_ends_is_spoken_all_the_same(
     with conversation(url) as socket:
         socket.hear()
         socket.say(speak(FIRST))
-        wanted = spoken(FIRST, 7)
+        wanted = as_it_came(FIRST, 7)
         heard_so_far = b""
         while len(heard_so_far) < len(wanted):
             heard_so_far += socket.hear()
         assert heard_so_far == wanted
         served.settle()
         socket.say(speak(SECOND), FLUSH)
-        assert heard(socket) == spoken(SECOND, 7)
+        assert heard(socket) == as_it_came(SECOND, 7)
 
 
 def test_each_flush_is_answered_after_the_last_byte_of_its_text(url: str, served: Served) -> None:
@@ -72,12 +73,12 @@ def test_each_flush_is_answered_after_the_last_byte_of_its_text(url: str, served
         socket.say(speak("… "), speak("🎉"), FLUSH)  # nothing to say is no fault
         assert socket.hear() == {"type": "Flushed", "sequence_id": 1}
         socket.say(speak(FIRST), FLUSH, speak("… "), FLUSH, speak(SECOND), FLUSH)
-        assert heard(socket) == encoded(FIRST, 7, "pcm", 16_000)
+        assert heard(socket) == encoded(FIRST, 7, "pcm", 16_000, text_layout=STREAMED)
         assert heard(socket) == b""
-        assert heard(socket) == encoded(SECOND, 7, "pcm", 16_000)
+        assert heard(socket) == encoded(SECOND, 7, "pcm", 16_000, text_layout=STREAMED)
         served.settle()  # whoever only waits for text has no place
         socket.say(speak(FIRST), FLUSH)
-        assert heard(socket) == encoded(FIRST, 7, "pcm", 16_000)
+        assert heard(socket) == encoded(FIRST, 7, "pcm", 16_000, text_layout=STREAMED)
 
 
 def test_after_a_clear_nothing_of_before_is_heard(url: str, served: Served) -> None:
@@ -91,14 +92,14 @@ def test_after_a_clear_nothing_of_before_is_heard(url: str, served: Served) -> N
         assert cleared == {"type": "Cleared", "sequence_id": 0}
         served.settle()
         socket.say(speak(SECOND), FLUSH)
-        assert heard(socket) == spoken(SECOND, 7)
+        assert heard(socket) == as_it_came(SECOND, 7)
 
 
 def test_a_close_comes_after_all_is_spoken(url: str) -> None:
     with conversation(url) as socket:
         socket.hear()
         socket.say(speak(FIRST), FLUSH, CLOSE, speak(SECOND), FLUSH)
-        assert heard(socket) == spoken(FIRST, 7)
+        assert heard(socket) == as_it_came(FIRST, 7)
         assert list(socket.connection) == []
         assert socket.connection.close_code == 1000
 
@@ -108,7 +109,7 @@ def test_a_message_that_is_wrong_is_warned_of_and_the_speech_goes_on(url: str) -
         socket.hear()
         socket.say(speak(FIRST), '{"type": "Shout"}', '{"type": "Speak"}', "{", b"\0", FLUSH)
         *messages, _ = socket.until("Flushed")
-    assert b"".join(m for m in messages if isinstance(m, bytes)) == spoken(FIRST, 7)
+    assert b"".join(m for m in messages if isinstance(m, bytes)) == as_it_came(FIRST, 7)
     warnings = [each["warn_msg"] for each in messages if not isinstance(each, bytes)]
     assert [each[:25] for each in warnings] == [
         "the message: Input tag 'S",

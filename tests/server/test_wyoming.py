@@ -31,7 +31,7 @@ from qwen3_tts_edge.server.wyoming import connection
 from qwen3_tts_edge.server.wyoming.connection import Connection
 from qwen3_tts_edge.server.wyoming.events import VoiceAsked
 from qwen3_tts_edge.server.wyoming.voices import find, info
-from server.reference import spoken
+from server.reference import as_it_came, spoken
 from server.serving import Served, serving
 from server.wyoming_clients import (
     PATIENCE,
@@ -91,7 +91,7 @@ def test_a_text_in_chunks_is_spoken_once_and_its_end_is_told(
 
     events = asyncio.run(ask())
     assert kinds(events) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
-    assert sound_of(events) == spoken(TEXT, sessions[0].seed, voice="low")
+    assert sound_of(events) == as_it_came(TEXT, sessions[0].seed, voice="low")
 
 
 def test_sound_comes_before_the_text_has_ended(served: Served) -> None:

@@ -49,15 +49,16 @@ _WIRES = (
 
 
 @functools.cache
-def expected(form: str, text: str, seed: int) -> bytes:
+def expected(form: str, layout: str | None, text: str, seed: int) -> bytes:
     """What has to be said, as bytes of a format."""
     coder = encoder(form, _synthesizer().manifest.sample_rate)
-    return coder.encode(_spoken(text, seed)) + coder.finish()
+    return coder.encode(_spoken(text, layout, seed)) + coder.finish()
 
 
 @functools.cache
-def _spoken(text: str, seed: int) -> Samples:
-    return np.concatenate([chunk.samples for chunk in _synthesizer().stream(text, seed=seed)])
+def _spoken(text: str, layout: str | None, seed: int) -> Samples:
+    stream = _synthesizer().stream(text, seed=seed, text_layout=layout)
+    return np.concatenate([chunk.samples for chunk in stream])
 
 
 @functools.cache
@@ -66,7 +67,7 @@ def _synthesizer() -> Synthesizer:
 
 
 async def _heard(ask: Ask, name: str, pause: float) -> str:
-    form, speak = PROTOCOLS[name]
+    form, layout, speak = PROTOCOLS[name]
     heard = bytearray()
     async with aclosing(speak(ask)) as sound:
         async for data in sound:
@@ -76,7 +77,7 @@ async def _heard(ask: Ask, name: str, pause: float) -> str:
                 pause = 0.0
     assert heard, "there is no sound"
     if form is not None:
-        wanted = expected(form, ask.text, ask.seed)
+        wanted = expected(form, layout, ask.text, ask.seed)
         assert heard == wanted, f"{len(heard)} bytes, not the {len(wanted)} of the reference"
     return "whole"
 
@@ -162,7 +163,7 @@ def _processes() -> multiprocessing.context.BaseContext:
 def _client(name: str, url: str, wyoming: str, text: str, seed: int) -> None:
     async def listen() -> None:
         async with aiohttp.ClientSession() as session:
-            async for _ in PROTOCOLS[name][1](Ask(session, url, wyoming, text, seed)):
+            async for _ in PROTOCOLS[name][-1](Ask(session, url, wyoming, text, seed)):
                 pass
 
     asyncio.run(listen())

@@ -34,19 +34,20 @@ class Ask:
 
 
 Speak = Callable[[Ask], AsyncGenerator[bytes, None]]
-PROTOCOLS: dict[str, tuple[str | None, Speak]] = {}
-"""By name: the sound format of the bytes, and what gives them as they come or raises.
+PROTOCOLS: dict[str, tuple[str | None, str | None, Speak]] = {}
+"""By name: the sound format of the bytes, the text layout, and what gives the bytes or raises.
 
-Where a protocol has no seed there is no format: that its end is told is all that can be known.
+Where a protocol has no seed there is no format: that its end is told is all that can be known. One
+whose text may go on has the streamed layout, the others the bundle's.
 To close it before its end is to hang up.
 """
 
 
-def protocol(name: str, form: str | None) -> Callable[[Speak], Speak]:
+def protocol(name: str, form: str | None, layout: str | None = None) -> Callable[[Speak], Speak]:
     """Register a protocol, see `PROTOCOLS`."""
 
     def register(speak: Speak) -> Speak:
-        PROTOCOLS[name] = (form, speak)
+        PROTOCOLS[name] = (form, layout, speak)
         return speak
 
     return register

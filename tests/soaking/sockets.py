@@ -11,6 +11,7 @@ from wyoming.client import AsyncClient
 from wyoming.error import Error
 from wyoming.tts import Synthesize
 
+from qwen3_tts_edge.bundle.names import STREAMED
 from soaking.protocols import Ask, RejectedError, protocol
 
 
@@ -28,14 +29,14 @@ def _cartesia(ask: Ask) -> AsyncGenerator[bytes, None]:
     return _conversation(ask, "/tts/websocket", [message], "data", "done")
 
 
-@protocol("deepgram", "pcm")
+@protocol("deepgram", "pcm", STREAMED)
 def _deepgram(ask: Ask) -> AsyncGenerator[bytes, None]:
     path = "/v1/speak?model=heart&encoding=linear16&sample_rate=24000"
     messages = [{"type": "Speak", "text": ask.text}, {"type": "Flush"}]
     return _conversation(ask, path, messages, "", "Flushed")
 
 
-@protocol("elevenlabs", "pcm")
+@protocol("elevenlabs", "pcm", STREAMED)
 def _elevenlabs(ask: Ask) -> AsyncGenerator[bytes, None]:
     path = "/v1/text-to-speech/heart/multi-stream-input?output_format=pcm_24000"
     messages = [
