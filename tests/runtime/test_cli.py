@@ -357,7 +357,7 @@ def test_info(voice_bundle: Path) -> None:
         r"flavour +ort",
         r"speakers +heart, low",
         r"languages +english",
-        r"text layout +streamed",
+        r"text layout +upfront",
         r"sampling +temperature 0\.5, top_k 50, top_p 1\.0, repetition_penalty 1\.0",
         r"KV cache +4\.2 MB for 1024 positions, 82 s of prompt and speech; 51\.2 kB a second",
         r"tables +921\.3 kB on disk, mapped",
@@ -409,7 +409,7 @@ def test_version() -> None:
 
 
 def test_stdout_is_only_sound() -> None:
-    args = [*PROGRAM, "speak", "--seed", "3", "-o"]
+    args = [*PROGRAM, "speak", "--seed", "3", "--text-layout", "streamed", "-o"]
     streamed = subprocess.run([*args, "-"], input=TEXT.encode(), capture_output=True, check=True)
     subprocess.run([*args, "a.pcm"], input=TEXT.encode(), capture_output=True, check=True)
     whole = numbers(Path("a.pcm").read_bytes())  # decoded in other chunks: the last bit may differ
@@ -434,7 +434,8 @@ def test_stdin_is_spoken_as_it_arrives() -> None:
         process.stdin.close()
         rest = process.stdout.read()
         assert process.wait(60) == 0, process.stderr.read()
-    run("speak", f"{TEXT} Grü Gott to all of you there. And so on.", "-o", "a.pcm", "--seed", "3")
+    said = f"{TEXT} Grü Gott to all of you there. And so on."
+    run("speak", said, "-o", "a.pcm", "--seed", "3", "--text-layout", "streamed")
     whole = numbers(Path("a.pcm").read_bytes())
     assert np.abs(numbers(first + rest) - whole).max() <= 1
 

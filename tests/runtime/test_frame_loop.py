@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import toy_frame as toy
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.speech import sampling
 from qwen3_tts_edge.speech.metrics import Metrics
@@ -152,7 +153,7 @@ class Stage:
     def begins(self, seed: int, text: str = "Hello.", **asked: Any) -> Utterance:
         """An utterance that waits for a slot; it never rests but for want of text."""
         rests = asked.pop("rests", False)
-        request = Request(text, seed=seed, **asked)
+        request = Request(text, seed=seed, **{"text_layout": STREAMED, **asked})
         metrics = Metrics(24000)
         utterance = Utterance(self.tools, request, metrics, (400,), rests=rests)
         utterance.feed(text, ended=True)

@@ -216,14 +216,15 @@ def test_speech_that_ends_before_its_text_was_read_is_too_short(
     tts: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streamed, a text row is read a frame: those that are left were not spoken, however slow."""
-    prompt = tts.prompts.build(QUESTION)
+    prompt = tts.prompts.build(QUESTION, text_layout="streamed")
     words = len(prompt.text_rows) - 1
     for frame, expected in ((words - 1, True), (words, False)):
         assert not too_short(QUESTION, frame / 12.5)
         assert prompt.spoken(frame) is not expected
         with monkeypatch.context() as patched:
             says_the_end(patched, {3}, frame)
-            metrics = list(tts.stream(QUESTION, seed=3))[-1].metrics
+            stream = tts.stream(QUESTION, seed=3, text_layout="streamed")
+            metrics = list(stream)[-1].metrics
         assert (metrics.ended, metrics.too_short, metrics.cut) == (True, expected, None)
 
 
@@ -260,7 +261,7 @@ def test_what_stays_too_short_is_told_by_the_exit_code(
     tts: Synthesizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     says_the_end(monkeypatch, {3, 4, 5}, 2)
-    asked = ["speak", f"{QUESTION} Tell me.", "--seed", "3", "-o"]
+    asked = ["speak", f"{QUESTION} Tell me.", "--text-layout", "streamed", "--seed", "3", "-o"]
     done = CliRunner().invoke(commands, [*asked, str(tmp_path / "a.pcm")])
     assert done.exit_code == 1
     assert "warning: 2 of 2 pieces of the text ended before its text can have" in done.stderr

@@ -420,7 +420,7 @@ def _after_each_pause(pieces: list[Chunk]) -> list[list[Chunk]]:
     ],
 )
 def test_a_text_that_comes_in_bits_is_spoken_as_the_whole(tts: Synthesizer, text: str) -> None:
-    whole = tts.speak(text, seed=2)
+    whole = tts.speak(text, seed=2, text_layout="streamed")
     pieces = list(tts.stream(iter(text), seed=2))
     assert np.array_equal(codes_of(pieces), whole.codes)
     assert np.abs(samples_of(pieces) - whole.samples).max() <= 1e-5
@@ -457,7 +457,7 @@ def test_a_text_is_spoken_while_it_comes(tts: Synthesizer) -> None:
 
 
 def test_a_text_is_fed(tts: Synthesizer) -> None:
-    expected = tts.speak(f"{TEXT} How are you?", seed=2)
+    expected = tts.speak(f"{TEXT} How are you?", seed=2, text_layout="streamed")
     stream = tts.stream(None, seed=2)
     with pytest.raises(BusyError, match=r"nothing to say yet: .*; feed the stream, or finish it"):
         next(stream)
@@ -477,7 +477,7 @@ def test_a_text_is_fed(tts: Synthesizer) -> None:
 
 @pytest.mark.parametrize("end", ["finish", "close"])
 def test_a_text_may_end_after_its_last_piece_was_heard(tts: Synthesizer, end: str) -> None:
-    expected = tts.speak(TEXT, seed=2)
+    expected = tts.speak(TEXT, seed=2, text_layout="streamed")
     stream = tts.stream(None, seed=2)
     stream.feed(f"{TEXT}\n\n")
     pieces = until_it_starves(stream)
