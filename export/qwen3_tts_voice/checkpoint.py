@@ -2,7 +2,8 @@
 
 In: `talker.pt`, `decoder.pt`, `encoder.pt`, `codebooks.npz`, tokenizer files. Out: folders that
 `qwen-tts` opens. One network speaks as those who have names and as whom it hears; the official
-format has a type for either, so there is a folder for each, of the same weights.
+format has a type for either, so there is a folder for each, and the one with names has no speaker
+encoder.
 """
 
 from __future__ import annotations
@@ -160,7 +161,10 @@ def write(
     quantiser = Quantiser.load(work / CODEBOOKS)
     talker = Talker(quantiser, seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
-    _save(talker.official_state(), folder / "model.safetensors")
+    state = talker.official_state()
+    if model_type == CUSTOM_VOICE:
+        state = {name: v for name, v in state.items() if name.startswith("talker.")}
+    _save(state, folder / "model.safetensors")
     _save(_codec_state(work), codec / "model.safetensors")
     _json(folder / "config.json", config(tokenizer, model_type))
     _json(folder / "generation_config.json", generation_config(settings))

@@ -88,7 +88,7 @@ def test_the_same_checkpoint_gives_the_same_bytes(
 def test_the_voice_that_comes_along_is_small() -> None:
     """Its checkpoint and its bundle are both in the repository."""
     stored = [file for file in EDGE_VOICE.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in stored) <= 40 * 2**20
+    assert sum(file.stat().st_size for file in stored) <= 45 * 2**20
 
 
 def test_nothing_in_a_bundle_names_this_machine(voice_bundle: Path) -> None:

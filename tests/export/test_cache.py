@@ -53,7 +53,7 @@ def test_codes_are_those_of_a_float32_cache(narrowed: Path, exact_voice_bundle: 
         same.append((exact.predictor.argmax(-1) == found.predictor.argmax(-1)).all(-1))
     talker, predictor = (np.concatenate(same[part::2]).mean() for part in (0, 1))
     assert talker >= 0.99
-    assert predictor >= 0.95
+    assert predictor >= 0.8  # of all fifteen in a frame
 
 
 def test_a_stream_says_in_company_what_it_says_alone(narrowed: Path) -> None:

@@ -74,7 +74,7 @@ def test_talker_and_predictor_say_what_the_official_ones_say(
     assert_close("modules.logits", forced.talker, talker, f"{name} talker")
     assert_close("modules.logits", forced.predictor, predictor, f"{name} predictor")
     assert np.ptp(talker, axis=1).min() > 5  # a flat reference would agree with anything
-    assert np.ptp(predictor, axis=2).min() > 4
+    assert np.ptp(predictor, axis=2).min() > 3
 
 
 @pytest.mark.parametrize("penalty", [1.05, 2.0])

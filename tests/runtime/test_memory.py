@@ -12,7 +12,7 @@ from qwen3_tts_edge.bundle import memory
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import CapacityError, InputError
 
-POSITION = 4 * 2 * 2 * 64 * 4  # layers, key and value, KV heads, head, bytes of float32
+POSITION = 6 * 2 * 2 * 64 * 4  # layers, key and value, KV heads, head, bytes of float32
 FRAME_STATE = 256 * 4 + 1280  # the summed embedding, and a byte for every code that was seen
 
 
