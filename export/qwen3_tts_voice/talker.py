@@ -33,6 +33,7 @@ class Recipe(training.Recipe):
 
     Attributes:
         matrix_rate: Learning rate of Muon, for the matrices of the transformers.
+        speaker_share: Of `rate`, for the speaker encoder, whose ReLUs would die of more.
         frames: At most, of speech in a step, padded.
         company: Share of the utterances that are joined to runs of two to four.
         streamed: Share of steps in the streamed text layout.
@@ -47,6 +48,7 @@ class Recipe(training.Recipe):
     lowest: float = 0.04
     rate: float = 2e-3
     matrix_rate: float = 0.01
+    speaker_share: float = 0.1
     clip: float = 1.0
     kept: float = 0.998
     average_every: int = 5
@@ -183,8 +185,13 @@ class Training(training.Training):
 
 def _optimisers(talker: Talker, recipe: Recipe) -> list[torch.optim.Optimizer]:
     matrices = [p for n, p in talker.named_parameters() if p.dim() == 2 and ".layers." in n]
-    inside = {id(p) for p in matrices}
+    speaker = list(talker.speaker_encoder.parameters())
+    inside = {id(p) for p in [*matrices, *speaker]}
     rest = [p for p in talker.parameters() if id(p) not in inside]
+    groups = [
+        {"params": rest, "lr": recipe.rate},
+        {"params": speaker, "lr": recipe.rate * recipe.speaker_share},
+    ]
     return [
         torch.optim.Muon(
             matrices,
@@ -194,5 +201,5 @@ def _optimisers(talker: Talker, recipe: Recipe) -> list[torch.optim.Optimizer]:
             ns_steps=4,
             adjust_lr_fn="original",
         ),
-        torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
     ]

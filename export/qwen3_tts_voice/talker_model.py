@@ -211,13 +211,25 @@ class Transformer(nn.Module):
         return self.norm(x), watched
 
 
+USUAL_MEL = -5.5
+"""Of speech, about, in the official log-mel."""
+
+
+@torch.no_grad()
 def speaker_encoder() -> Any:
-    """Build the official speaker encoder in small, its weights random."""
+    """Build the official speaker encoder in small, its weights random.
+
+    Its first layer has no norm before it and a ReLU behind: with usual log-mel taken off by its
+    bias it begins alive, where it would die of the first steps.
+    """
     official()
     from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig
     from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder
 
-    return Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**SPEAKER_ENCODER))
+    made = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**SPEAKER_ENCODER))
+    first = made.blocks[0].conv
+    first.bias -= USUAL_MEL * first.weight.sum((1, 2))
+    return made
 
 
 class TextProjection(nn.Module):

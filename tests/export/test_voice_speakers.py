@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qwen3_tts_voice import begin, checkpoint, talker_data  # noqa: E402
+from qwen3_tts_voice import talker as training_of_talker  # noqa: E402
 from qwen3_tts_voice.references import References  # noqa: E402
 from qwen3_tts_voice.speakers import (  # noqa: E402
     MANY,
@@ -20,7 +21,12 @@ from qwen3_tts_voice.speakers import (  # noqa: E402
     reader,
     speaker,
 )
-from qwen3_tts_voice.talker_model import HEARD, SPEAKER_CODES, Talker  # noqa: E402
+from qwen3_tts_voice.talker_model import (  # noqa: E402
+    HEARD,
+    SPEAKER_CODES,
+    Talker,
+    speaker_encoder,
+)
 from qwen3_tts_voice.text_ids import TextIds  # noqa: E402
 from tiny import EDGE_VOICE  # noqa: E402
 
@@ -108,6 +114,27 @@ def test_where_the_text_comes_a_token_a_frame_the_first_word_is_held_back(
     assert torch.equal(codes[held:], expected)
     assert torch.equal(codes[:held], expected[:1].expand(held, -1))
     assert (late.label >= 0).sum() == (whole.label >= 0).sum() + held
+
+
+def test_the_speaker_encoder_begins_alive() -> None:
+    """Every channel of its first layer says something of some of what is usual in speech."""
+    mel = 2.3 * torch.randn(4, 128, 140, generator=torch.Generator().manual_seed(0)) - 5.5
+    with torch.no_grad():
+        alive = (speaker_encoder().blocks[0](mel) > 0).float().mean((0, 2))
+    assert alive.min() > 0.2
+    assert alive.max() < 0.8
+
+
+def test_the_speaker_encoder_learns_slowly(tmp_path: Path) -> None:
+    begin.begin(tmp_path, EDGE_VOICE)
+    talker, recipe = talker_of(tmp_path), training_of_talker.Recipe()
+    _, others = training_of_talker._optimisers(talker, recipe)
+    rates = {id(p): group["lr"] for group in others.param_groups for p in group["params"]}
+    for name, parameter in talker.named_parameters():
+        if name.startswith("speaker_encoder."):
+            assert rates[id(parameter)] == pytest.approx(0.1 * recipe.rate)
+        elif id(parameter) in rates:
+            assert rates[id(parameter)] == recipe.rate
 
 
 def test_the_vector_stands_in_its_row_alone(references: References, tmp_path: Path) -> None:
