@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from qwen3_tts_edge.bundle.manifest import load_codec
-from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, STREAMED, TEXT_LAYOUTS
+from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, TEXT_LAYOUTS
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
@@ -251,14 +251,14 @@ def parity(
 @click.option("--kind", multiple=True, help="Of sentences, several times for several; default all.")
 @click.option("--every", type=click.IntRange(1), default=1, help="Of N sentences of a kind, one.")
 @click.option("--speaker", help="Who speaks; default: the bundle's first.")
-@click.option("--text-layout", type=click.Choice(TEXT_LAYOUTS), default=STREAMED, show_default=True)
+@click.option("--text-layout", type=click.Choice(TEXT_LAYOUTS), help="Default: the bundle's own.")
 @click.option("--each/--no-each", help="Show what was heard of every sentence.")
 def listen(
     bundle: str,
     kind: tuple[str, ...],
     every: int,
     speaker: str | None,
-    text_layout: str,
+    text_layout: str | None,
     each: bool,
 ) -> None:
     """Let the judge listen to BUNDLE: word errors on its English sentences, kind by kind."""

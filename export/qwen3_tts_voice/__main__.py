@@ -99,7 +99,7 @@ def codebooks(work: Path, shards: int, seed: int) -> None:
         return
     spoken = [
         utterance
-        for path in stage.chosen(work / "speech", shards)
+        for path in stage.evenly(work / "speech", shards)
         for utterance in stage.utterances(stage.load_shard(path))
     ]
     for step in stage.fit(spoken, seed):

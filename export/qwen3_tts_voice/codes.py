@@ -37,7 +37,7 @@ LOWEST, HIGHEST = 60.0, 340.0
 QUIETEST, LOUDNESS_STEP, LOUDNESSES = -8.2, 0.18, 64
 
 
-def chosen(folder: Path, most: int) -> list[Path]:
+def evenly(folder: Path, most: int) -> list[Path]:
     """Choose so many shards of a folder, or all, evenly: every kind of speaker is in them."""
     paths = sorted(folder.glob("????.npz"))
     count = min(most, len(paths))

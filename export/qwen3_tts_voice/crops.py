@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from qwen3_tts_voice import training
-from qwen3_tts_voice.codes import DESCRIBED, chosen, load_shard
+from qwen3_tts_voice.codes import DESCRIBED, evenly, load_shard
 from qwen3_tts_voice.speech import FRAME
 
 
@@ -23,7 +23,7 @@ class Recipe(training.Recipe):
         starts: Share of crops that begin where an utterance begins.
         guessed: Share of crops whose residual codebooks are as the talker guesses them, if that
             is known: see `guess`.
-        shards: How many shards are read, see `codes.chosen`.
+        shards: How many shards are read, see `codes.evenly`.
     """
 
     crops: int
@@ -43,7 +43,7 @@ class Crops:
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.recipe = recipe
         self._shards = []
-        for path in chosen(work / "codes", recipe.shards):
+        for path in evenly(work / "codes", recipe.shards):
             codes, speech = load_shard(path), load_shard(work / "speech" / path.name)
             known = work / "guessed" / f"{path.stem}.npy"
             guessed = np.load(known) if known.exists() else codes["codes"][:, DESCRIBED:]

@@ -16,7 +16,7 @@ import torch
 
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
-from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, DESCRIBED, Quantiser, chosen
+from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, DESCRIBED, Quantiser, evenly
 from qwen3_tts_voice.references import References
 from qwen3_tts_voice.talker_model import Talker
 from qwen3_tts_voice.text_ids import TextIds
@@ -34,7 +34,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     sentences = data.sentences(work)
     folder = work / "guessed"
     folder.mkdir(exist_ok=True)
-    for path in chosen(work / "codes", shards):
+    for path in evenly(work / "codes", shards):
         spoken = list(data.read(path, sentences))
         guessed: list[np.ndarray] = [np.empty(0)] * len(spoken)
         right = 0.0

@@ -216,7 +216,7 @@ USUAL_MEL = -5.5
 
 
 @torch.no_grad()
-def speaker_encoder() -> Any:
+def speaker_encoder(seed: int) -> Any:
     """Build the official speaker encoder in small, its weights random.
 
     Its first layer has no norm before it and a ReLU behind: with usual log-mel taken off by its
@@ -226,6 +226,7 @@ def speaker_encoder() -> Any:
     from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig
     from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder
 
+    torch.manual_seed(seed)
     made = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**SPEAKER_ENCODER))
     first = made.blocks[0].conv
     first.bias -= USUAL_MEL * first.weight.sum((1, 2))
@@ -269,7 +270,7 @@ class Talker(nn.Module):
         self.predictor = Transformer(PREDICTOR)
         self.heads = nn.Parameter(torch.empty(BOOKS - 1, CODES, inner))
         self.narrow = nn.Linear(hidden, inner)
-        self.speaker_encoder = speaker_encoder()
+        self.speaker_encoder = speaker_encoder(seed)
         self.next_phone = nn.Linear(hidden, PHONES)
         """Training only: guess the phoneme after the frame, which has to be read from the text."""
         self._start(quantiser, torch.Generator().manual_seed(seed))

@@ -67,7 +67,7 @@ def test_the_speakers_tract_is_in_every_frame_beside_the_phonemes() -> None:
 def test_shards_are_chosen_evenly(most: int, expected: list[int], tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number:04d}.npz").touch()
-    assert [int(path.stem) for path in codes.chosen(tmp_path, most)] == expected
+    assert [int(path.stem) for path in codes.evenly(tmp_path, most)] == expected
 
 
 def block(pitch: list[float], level: float) -> "torch.Tensor":
