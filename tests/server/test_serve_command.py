@@ -47,6 +47,13 @@ def test_nobody_beyond_this_machine_without_a_key(host: str) -> None:
     assert "give --api-key, or --insecure" in done.stderr
 
 
+@pytest.mark.parametrize("key", ["", " ", "x ", "schlüssel"])
+def test_a_key_that_nobody_could_show_or_everybody_would(key: str) -> None:
+    done = CliRunner().invoke(commands, ["serve", "--host", "0.0.0.0", "--api-key", key])
+    assert done.exit_code == 2
+    assert "a key is empty, or has a blank at an end or what is not ASCII" in done.stderr
+
+
 def test_who_speaks_may_finish_when_it_is_told_to_stop(voice_bundle: Path) -> None:
     with process(voice_bundle, "--slots", "2") as (running, address):
         body = {"input": TEXT, "voice": "heart", "seed": 7, "response_format": "pcm"}

@@ -68,7 +68,9 @@ class Keys:
         """The number of a key, as its name; all are compared, and each in constant time."""
         if not self._keys:
             return ANYBODY
-        given = _hashed(key or "")
+        if key is None:
+            return None
+        given = _hashed(key)
         found = [n for n, each in enumerate(self._keys) if hmac.compare_digest(each, given)]
         return str(found[0]) if found else None
 

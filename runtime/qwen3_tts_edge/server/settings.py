@@ -1,8 +1,14 @@
 """What a server may be told: by flags, by the environment, or in Python."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from qwen3_tts_edge.errors import InputError
+
+_KEY = re.compile(r"[!-~]([ -~]*[!-~])?")
+"""What comes through a header as it was sent."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,9 @@ class Settings:
         body_seconds: In which all of a request has to be there.
         largest_text: Characters of a request.
         drain_seconds: How long who speaks may go on when the server is told to stop.
+
+    Raises:
+        InputError: A key is empty, which everybody would show, or none that a header can hold.
     """
 
     bundle: str | Path | None = None
@@ -44,3 +53,10 @@ class Settings:
     body_seconds: float = 60.0
     largest_text: int = 100_000
     drain_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not all(map(_KEY.fullmatch, self.keys)):
+            raise InputError(
+                "a key is empty, or has a blank at an end or what is not ASCII",
+                "give --api-key letters, digits and signs; is the variable set that holds it?",
+            )
