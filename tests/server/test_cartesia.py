@@ -137,6 +137,30 @@ def test_a_message_alone_needs_no_name(url: str) -> None:
     assert sound(messages, "data") == spoken(FIRST, 7)
 
 
+def test_signs_alone_are_nothing_to_say_and_belong_to_the_word_after_them(
+    url: str, served: Served
+) -> None:
+    with conversation(url) as socket:
+        socket.say(of_pipecat("👍", "a", goes_on=False), of_pipecat("“", "b"))
+        assert [socket.hear()["type"]] == ["done"]
+        assert served.idle
+        socket.say(of_pipecat("Good morning.”", "b", goes_on=False))
+        data = heard(until_done(socket, "b"), "b")
+        assert data == spoken("“Good morning.”", 7, language="en")
+
+
+def test_null_is_as_good_as_absent(url: str, served: Served) -> None:
+    nothing = dict.fromkeys(("flush", "cancel", "language", "model_id", "generation_config"))
+    form = {"container": None, "encoding": None, "sample_rate": None, "bit_rate": None}
+    message = {**nothing, "transcript": FIRST, "voice": {"id": "heart", "mode": None}}
+    with conversation(url) as socket:
+        for output in (form, None):
+            socket.say({**message, "context_id": "a", "continue": None, "output_format": output})
+            assert heard(until_done(socket, "a"), "a") == spoken(FIRST, 7)
+    answer = httpx2.post(f"{served.url}/tts/bytes?seed=7", json={**message, "output_format": form})
+    assert answer.content == spoken(FIRST, 7)
+
+
 def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served: Served) -> None:
     nobody = {"mode": "id", "id": "nobody"}
     wrong = {

@@ -1,6 +1,7 @@
 """Deepgram's socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
 
 import json
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -81,6 +82,20 @@ def test_each_flush_is_answered_after_the_last_byte_of_its_text(url: str, served
         assert heard(socket) == encoded(FIRST, 7, "pcm", 16_000, text_layout=STREAMED)
 
 
+def test_a_flush_is_answered_however_much_is_under_way(
+    url: str, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(served.service.settings, largest_text=len(FIRST))
+    monkeypatch.setattr(served.service, "settings", settings)
+    with conversation(url) as socket:
+        socket.hear()
+        socket.say(speak(FIRST), speak(SECOND), FLUSH)
+        *before, last = socket.until("Flushed")
+    assert [each["type"] for each in before if not isinstance(each, bytes)] == ["Warning"]
+    assert b"".join(m for m in before if isinstance(m, bytes)) == as_it_came(FIRST, 7)
+    assert last == {"type": "Flushed", "sequence_id": 0}
+
+
 def test_after_a_clear_nothing_of_before_is_heard(url: str, served: Served) -> None:
     with conversation(url) as socket:
         socket.hear()
@@ -142,4 +157,6 @@ def test_a_text_over_http(served: Served) -> None:
     raw = httpx2.post(f"{url}&container=none&sample_rate=24000", json={"text": FIRST})
     assert raw.content == spoken(FIRST, 7)
     assert httpx2.post(url, json={"text": FIRST}).content[44:] == raw.content
-    assert httpx2.post(f"{url}&container=box", json={"text": FIRST}).status_code == 400
+    for other in ("linear16&container=ogg", "mulaw&container=wav", "opus&container=wav"):
+        wrong = httpx2.post(f"{served.url}/v1/speak?encoding={other}", json={"text": FIRST})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "container")

@@ -22,6 +22,10 @@ def create(text: str, **more: Any) -> dict[str, Any]:
     return {"type": "response.create", "response": response}
 
 
+def sounds(**output: Any) -> dict[str, Any]:
+    return {"audio": {"output": output}}
+
+
 @pytest.fixture
 def url(served: Served) -> str:
     return f"{served.ws}/v1/realtime?model=gpt-realtime&seed=7"
@@ -97,6 +101,11 @@ def test_what_is_wrong_is_said(url: str) -> None:
     with conversation(url) as socket:
         socket.hear()
         for wrong, param in (
+            ({"type": "session.update", "session": sounds(speed=0)}, "session.audio.output"),
+            (
+                {"type": "session.update", "session": sounds(format={"rate": 0})},
+                "session.audio.output",
+            ),
             ({"type": "session.update", "session": nobody}, "session.audio.output.voice"),
             ({"type": "response.create"}, "response.input"),
             ({"type": "response.create", "response": {"input": [5]}}, "response.create"),

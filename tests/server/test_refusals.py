@@ -84,6 +84,35 @@ def test_clients_come_again_when_they_are_told_to(
     assert waited == [float(refused.value.response.headers["retry-after"])]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/audio/speech", {"input": LONG}),
+        ("/v1/audio/speech", {"input": LONG, "stream": False}),
+        ("/tts/bytes", {"transcript": LONG}),
+        ("/v1/speak", {"text": LONG}),
+        ("/v1/text-to-speech/heart", {"text": LONG}),
+    ],
+)
+def test_who_leaves_while_waiting_takes_no_place_in_the_queue(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
+) -> None:
+    admission = served.service.admission
+    monkeypatch.setattr(admission, "_places", 1)
+    monkeypatch.setattr(admission, "_seconds", 600.0)
+    with streaming(client_of(served)) as answer:
+        parts = answer.iter_bytes()
+        next(parts)
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(served.url + path, json=body, timeout=0.3)
+        end = time.monotonic() + 10
+        while admission.waiting:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        assert admission.running == 1
+    served.settle()
+
+
 def test_who_is_refused_leaves_nothing_behind(narrow: Served) -> None:
     for _ in range(3):
         with pytest.raises(openai.BadRequestError):

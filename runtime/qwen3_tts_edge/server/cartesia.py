@@ -8,29 +8,31 @@ Source: https://docs.cartesia.ai/api-reference/tts/websocket
 
 import secrets
 import time
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from qwen3_tts_edge.server.context import Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
-from qwen3_tts_edge.server.response import streamed
+from qwen3_tts_edge.server.response import SpeechResponse
+from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.speech.request import Request
 
 
-class _Voice(BaseModel):
+class _Voice(Said):
     id: str
     mode: Literal["id"] = "id"
 
 
-class _Format(BaseModel):
+class _Format(Said):
     container: Literal["raw", "wav", "mp3"] = "raw"
     encoding: Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"] = "pcm_s16le"
     sample_rate: int | None = None
@@ -48,11 +50,11 @@ class _Format(BaseModel):
         )
 
 
-class _Generation(BaseModel):
+class _Generation(Said):
     speed: float = 1.0
 
 
-class Generation(BaseModel):
+class Generation(Said):
     """What a request and each message of a context say. The first of a context counts."""
 
     transcript: str = ""
@@ -95,7 +97,8 @@ def router(service: Service) -> APIRouter:
         """Speak a text."""
         service.check_length(body.transcript, "transcript")
         form = body.encoder(service)
-        session = await service.speak(
+        begin = partial(
+            service.speak,
             body.request(service, seed),
             form,
             text=body.transcript,
@@ -103,7 +106,7 @@ def router(service: Service) -> APIRouter:
             transport="cartesia",
             key=http.state.key,
         )
-        return streamed(session, form)
+        return SpeechResponse(begin, form)
 
     return routes
 

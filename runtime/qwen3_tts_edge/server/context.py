@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from qwen3_tts_edge.server.problems import FieldError, Problem, problem_of
 from qwen3_tts_edge.server.session import Session, Sound
+from qwen3_tts_edge.speech.stops import SPOKEN
 
 Message = Mapping[str, Any] | bytes
 """What is sent: JSON, in which bytes stand in base64, or bytes as they are."""
@@ -118,7 +119,8 @@ class Context:
         if self.failed or self.ended or not each:
             return
         size = len(each) if isinstance(each, str) else int(each.told)
-        if self._size + size > self._largest:
+        most = self._largest * (1 if isinstance(each, str) else 2)  # what is there can be flushed
+        if self._size + size > most:
             raise FieldError(
                 "text",
                 f"more than {self._largest} characters are under way",
@@ -169,18 +171,25 @@ class Context:
             await self._send(self._answers.failed(problem_of(error)))
 
     async def _text(self) -> str | None:
-        """Wait for something to say; a flush of nothing is answered at once."""
+        """Wait for something to say; a flush of nothing is answered at once.
+
+        Signs alone are nothing yet: they wait for the word that they belong to.
+        """
+        text = ""
         while True:
             while self._inputs:
                 each = self._inputs.popleft()
                 if isinstance(each, str):
-                    if each.strip():
-                        return each
-                elif each.told:
+                    text += each if text or each.strip() else ""
+                    if SPOKEN.search(each):
+                        return text
+                    continue
+                text = ""
+                if each.told:
                     await self._send(self._answers.flushed())
             if self.ended:
                 return None
-            self._size = 0
+            self._size = len(text)
             self.idle = True
             self._news.clear()
             await self._news.wait()

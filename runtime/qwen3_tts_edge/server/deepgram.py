@@ -6,6 +6,7 @@ Source: https://developers.deepgram.com/reference/text-to-speech/speak-streaming
 """
 
 import uuid
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -16,14 +17,16 @@ from starlette.websockets import WebSocket
 
 from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, parsed
-from qwen3_tts_edge.server.problems import Problem
-from qwen3_tts_edge.server.response import streamed
+from qwen3_tts_edge.server.problems import FieldError, Problem
+from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.version import VERSION
 
 _RAW = {"linear16": "pcm", "mulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
+_CONTAINERS = {"linear16": ("wav", "none"), "opus": ("ogg",)}
+"""Of encodings; the others have none."""
 
 
 class Asked(BaseModel):
@@ -62,6 +65,13 @@ class Whole(Asked):
     def encoder(self, service: Service) -> Encoder:
         """Make an encoder of the sound that is asked for."""
         name = _RAW.get(self.encoding, self.encoding)
+        containers = _CONTAINERS.get(self.encoding, ("none",))
+        if self.container not in (None, *containers):
+            raise FieldError(
+                "container",
+                f"no {self.encoding} in {self.container}",
+                f"leave it out, or use {' or '.join(containers)}",
+            )
         if self.encoding == "linear16" and self.container != "none":
             name = "wav"
         return encoder(
@@ -107,7 +117,8 @@ def router(service: Service) -> APIRouter:
         """Speak a text."""
         service.check_length(body.text, "text")
         form = asked.encoder(service)
-        session = await service.speak(
+        begin = partial(
+            service.speak,
             asked.request(service),
             form,
             text=body.text,
@@ -115,7 +126,7 @@ def router(service: Service) -> APIRouter:
             transport="deepgram",
             key=http.state.key,
         )
-        return streamed(session, form)
+        return SpeechResponse(begin, form)
 
     return routes
 

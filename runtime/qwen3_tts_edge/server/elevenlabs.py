@@ -6,6 +6,7 @@ Source: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-spee
 """
 
 import re
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -17,7 +18,8 @@ from starlette.websockets import WebSocket
 from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem, blaming
-from qwen3_tts_edge.server.response import streamed
+from qwen3_tts_edge.server.response import SpeechResponse
+from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.speech.request import Request
@@ -26,7 +28,7 @@ _FORMAT = re.compile(r"(mp3|pcm|ulaw|alaw|opus|wav)_(\d{4,6})(?:_(\d{1,3}))?")
 _OURS = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
 
 
-class _Settings(BaseModel):
+class _Settings(Said):
     speed: float | None = None
 
     def encoder(self, service: Service, output_format: str) -> Encoder:
@@ -45,7 +47,7 @@ class _Settings(BaseModel):
             )
 
 
-class Text(BaseModel):
+class Text(Said):
     """The body of a request."""
 
     text: Annotated[str, Field(min_length=1)]
@@ -62,7 +64,7 @@ class _Asked(BaseModel):
     seed: Seed = None
 
 
-class _Message(BaseModel):
+class _Message(Said):
     context_id: str = ""
     text: str | None = None
     voice_settings: _Settings | None = None
@@ -95,7 +97,8 @@ def router(service: Service) -> APIRouter:
         """Speak a text."""
         service.check_length(body.text, "text")
         form = (body.voice_settings or _Settings()).encoder(service, output_format)
-        session = await service.speak(
+        begin = partial(
+            service.speak,
             Request(None, service.voices.find(voice), language=body.language_code, seed=body.seed),
             form,
             text=body.text,
@@ -103,7 +106,7 @@ def router(service: Service) -> APIRouter:
             transport="elevenlabs",
             key=http.state.key,
         )
-        return streamed(session, form)
+        return SpeechResponse(begin, form)
 
     return routes
 

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from qwen3_tts_edge.server.models import TASKS
 from qwen3_tts_edge.server.problems import FieldError, blaming, problem_of
 from qwen3_tts_edge.server.references import vector_of
-from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse, sound, streamed
+from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse, sound
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.speech_body import Speech
@@ -58,24 +59,26 @@ def router(service: Service) -> APIRouter:
 
         async def whole() -> Answer:
             asked = replace(request, text=body.input)
-            with blaming("input"):
+            with blaming("input"):  # all else has been checked
                 return await service.speak_whole(asked, form, transport=_NAME, key=key)
+
+        async def begin() -> Session:
+            with blaming("input"):
+                return await service.speak(
+                    request,
+                    form,
+                    text=body.input,
+                    ended=True,
+                    transport=_NAME,
+                    key=key,
+                    chunk_frames=body.chunk_frames,
+                )
 
         if body.whole:
             return WholeResponse(whole, form)
-        with blaming("input"):  # all else has been checked
-            session = await service.speak(
-                request,
-                form,
-                text=body.input,
-                ended=True,
-                transport=_NAME,
-                key=key,
-                chunk_frames=body.chunk_frames,
-            )
         if body.events:
-            return SpeechResponse(session, _events(service, body, session), _EVENTS, form)
-        return streamed(session, form)
+            return SpeechResponse(begin, form, partial(_events, service, body), _EVENTS)
+        return SpeechResponse(begin, form)
 
     return routes
 

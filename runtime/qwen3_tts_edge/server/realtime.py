@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 from starlette.websockets import WebSocket
 
 from qwen3_tts_edge.server.context import Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem, blaming
+from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.speech.request import Request
@@ -25,16 +26,16 @@ _OURS = {"audio/pcm": "pcm", "audio/pcmu": "pcm_mulaw", "audio/pcma": "pcm_alaw"
 _TELEPHONE = 8_000
 
 
-class _Id(BaseModel):
+class _Id(Said):
     id: str
 
 
-class _Format(BaseModel):
+class _Format(Said):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: int | None = None
 
 
-class _Output(BaseModel):
+class _Output(Said):
     """How it sounds; what is None was not said."""
 
     voice: str | _Id | None = None
@@ -47,38 +48,38 @@ class _Output(BaseModel):
         return other.model_copy(update=said)
 
 
-class _Audio(BaseModel):
+class _Audio(Said):
     output: _Output = _Output()
 
 
-class _Session(BaseModel):
+class _Session(Said):
     audio: _Audio = _Audio()
 
 
-class _Content(BaseModel):
+class _Content(Said):
     type: str
     text: str = ""
 
 
-class _Item(BaseModel):
-    content: list[_Content] = []
+class _Item(Said):
+    content: Annotated[list[_Content], Field(default_factory=list)]
 
 
 class _Response(_Session):
     input: list[_Item] | None = None
 
 
-class _Update(BaseModel):
+class _Update(Said):
     type: Literal["session.update"]
     session: _Session
 
 
-class _Create(BaseModel):
+class _Create(Said):
     type: Literal["response.create"]
     response: _Response = _Response()
 
 
-class _Cancel(BaseModel):
+class _Cancel(Said):
     type: Literal["response.cancel"]
     response_id: str | None = None
 
@@ -142,12 +143,14 @@ class _Realtime(Conversation):
         name = voice.id if isinstance(voice, _Id) else voice
         with blaming("session.audio.output.voice"):
             found = self.service.voices.find(name)
-        sound = encoder(
-            _OURS[form.type],
-            self.service.synthesizer.manifest.sample_rate,
-            rate_out=form.rate or (None if form.type == "audio/pcm" else _TELEPHONE),
-            speed=output.speed or 1.0,
-        )
+        usual = None if form.type == "audio/pcm" else _TELEPHONE
+        with blaming("session.audio.output"):
+            sound = encoder(
+                _OURS[form.type],
+                self.service.synthesizer.manifest.sample_rate,
+                rate_out=usual if form.rate is None else form.rate,
+                speed=1.0 if output.speed is None else output.speed,
+            )
         return Request(None, found, seed=self._seed), sound
 
     def _create(self, asked: _Response) -> list[Message]:

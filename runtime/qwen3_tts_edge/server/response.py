@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from qwen3_tts_edge.server.problems import problem_of
 from qwen3_tts_edge.server.session import Session, Sound
@@ -19,39 +19,41 @@ class CutError(Exception):
 
 
 class SpeechResponse(StreamingResponse):
-    """An answer that closes its session, however it ends.
+    """An answer that begins when there is a place to speak, and closes its session however it ends.
 
-    Also where it never begins: a client may be gone before the first byte is sent.
+    A client that leaves while it waits for a place keeps none from others.
     """
 
     def __init__(
-        self, session: Session, content: AsyncIterable[bytes], media_type: str, encoder: Encoder
+        self,
+        begin: Callable[[], Awaitable[Session]],
+        encoder: Encoder,
+        content: Callable[[Session], AsyncIterable[bytes]] | None = None,
+        media_type: str | None = None,
     ) -> None:
         """Take what is sent.
 
         Args:
-            session: Whose sound it is.
-            content: Its bytes, as they come.
-            media_type: Of the content.
+            begin: Opens the session; what it raises is answered instead.
             encoder: What encodes the sound.
+            content: The bytes of a session, as they come; None is its sound.
+            media_type: Of the content; None is the encoder's.
         """
-        super().__init__(content, media_type=media_type, headers=described(encoder, session.seed))
-        self._session = session
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._session.close()
+        super().__init__((), media_type=media_type or encoder.content_type)
+        self._begin, self._encoder, self._content = begin, encoder, content or sound
 
     async def stream_response(self, send: Send) -> None:
         """Send it to its end, or not."""
+        session = await self._begin()
+        self.headers.update(described(self._encoder, session.seed))
+        self.body_iterator = self._content(session)
         try:
             await super().stream_response(send)
         except Exception as error:
             problem_of(error)
             raise CutError("a speech failed after its answer had begun") from None
+        finally:
+            session.close()
 
 
 class WholeResponse(StreamingResponse):
@@ -87,11 +89,6 @@ def described(encoder: Encoder, seed: int) -> Mapping[str, str]:
         "x-sample-rate": str(encoder.sample_rate),
         "x-seed": str(seed),
     }
-
-
-def streamed(session: Session, encoder: Encoder) -> SpeechResponse:
-    """Answer with the sound of a session as it is made."""
-    return SpeechResponse(session, sound(session), encoder.content_type, encoder)
 
 
 async def sound(session: Session) -> AsyncIterator[bytes]:

@@ -1,0 +1,30 @@
+"""What clients say in JSON: null is as good as absent, for some write all of their fields."""
+
+from typing import Any
+
+from pydantic import BaseModel, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class Said(BaseModel):
+    """A message, a body or a part of one. Any field that has a default may be null."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, said: Any) -> Any:
+        if not isinstance(said, dict):
+            return said
+        return {name: value for name, value in said.items() if value is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe it, for the server's description."""
+        found = handler(core)
+        described = handler.resolve_ref_schema(found)
+        for name, field in described["properties"].items():
+            if name not in described.get("required", ()):
+                described["properties"][name] = {"anyOf": [field, {"type": "null"}]}
+        return found
