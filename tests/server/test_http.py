@@ -212,6 +212,18 @@ def test_nothing_of_a_text_a_voice_or_a_key_is_written_down(
         assert word not in metrics.lower()
 
 
+def test_the_metrics_have_the_names_that_were_promised(served: Served) -> None:
+    names = """
+        requests_running requests_waiting streams_open requests_total time_to_first_audio_seconds
+        queue_seconds request_seconds audio_seconds real_time_factor underrun_seconds
+        audio_seconds_total frames_total runaway_total
+    """
+    text = httpx2.get(f"{served.url}/metrics").text
+    told = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
+    ours = [name for name in told if not name.endswith("_created")]
+    assert sorted(ours) == sorted(f"qwen3_tts_{name}" for name in names.split())
+
+
 def test_no_page_of_another_origin_opens_a_websocket(served: Served) -> None:
     """For which browsers ask nobody."""
     with pytest.raises(InvalidStatus) as refused:

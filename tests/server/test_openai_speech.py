@@ -198,7 +198,7 @@ def test_nothing_more_is_made_for_whoever_does_not_read(served: Served) -> None:
     """Two seconds, and what the system holds on the way: here 64 kB and the client's own few."""
 
     def made() -> float:
-        name = "qwen3_tts_audio_made_seconds_total"
+        name = "qwen3_tts_audio_seconds_total"
         return served.service.metrics.registry.get_sample_value(name) or 0.0
 
     before, body = made(), json.dumps({"input": LONG * 3, "response_format": "pcm"}).encode()
