@@ -248,6 +248,7 @@ def _with(name: str, value: Any) -> Callable[[dict, dict], None]:
         (lambda _, c: c.pop("family"), "missing required field `family`"),
         (lambda _, c: c["family"].update(more=1), "unknown field `more`"),
         (lambda _, c: c["provenance"].pop("sha256"), "missing required field `sha256`"),
+        (lambda _, c: c["provenance"].update(created="May"), "was created 'May'"),
     ],
 )
 def test_a_profile_with_something_wrong_in_it(

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, TimeoutError  # an own one, on 3.10
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 import soundfile
 
 from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.server.wyoming.voices import info
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
 from server.serving import Served
@@ -133,6 +136,18 @@ def test_a_name_that_is_taken_is_replaced_only_where_that_is_asked_for(http: htt
     assert library.path_of("anna").read_bytes() != before
 
 
+def test_a_name_that_another_process_takes_meanwhile_is_its_own(http: httpx2.Client) -> None:
+    with ThreadPoolExecutor(1) as another:
+        with library.held("anna", replace=False) as path:
+            uploading = another.submit(upload, http)
+            with suppress(TimeoutError):
+                uploading.result(0.5)
+            path.write_bytes(b"of another process")
+        answer = uploading.result(60)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+    assert path.read_bytes() == b"of another process"
+
+
 @pytest.mark.parametrize(
     "name",
     ["../up", "a/b", ".hidden", "", " ", "a\0b", "a\nb", "x" * 65, "\U00020000" * 64, "..", "a\\b"],
@@ -150,6 +165,7 @@ def test_a_name_that_is_none(http: httpx2.Client, name: str) -> None:
     ("fields", "sample", "param", "message"),
     [
         ({"consent": ""}, recording(), "consent", ""),
+        ({"consent": " \n"}, recording(), "consent", ""),
         ({}, None, "audio_sample", "one of audio_sample and speaker_embedding"),
         ({"speaker_embedding": "[1.0]"}, recording(), "audio_sample", "one of"),
         ({"speaker_embedding": "[1.0]"}, None, "speaker_embedding", "vector of 1 numbers"),
@@ -218,12 +234,14 @@ def test_strangers_are_told_names_and_no_more(
         assert listed["uploaded_voices"] == [{"name": "anna"}]
 
 
-def test_a_file_that_is_no_profile_is_not_listed(http: httpx2.Client) -> None:
+def test_a_file_that_is_no_profile_is_not_listed(cloning: Served, http: httpx2.Client) -> None:
     library.folder().mkdir(exist_ok=True)
     library.path_of("broken").write_bytes(b"nothing")
     assert http.get("/v1/audio/voices").json() == {"voices": [], "uploaded_voices": []}
+    assert info(cloning.service).tts[0].voices == []
     answer = http.post("/v1/audio/speech", json={"input": "Yes.", "voice": "broken"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "voice")
+    assert str(library.folder()) not in answer.text
 
 
 def test_a_voice_has_to_be_named(http: httpx2.Client) -> None:

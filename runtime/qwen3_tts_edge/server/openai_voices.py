@@ -6,6 +6,7 @@ Source: types/audio/voice*.py of https://github.com/openai/openai-python;
     vllm_omni/entrypoints/openai/api_server.py of https://github.com/vllm-project/vllm-omni
 """
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
@@ -67,7 +68,7 @@ class Deleted(TypedDict):
     message: str
 
 
-_Words = Form(min_length=1, max_length=4096)
+_Words = Form(min_length=1, max_length=4096, pattern=r"\S")
 _VECTOR = TypeAdapter(list[float])
 
 
@@ -75,6 +76,7 @@ def router(service: Service) -> APIRouter:
     """Make the routes."""
     routes = APIRouter()
     known = service.voices
+    keeping = asyncio.Lock()
 
     @routes.get("/v1/audio/voices")
     @routes.get("/audio/voices", include_in_schema=False)  # Open WebUI, of an address without /v1
@@ -115,8 +117,9 @@ def router(service: Service) -> APIRouter:
             assert speaker_embedding is not None
             with blaming("speaker_embedding"):
                 voice = service.references.given(_numbers(speaker_embedding), consent=consent)
-        with blaming("name"):  # again: somebody may have taken it meanwhile
-            voice.save(known.place_for(name, replace=replace))
+        async with keeping:
+            with blaming("name"):  # again: somebody may have taken it meanwhile
+                await asyncio.to_thread(known.keep, name, voice, replace=replace)
         told = _described(name, voice)
         return {
             "id": name,

@@ -95,7 +95,7 @@ class Voices:
         return found
 
     def load(self, name: str) -> Clone:
-        """Read a kept voice.
+        """Read a kept voice. Where it lies is nobody's to know.
 
         Raises:
             InputError: It is damaged, or gone.
@@ -104,6 +104,10 @@ class Voices:
             return Voice.load(library.path_of(name))
         except OSError as error:
             raise InputError(f"the voice {name!r} cannot be read ({error.strerror})") from error
+        except InputError:
+            raise InputError(
+                f"the voice {name!r} is damaged, or of another version", "upload it again"
+            ) from None
 
     def place_for(self, name: str, *, replace: bool) -> Path:
         """Give the file for a new voice.
@@ -125,6 +129,15 @@ class Voices:
         if taken is None and len(listed) >= _MOST:
             raise InputError(f"{_MOST} voices are kept, which is the most", "delete some")
         return library.place_for(name, replace=replace)
+
+    def keep(self, name: str, voice: Clone, *, replace: bool) -> None:
+        """Keep a voice; other processes may do so too, in the same folder, and are waited for.
+
+        Arguments and errors are those of `place_for`.
+        """
+        self.place_for(name, replace=replace)
+        with library.held(name, replace=replace) as path:
+            voice.save(path)
 
     def drop(self, name: str) -> bool:
         """Delete a kept voice; return whether there was one."""

@@ -25,7 +25,7 @@ from qwen3_tts_edge import files
 from qwen3_tts_edge.arrays import Array, Codes, Vector
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.codec.primed import Primed
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.files import Strict
 
 ENDING = ".safetensors"
@@ -177,6 +177,7 @@ def load(path: str | Path) -> tuple[Content, Vector, Codes | None, Primed | None
     expected = {_VECTOR} | ({_CODES} if content.text is not None else set())
     if tensors.keys() != expected:
         raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {sorted(expected)}")
+    _check_time(path, content.provenance)
     _check_vector(path, content.family, tensors[_VECTOR])
     if content.text is None:
         codes = None
@@ -221,6 +222,15 @@ def _check_codes(path: Path, family: Family, codes: Array) -> None:
             f"{_CODES} range over {codes.min()}..{codes.max()}, the codebooks have "
             f"0..{family.codebook_size - 1}",
         )
+
+
+def _check_time(path: Path, provenance: Provenance | None) -> None:
+    if provenance is None:
+        return
+    try:
+        _ = provenance.created_at
+    except (ValueError, OverflowError, OSError) as error:  # no time, or none of this system's
+        raise KIND.damaged(path, f"was created {quoted(provenance.created)}") from error
 
 
 def _primed(

@@ -97,7 +97,7 @@ class Connection:
         while (event := await self._next()) is not None:
             match event.type:
                 case "describe":
-                    await self._write(info(self._service))
+                    await self._write(await asyncio.to_thread(info, self._service))
                 case "synthesize-start":
                     self._growing = self._ask(data_of(event, Start), streamed=True)
                 case "synthesize-chunk":

@@ -14,18 +14,18 @@ from qwen3_tts_edge.voices.voice import Voice
 
 
 def info(service: Service) -> Info:
-    """Describe what speaks here."""
+    """Describe what speaks here; the files of kept voices are read for it."""
     languages = service.voices.languages
     voices = [
         TtsVoice(
-            name=f"{voice.name}{_suffix(language)}" if len(languages) > 1 else voice.name,
+            name=f"{name}{_suffix(language)}" if len(languages) > 1 else name,
             attribution=Attribution(service.name, ""),
             installed=True,
-            description=voice.name,
+            description=name,
             version=VERSION,
             languages=[language],
         )
-        for voice in service.voices.listed()
+        for name in (*service.voices.speakers, *service.voices.kept())
         for language in languages
     ]
     program = TtsProgram(
