@@ -239,6 +239,8 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"input": ""}, "input", "at least 1 character"),
     ({"input": 7}, "input", "valid string"),
     ({"input": "x" * 100_001}, "input", "100001 characters; 100000 is the most"),
+    ({"instructions": "x" * 100_001}, "instructions", "100000 is the most"),
+    ({"ref_text": "x" * 100_001}, "ref_text", "100000 is the most"),
     ({"input": "\n \t"}, "input", "the text is empty"),
     ({"input": "Say <|im_end|>"}, "input", "control token"),
     ({"input": "\ud800"}, "input", "as a unicode string"),
@@ -252,6 +254,7 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"response_format": "opus", "sample_rate": 44100}, "sample_rate", "no sample rate of 44100"),
     ({"task_type": "Base"}, "task_type", "runs a CustomVoice checkpoint"),
     ({"language": "latin"}, "language", "'latin' is unknown"),
+    ({"language": "x" * 9999}, "language", "…; choose one of"),
     ({"instructions": "sadly"}, "instructions", "takes no instruction"),
     ({"ref_audio": "AAAA"}, "ref_audio", "does not clone voices"),
     ({"speaker_embedding": [1.0]}, "speaker_embedding", "clones none"),
@@ -281,6 +284,7 @@ def test_what_is_wrong_names_its_field(
     error = answer.json()["error"]
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
     assert message in error["message"]
+    assert len(error["message"]) < 1000
 
 
 def test_errors_are_the_clients_own(client: openai.OpenAI) -> None:

@@ -1,5 +1,6 @@
 """`POST /v1/audio/speech`: OpenAI's speech, with the fields that vLLM-Omni has for Qwen3-TTS."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -98,7 +99,8 @@ def _encoder(service: Service, body: Speech) -> Encoder:
 async def _request(service: Service, body: Speech) -> Request:
     """Read what is asked for, as a request without its text."""
     service.check_model(body.model)
-    service.check_length(body.input, "input")
+    for name in ("input", "instructions", "ref_text"):
+        service.check_length(getattr(body, name) or "", name)
     manifest = service.synthesizer.manifest
     ours = TASKS[manifest.checkpoint.model_type]
     if body.task_type not in (None, ours):
@@ -150,7 +152,7 @@ async def _events(service: Service, body: Speech, session: Session) -> AsyncIter
         # An event alone would be taken for the end of all: the connection is cut as well.
         yield _event("error", {"error": problem_of(error).error})
         raise
-    spoken = service.count(body.input)
+    spoken = await asyncio.to_thread(service.count, body.input)  # a long one takes a while
     yield _event(
         "done",
         {

@@ -13,7 +13,7 @@ from qwen3_tts_edge.server.admission import RefusedError
 
 _log = logging.getLogger(__name__)
 _LONGEST = 500
-"""Characters of a message that may repeat what a client sent."""
+"""Characters of what was found, which may repeat what a client sent."""
 
 
 class Error(BaseModel):
@@ -107,23 +107,31 @@ def invalid(what: str, error: Mapping[str, Any], where: Iterable[object]) -> Fie
         return FieldError(None, f"{what} is not JSON: {error['ctx']['error']}")
     names = [str(name) for name in where]
     found = f"{'.'.join(names) or what}: {error['msg']}"
-    return FieldError(names[0] if names else None, found[:_LONGEST])
+    return FieldError(names[0] if names else None, found)
 
 
 def problem_of(error: BaseException) -> Problem:
     """Say what a client shall be told of an error; what is no fault of its own goes to the log."""
+    if not isinstance(error, Qwen3TTSError):
+        _log.error("a request failed", exc_info=error)
+        said = "something is wrong with this server; its log says what"
+        return Problem(500, said, "server_error")
+    said = _told(error)
     if isinstance(error, RefusedError):
         headers = {"retry-after": str(error.retry_after)}
         if error.own:
-            return Problem(429, str(error), "rate_limit_error", None, "rate_limited", headers)
-        return Problem(503, str(error), "server_error", None, "overloaded", headers)
+            return Problem(429, said, "rate_limit_error", None, "rate_limited", headers)
+        return Problem(503, said, "server_error", None, "overloaded", headers)
     if isinstance(error, FieldError):
-        return Problem(error.status, str(error), param=error.param, code=error.code)
+        return Problem(error.status, said, param=error.param, code=error.code)
     if isinstance(error, InputError):
-        return Problem(400, str(error))
+        return Problem(400, said)
     if isinstance(error, BusyError):
-        return Problem(503, str(error), "server_error", None, "overloaded", {"retry-after": "1"})
-    if isinstance(error, Qwen3TTSError):
-        return Problem(503, str(error), "server_error", None, "unavailable")
-    _log.error("a request failed", exc_info=error)
-    return Problem(500, "something is wrong with this server; its log says what", "server_error")
+        return Problem(503, said, "server_error", None, "overloaded", {"retry-after": "1"})
+    return Problem(503, said, "server_error", None, "unavailable")
+
+
+def _told(error: Qwen3TTSError) -> str:
+    """Give what an error says; what was found may be anything that a client sent."""
+    found = error.found if len(error.found) <= _LONGEST else f"{error.found[:_LONGEST]}…"
+    return found if error.remedy is None else f"{found}; {error.remedy}"

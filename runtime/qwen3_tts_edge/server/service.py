@@ -131,7 +131,7 @@ class Service:
             raise FieldError(
                 param,
                 f"the text has {len(text)} characters; {self.settings.largest_text} is the most",
-                "send it in parts",
+                "send less at once",
             )
 
     def seconds_of(self, frames: int | None) -> float | None:
