@@ -1,7 +1,9 @@
 """What a server says of its bundle when it opens it."""
 
+import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,3 +25,23 @@ def test_a_bundle_whose_codes_depend_on_company_is_warned_of(
     Service.open(Settings(bundle=folder, slots=slots, threads=1))
     assert ("in int8-fast says something else with the same seed" in caplog.text) is warned
     assert ("serve one in int8, or take --slots 1" in caplog.text) is warned
+
+
+def test_why_it_is_never_ready_is_logged(
+    voice_bundle: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service.open(Settings(bundle=voice_bundle, slots=1, threads=1))
+
+    def fails(*_: Any) -> None:
+        raise MemoryError("injected by a test")
+
+    async def run() -> bool:
+        async with service.running():
+            while not caplog.records:
+                await asyncio.sleep(0.005)
+            return service.ready
+
+    monkeypatch.setattr(service.synthesizer, "speak_batch", fails)
+    assert asyncio.run(asyncio.wait_for(run(), 60)) is False
+    assert "never ready" in caplog.text
+    assert "injected by a test" in caplog.text

@@ -157,7 +157,11 @@ class Service:
             await asyncio.to_thread(self.worker.stop)
 
     async def _warm(self) -> None:
-        await asyncio.wrap_future(self.worker.do(self._warm_up))
+        try:
+            await asyncio.wrap_future(self.worker.do(self._warm_up))
+        except Exception:
+            _log.exception("the first utterance, which nobody hears, failed: this is never ready")
+            return
         self._ready = True
         _log.info("%s is ready to speak, %d at once", self.name, self.synthesizer.slots)
 
