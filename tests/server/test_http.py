@@ -48,11 +48,21 @@ def test_every_error_has_openais_shape(served: Served) -> None:
         assert answer.status_code == status, (method, path)
         assert answer.headers["x-request-id"]
         if status == 405:
-            assert answer.headers["allow"]
+            assert answer.headers["allow"] == ("GET, HEAD" if path == "/" else "POST")
         if method != "HEAD":
             error = answer.json()["error"]
             assert set(error) == {"message", "type", "param", "code"}
             assert error["type"] == "invalid_request_error"
+
+
+def test_all_methods_of_an_address_are_told(served: Served) -> None:
+    for path, methods in (
+        ("/v1/audio/voices", "GET, HEAD, POST"),
+        ("/v1/audio/voices/x", "DELETE"),
+        ("/v1/models/x", "GET, HEAD"),
+    ):
+        answer = httpx2.options(served.url + path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
 
 
 def test_head_is_get_without_a_body(served: Served) -> None:

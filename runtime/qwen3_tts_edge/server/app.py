@@ -1,6 +1,6 @@
 """The HTTP side of a service: its routes, its errors and the doors in front of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -119,11 +119,21 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return _answer(problem_of(invalid("the body", first, first["loc"][1:])))
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refused(http: Request, error: Exception) -> JSONResponse:
     """An address or a method that is not there."""
     assert isinstance(error, HTTPException)
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
-    return _answer(Problem(error.status_code, str(error.detail), kind, headers=error.headers or {}))
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(sorted(_methods(http, headers["Allow"].split(", "))))
+    return _answer(Problem(error.status_code, str(error.detail), kind, headers=headers))
+
+
+def _methods(http: Request, some: Iterable[str]) -> set[str]:
+    """Add to some methods of an address the others: the router knows those of one route alone."""
+    described = http.app.openapi()["paths"].get(http.url.path, {})
+    methods = {*some, *map(str.upper, described)}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
