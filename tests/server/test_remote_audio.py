@@ -10,6 +10,8 @@ import httpx2
 import pytest
 
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.server.admission import RefusedError
+from qwen3_tts_edge.server.references import References
 from qwen3_tts_edge.server.settings import Settings
 from server.serving import Served
 
@@ -200,3 +202,42 @@ def test_the_flag_makes_the_server_fetch(cloning: Served, monkeypatch: pytest.Mo
     answer = httpx2.post(f"{cloning.url}/v1/audio/speech", json=body)
     assert "not a sound file" in answer.json()["error"]["message"]
     assert fetched == ["https://example.org/anna.wav"]
+
+
+def test_nothing_is_fetched_for_who_cannot_speak_with_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fetches:
+        async def fetched(self, _: str) -> bytes:
+            raise AssertionError("it was fetched")
+
+    monkeypatch.setattr(served.service.references, "_remote", Fetches())
+    body = {"input": "Yes.", "ref_audio": "https://example.org/anna.wav"}
+    answer = httpx2.post(f"{served.url}/v1/audio/speech", json=body)
+    assert answer.status_code == 400
+    assert "does not clone voices" in answer.json()["error"]["message"]
+
+
+def test_only_so_many_are_held_in_memory(cloning: Served) -> None:
+    class Waits:
+        async def fetched(self, _: str) -> bytes:
+            await asyncio.Event().wait()
+            return SOUND
+
+    async def run() -> None:
+        listener = cloning.service.synthesizer.listener
+        references = References(listener, largest=1 << 20, remote=Waits())  # type: ignore[arg-type]
+        waiting = [asyncio.create_task(references.voice("https://a/", None)) for _ in range(8)]
+        await asyncio.sleep(0)
+        for _ in range(2):
+            with pytest.raises(RefusedError, match="8 recordings wait"):
+                await references.voice("https://a/", None)
+            waiting.pop().cancel()
+            await asyncio.sleep(0)
+            waiting.append(asyncio.create_task(references.voice("https://a/", None)))
+            await asyncio.sleep(0)
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
+
+    asyncio.run(run())

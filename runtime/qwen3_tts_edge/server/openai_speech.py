@@ -105,20 +105,21 @@ async def _request(service: Service, body: Speech) -> Request:
     ours = TASKS[manifest.checkpoint.model_type]
     if body.task_type not in (None, ours):
         raise FieldError("task_type", f"this server runs a {ours} checkpoint, not {body.task_type}")
+    with blaming("language"):
+        language_named(body.language, service.synthesizer.languages)
+    sampling = body.sampling
     voice = await _voice(service, body)
     designs = ours == "VoiceDesign"
     instruct = None if designs else body.instructions
     with blaming("instructions"):
         match(manifest, voice, instruct)
-    with blaming("language"):
-        language_named(body.language, service.synthesizer.languages)
     return Request(
         None,
         voice,
         language=body.language,
         instruct=instruct,
         text_layout=body.layout,
-        sampling=body.sampling,
+        sampling=sampling,
         seed=body.seed,
         max_seconds=service.seconds_of(body.max_new_tokens),
     )

@@ -5,8 +5,9 @@ import base64
 import binascii
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ _KEPT = 32
 """Voices that are remembered: a conversation sends the same recording with every sentence."""
 
 _WAITING = 8
-"""Recordings that may wait to be heard, for each is held in memory."""
+"""Recordings that may come from other hosts or wait to be heard, for each is held in memory."""
 
 
 class References:
@@ -61,9 +62,11 @@ class References:
             text: What it says, or None.
 
         Raises:
-            InputError: It is none of these, too large, or no material for a voice.
+            InputError: It is none of these, too large, or no material for a voice; or the
+                checkpoint does not clone.
             RefusedError: Too many wait to be heard.
         """
+        self.check(text)
         recording: bytes | str = source
         if source[:8].lower().startswith(("http:", "https:")):
             if self._remote is None:
@@ -71,7 +74,8 @@ class References:
                     "this server fetches no recordings from other hosts",
                     "send the recording as base64, or start the server with --remote-audio",
                 )
-            recording = await self._remote.fetched(source)
+            with self._place():
+                recording = await self._remote.fetched(source)
         key = _key(recording, text)
         if (known := self._heard.pop(key, None)) is not None:
             self._heard[key] = known
@@ -95,16 +99,11 @@ class References:
             InputError: It is too large, or no material for a voice.
             RefusedError: Too many wait to be heard.
         """
-        if self._waiting == _WAITING:
-            raise RefusedError(f"{_WAITING} recordings wait to be heard", 2.0)
-        self._waiting += 1
-        try:
+        with self._place():
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread,
                 lambda: self._listener.voice(self._bytes(recording), text, consent=consent),
             )
-        finally:
-            self._waiting -= 1
 
     def given(self, vector: Sequence[float], consent: str | None = None) -> Clone:
         """Take a speaker vector that was heard elsewhere.
@@ -117,6 +116,17 @@ class References:
             InputError: The checkpoint does not clone, or its vectors are others.
         """
         return self._listener.given(vector_of(vector), consent=consent)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold one of the places of recordings that wait."""
+        if self._waiting == _WAITING:
+            raise RefusedError(f"{_WAITING} recordings wait to be heard", 2.0)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def _bytes(self, recording: bytes | str) -> bytes:
         data = _decoded(recording) if isinstance(recording, str) else recording
