@@ -139,6 +139,7 @@ def test_a_message_that_is_wrong_is_warned_of_and_the_speech_goes_on(url: str) -
     [
         ("model=nobody", "there is no voice 'nobody'"),
         ("encoding=mp3", "encoding: Input should be 'linear16', 'mulaw' or 'alaw'"),
+        ("container=wav", "container: Input should be 'none'"),
         ("sample_rate=100", "the sample rate is 100 Hz"),
         ("speed=9", "the speed is 9"),
     ],

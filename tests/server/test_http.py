@@ -5,6 +5,7 @@ import logging
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -131,6 +132,15 @@ def test_not_all_of_memory_is_for_bodies(served: Served, monkeypatch: pytest.Mon
     served.settle()
     body = {"input": "Yes.", "max_new_tokens": 2}
     assert httpx2.post(f"{served.url}/v1/audio/speech", json=body).status_code == 200
+
+
+def test_headers_without_an_end_are_not_waited_for(guarded: Served) -> None:
+    host, port = guarded.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 30) as endless, suppress(ConnectionError):
+        endless.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n")
+        for _ in range(100):
+            endless.sendall(b"a: " + b"x" * 8000 + b"\r\n")
+        assert endless.recv(1 << 16).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_body_that_does_not_come(guarded: Served) -> None:

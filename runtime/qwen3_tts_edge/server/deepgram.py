@@ -48,6 +48,7 @@ class Socket(Asked):
     """The address of a socket, whose sound has no container."""
 
     encoding: Literal["linear16", "mulaw", "alaw"] = "linear16"
+    container: Literal["none"] = "none"
 
     def encoder(self, service: Service) -> Encoder:
         """Make an encoder of the sound that is asked for."""

@@ -43,6 +43,7 @@ def server(service: Service, beside: Sequence[Beside] = ()) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         log_level=logging.WARNING,  # and so may that of a socket
+        http="h11",  # the other parser holds headers of any size
         ws_max_size=_MESSAGE,
         ws_per_message_deflate=False,  # sound grows no smaller by it, it takes time
         timeout_graceful_shutdown=2,
