@@ -23,13 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def turn(place: Path) -> Iterator[None]:
+def turn(place: Path, called: str | None = None) -> Iterator[None]:
     """Hold the lock of a place, the file `<place>.lock`, which is there for so long.
 
     Waits, and says so, while another holds it. Where a file system has no locks there are no turns.
 
     Args:
         place: What is written; it need not exist, its folder must.
+        called: What the log calls it, where its name is not for others; None is by its path.
 
     Raises:
         OSError: The file cannot be made there; it names the place.
@@ -41,7 +42,7 @@ def turn(place: Path) -> Iterator[None]:
         error.filename = str(place)
         raise
     if file is None:
-        _log.warning("waiting: another process is writing %s", place)
+        _log.warning("waiting: another process is writing %s", called or place)
     while file is None:
         time.sleep(_PAUSE)
         file = _take(path)

@@ -136,7 +136,9 @@ def test_a_name_that_is_taken_is_replaced_only_where_that_is_asked_for(http: htt
     assert library.path_of("anna").read_bytes() != before
 
 
-def test_a_name_that_another_process_takes_meanwhile_is_its_own(http: httpx2.Client) -> None:
+def test_a_name_that_another_process_takes_meanwhile_is_its_own(
+    http: httpx2.Client, caplog: pytest.LogCaptureFixture
+) -> None:
     with ThreadPoolExecutor(1) as another:
         with library.held("anna", replace=False) as path:
             uploading = another.submit(upload, http)
@@ -146,6 +148,7 @@ def test_a_name_that_another_process_takes_meanwhile_is_its_own(http: httpx2.Cli
         answer = uploading.result(60)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
     assert path.read_bytes() == b"of another process"
+    assert "anna" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def held(name: str, *, replace: bool) -> Iterator[Path]:
     """
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locks.turn(path.with_name(path.name.lower())):
+    with locks.turn(path.with_name(path.name.lower()), "a voice of that name"):
         sweep(path)
         yield place_for(name, replace=replace)
 
