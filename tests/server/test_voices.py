@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.errors import Qwen3TTSError
 from qwen3_tts_edge.server.wyoming.voices import info
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
@@ -149,6 +150,26 @@ def test_a_name_that_another_process_takes_meanwhile_is_its_own(
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
     assert path.read_bytes() == b"of another process"
     assert "anna" not in caplog.text
+
+
+def test_a_folder_that_cannot_be_used_is_the_server_s_fault_and_told(
+    cloning: Served, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv(library.VARIABLE, "/dev/null/voices")
+        answers = [upload(http)]
+
+    def fails() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(library, "names", fails)
+        answers += [http.get("/v1/audio/voices"), http.delete("/v1/audio/voices/anna")]
+        with pytest.raises(Qwen3TTSError, match="cannot be used"):
+            info(cloning.service)
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+        assert "the server's folder of voices cannot be used" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

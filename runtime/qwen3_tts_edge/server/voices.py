@@ -1,13 +1,13 @@
 """Voices by the names that clients know: the bundle's, the user's, and OpenAI's for either."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.names import BASE, VOICE_DESIGN
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, Qwen3TTSError
 from qwen3_tts_edge.speech.languages import code_of
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.matching import match
@@ -35,6 +35,18 @@ _MOST = 1000
 """Voices: each is a file, and the list of them is read for every request."""
 
 
+@contextmanager
+def _folder() -> Iterator[None]:
+    """Say what is wrong with the folder of kept voices, which is no fault of a client."""
+    try:
+        yield
+    except OSError as error:
+        raise Qwen3TTSError(
+            f"the server's folder of voices cannot be used ({error.strerror})",
+            "look after its owner, its mode and its space",
+        ) from error
+
+
 @dataclass(frozen=True)
 class Named:
     """A voice that clients may ask for.
@@ -49,7 +61,7 @@ class Named:
 
 
 class Voices:
-    """The voices of one bundle.
+    """The voices of one bundle. Where the user's folder cannot be used there is a `Qwen3TTSError`.
 
     Attributes:
         speakers: Its own, sorted.
@@ -78,7 +90,8 @@ class Voices:
 
     def listed(self) -> list[Named]:
         """Name all voices."""
-        kept = library.names() if self.clones else []
+        with _folder():
+            kept = library.names() if self.clones else []
         return [Named(name, kept=False) for name in self.speakers] + [
             Named(name, kept=True) for name in kept
         ]
@@ -128,7 +141,8 @@ class Voices:
             )
         if taken is None and len(listed) >= _MOST:
             raise InputError(f"{_MOST} voices are kept, which is the most", "delete some")
-        return library.place_for(name, replace=replace)
+        with _folder():
+            return library.place_for(name, replace=replace)
 
     def keep(self, name: str, voice: Clone, *, replace: bool) -> None:
         """Keep a voice; other processes may do so too, in the same folder, and are waited for.
@@ -136,14 +150,15 @@ class Voices:
         Arguments and errors are those of `place_for`.
         """
         self.place_for(name, replace=replace)
-        with library.held(name, replace=replace) as path:
+        with _folder(), library.held(name, replace=replace) as path:
             voice.save(path)
 
     def drop(self, name: str) -> bool:
         """Delete a kept voice; return whether there was one."""
         if Named(name, kept=True) not in self.listed():
             return False
-        library.path_of(name).unlink(missing_ok=True)
+        with _folder():
+            library.path_of(name).unlink(missing_ok=True)
         return True
 
     def find(self, name: str | None, description: str | None = None) -> Voice | None:
