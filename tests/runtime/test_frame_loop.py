@@ -19,6 +19,7 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.codec.decoder import CodecDecoder
+from qwen3_tts_edge.errors import Qwen3TTSError
 from qwen3_tts_edge.speech import sampling
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
@@ -57,6 +58,7 @@ class Script:
         events: ("launch", number) and ("read", number), in order, with copies and clears.
         launches: The inputs of each, with the slots it was for.
         fails: Numbers of launches that raise, and of those whose codes cannot be waited for.
+        interrupts: The same, of Ctrl-C when it is done.
     """
 
     capacity = 96
@@ -68,6 +70,7 @@ class Script:
         self.events: list[Any] = []
         self.launches: list[tuple[tuple[int, ...], dict[str, np.ndarray]]] = []
         self.fails: set[tuple[str, int]] = set()
+        self.interrupts: set[tuple[str, int]] = set()
         self._manifest, self._ends = manifest, ends
 
     def state(self, slots: int, positions: int | None = None) -> ScriptState:
@@ -79,10 +82,14 @@ class Script:
         self.launches.append((tuple(state.numbers), dict(inputs)))
         if ("launch", number) in self.fails:
             raise RuntimeError(f"launch {number}")
+        if ("launch", number) in self.interrupts:
+            raise KeyboardInterrupt
         drawn = [self._drawn(draws) for draws in inputs["draws"]]
 
         def read() -> np.ndarray:
             self.events.append(("read", number))
+            if ("read", number) in self.interrupts:
+                raise KeyboardInterrupt
             if ("read", number) in self.fails:
                 raise RuntimeError(f"read {number}")
             codes = np.zeros((len(drawn), self._manifest.codebooks), np.int32)
@@ -335,6 +342,30 @@ def test_an_error_in_a_launch_is_everybodys_and_the_next_request_works(
     stage.plays()
     assert (frames(after), after.ended) == ([0, 1, 2, 3], True)
     assert stage.slots.count == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "number"), [("launch", 0), ("launch", 1), ("launch", 5), ("read", 1), ("read", 5)]
+)
+def test_after_ctrl_c_nobody_goes_on_from_what_is_not_known(
+    bundle: Bundle, ahead: int, where: str, number: int
+) -> None:
+    """The launch may have been made or not, and its codes are lost: they would be said wrongly."""
+    stage = Stage(bundle, {0: 9, 1: 9, 2: 4}, ahead, 2)
+    stage.script.interrupts.add((where, number))
+    spoken = [stage.begins(0, text_layout="upfront"), stage.begins(1)]
+    with pytest.raises(KeyboardInterrupt):
+        stage.plays()
+    cut = [each for each in spoken if each.error is not None]
+    for each in cut:
+        with pytest.raises(Qwen3TTSError, match="was interrupted; speak it again"):
+            each.chunk()
+    assert spoken[0] in cut
+    after = stage.begins(2)
+    stage.plays()
+    whole = [each for each in spoken if each not in cut]
+    assert [frames(each) for each in whole] == [list(range(9))] * len(whole)
+    assert (frames(after), after.ended) == ([0, 1, 2, 3], True)
 
 
 def test_an_error_in_a_join_is_its_own_alone(bundle: Bundle, ahead: int) -> None:

@@ -21,6 +21,7 @@ from qwen3_tts_edge import (
     Synthesizer,
     Voice,
 )
+from qwen3_tts_edge.speech import scheduler
 from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS
@@ -300,6 +301,61 @@ def test_another_thread_that_reads_is_waited_for(alone: Synthesizer) -> None:
     assert np.array_equal(codes_of(pieces), expected[0])
 
 
+def test_threads_that_wait_do_not_wake_each_other_for_ever(
+    alone: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slot is another thread's, who reads no more: whoever waits for it is told, in the end."""
+    monkeypatch.setattr(scheduler, "_PATIENCE", 0.3)
+    first = alone.stream(LONG, seed=1, verbatim=True)
+    told: list[BusyError] = []
+
+    def wait() -> None:
+        try:
+            next(alone.stream(TEXT, seed=2))
+        except BusyError as error:
+            told.append(error)
+
+    with reading_elsewhere(first):
+        waiting = [threading.Thread(target=wait, daemon=True) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        for thread in waiting:
+            thread.join(20)
+    assert len(told) == 2
+
+
+def test_a_stream_that_another_thread_forgets_frees_its_slot(alone: Synthesizer) -> None:
+    """It tells nobody, and the thread lives on: whoever waits looks for itself."""
+    expected = alone.speak(TEXT, seed=4).codes
+    streams = [alone.stream(LONG, seed=1, verbatim=True)]
+    with reading_elsewhere(streams[0]):
+        threading.Timer(0.3, streams.clear).start()
+        begun = time.monotonic()
+        assert np.array_equal(codes_of(list(alone.stream(TEXT, seed=4))), expected)
+    assert time.monotonic() - begun < scheduler._PATIENCE / 2
+
+
+@contextlib.contextmanager
+def reading_elsewhere(stream: Stream) -> Iterator[None]:
+    """A thread that takes one chunk, and then does something else."""
+    begun, done = threading.Event(), threading.Event()
+
+    def read(chunks: list[Stream]) -> None:
+        next(chunks.pop())
+        begun.set()
+        done.wait()
+
+    thread = threading.Thread(target=read, args=([stream],))
+    thread.start()
+    del stream
+    begun.wait()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 @pytest.mark.parametrize("how", ["close", "drop"])
 def test_a_stream_that_is_closed_or_dropped_frees_its_slot(alone: Synthesizer, how: str) -> None:
     expected = alone.speak(TEXT, seed=4).codes
@@ -473,6 +529,52 @@ def test_a_text_is_fed(tts: Synthesizer) -> None:
     assert np.array_equal(codes_of(pieces), expected.codes)
     assert stream.metrics.samples == len(expected.samples)
     assert stream.metrics.ended is True
+
+
+@pytest.mark.parametrize("wrong", [OSError("the line is dead"), KeyboardInterrupt()])
+def test_what_brings_the_text_may_fail_and_ends_the_stream(
+    alone: Synthesizer, wrong: BaseException
+) -> None:
+    def words() -> Iterator[str]:
+        yield f"{TEXT} And then we"
+        raise wrong
+
+    stream = alone.stream(words(), seed=2)
+    with pytest.raises(type(wrong)):
+        list(stream)
+    assert list(stream) == [], "what came before it is not all of the text"
+    assert stream.metrics.ended is not True
+    assert len(alone.speak(TEXT, seed=2).codes), "its slot is free"
+
+
+@pytest.mark.parametrize("wrong", [None, b"five", 5])
+def test_a_piece_that_is_no_text_does_not_end_it(tts: Synthesizer, wrong: Any) -> None:
+    """None is what a language model's client gives where it has nothing to say."""
+    pieces = [TEXT, wrong, " How are you?"]
+    for speak in (tts.speak, lambda text: list(tts.stream(text))):
+        with pytest.raises(InputError, match="text is a .*; expected a string"):
+            speak(iter(pieces))
+
+
+def test_a_stream_may_be_closed_while_its_text_is_waited_for(tts: Synthesizer) -> None:
+    asked, closed = threading.Event(), threading.Event()
+
+    def words() -> Iterator[str]:
+        asked.set()
+        closed.wait()
+        yield TEXT
+
+    stream = tts.stream(words(), seed=2)
+
+    def close() -> None:
+        asked.wait()
+        stream.close()
+        closed.set()
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    assert list(stream) == []
+    thread.join()
 
 
 @pytest.mark.parametrize("end", ["finish", "close"])

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qwen3_tts_edge.arrays import Rows
-from qwen3_tts_edge.errors import BusyError
+from qwen3_tts_edge.errors import BusyError, Qwen3TTSError
 from qwen3_tts_edge.speech.openings import Openings
 from qwen3_tts_edge.speech.slots import Pending, Slots
 from qwen3_tts_edge.speech.utterance import Utterance
 
 _PATIENCE = 30.0
 """Seconds in which another thread may free a slot."""
+
+_LOOK = 0.1
+"""Seconds between two looks at what others have done: who forgets a stream tells nobody."""
 
 
 @dataclass
@@ -60,26 +63,31 @@ class Scheduler:
             Whether anything moved.
         """
         with self.lock:
-            self._leave()
-            joined, rests = self._join()
-            launched = self._launch_all(rests)
-            # Where frames may be launched ahead, this one's codes are read after the next launch.
-            read = self._read_all_but(self._slots.ahead if launched else 0)
-            self.lock.notify_all()
-            return joined or launched or read
+            try:
+                self._leave()
+                joined, rests = self._join()
+                launched = self._launch_all(rests)
+                # Where frames may be launched ahead, this one's codes are read after the next.
+                read = self._read_all_but(self._slots.ahead if launched else 0)
+            except BaseException as error:  # Ctrl-C: nobody knows how far a launch has got
+                self._fail(error)
+                raise
+            moved = joined or launched or read
+            if moved:
+                self.lock.notify_all()
+            return moved
 
     def wait(self, utterance: Utterance) -> None:
-        """Wait, where only other threads can go on: by reading their streams, or with more text.
+        """Wait, where other threads that read their streams can go on.
 
         Raises:
             BusyError: No other thread can, or none did for some time.
         """
         with self.lock:
-            here = threading.current_thread()
-            readers = {each.reader for each in self._speaking if each is not utterance} - {here}
-            elsewhere = any(reader is not None and reader.is_alive() for reader in readers)
-            if elsewhere and self.lock.wait(_PATIENCE):
-                return
+            until = time.monotonic() + _PATIENCE
+            while self._read_elsewhere(utterance) and time.monotonic() < until:
+                if self.lock.wait(_LOOK) or self.step():
+                    return
         if utterance.prompt is None or utterance in self._speaking:
             raise BusyError(
                 "there is nothing to say yet: the text has neither gone on nor ended",
@@ -89,6 +97,12 @@ class Scheduler:
             f"all {self.most} slots are taken by streams that nobody reads",
             "read or close one of them, or open the bundle with more slots",
         )
+
+    def _read_elsewhere(self, utterance: Utterance) -> bool:
+        """Whether another thread reads somebody else who speaks."""
+        here = threading.current_thread()
+        readers = {each.reader for each in self._speaking if each is not utterance} - {here}
+        return any(reader is not None and reader.is_alive() for reader in readers)
 
     def _leave(self) -> None:
         self._waiting = deque(each for each in self._waiting if not each.over)
@@ -112,7 +126,6 @@ class Scheduler:
             ready = next((each for each in self._waiting if each.prompt is not None), None)
             if ready is None:
                 break
-            self._waiting.remove(ready)
             joined = True
             if self._let_in(ready):
                 return True, ready if ready.begun else None
@@ -125,6 +138,7 @@ class Scheduler:
         What is wrong with a prompt is its utterance's trouble alone.
         """
         self._read_all_but(0)
+        self._waiting.remove(utterance)
         prompt = utterance.prompt
         assert prompt is not None
         start, taken = time.perf_counter(), self._slots.count
@@ -142,6 +156,9 @@ class Scheduler:
             if self._slots.count > taken:
                 self._slots.leave(taken)
             return launches
+        except BaseException as error:
+            utterance.error = _of_others(error)
+            raise
         self._speaking.append(utterance)
         return launches
 
@@ -194,11 +211,18 @@ class Scheduler:
             if utterance is not None:
                 utterance.take(frame, seconds)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """A launch that fails is everybody's: nobody's state can be trusted any more."""
         for utterance in self._speaking:
             if not utterance.over:
-                utterance.error = error
+                utterance.error = _of_others(error)
         self._speaking.clear()
         self._launches.clear()
         self._slots.clear()
+
+
+def _of_others(error: BaseException) -> Exception:
+    """What those hear whom it befell: Ctrl-C is for the thread that it interrupted."""
+    if isinstance(error, Exception):
+        return error
+    return Qwen3TTSError("the frame that was being made was interrupted", "speak it again")

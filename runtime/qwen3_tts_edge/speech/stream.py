@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.bundle.names import STREAMED
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import BusyError, InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
@@ -121,6 +121,7 @@ class Stream(Iterator[Chunk]):
         with self._scheduler.lock:
             self._text_ended = True
             self._parts.clear()
+            self._more = None
             if self._spoken is not None:
                 self._spoken.closed = True
                 self._spoken = None
@@ -160,6 +161,8 @@ class Stream(Iterator[Chunk]):
     def __next__(self) -> Chunk:
         """Make the next chunk.
 
+        What the iterator that brings the text raises ends the stream.
+
         Raises:
             StopIteration: All is spoken.
             BusyError: Nobody can move: every slot is taken by a stream that is not read, or the
@@ -168,6 +171,12 @@ class Stream(Iterator[Chunk]):
         started, before = time.perf_counter(), self._tools.seconds
         try:
             chunk = self._next()
+        except BusyError:
+            raise  # it goes on when somebody can
+        except BaseException:
+            if self._spoken is not None and self._spoken.error is None:
+                self.close()
+            raise
         finally:
             self.metrics.total += time.perf_counter() - started
             self.metrics.launches += self._tools.seconds - before
@@ -266,12 +275,15 @@ class Stream(Iterator[Chunk]):
 
     def _pull(self) -> bool:
         """Take more of a text that comes by itself; it may take its time."""
-        if self._more is None:
+        if (more := self._more) is None:
             return False
-        piece = next(self._more, None)
-        if piece is None:
+        try:
+            piece = next(more)
+        except StopIteration:
             self._more = None
             self.finish()
-        else:
-            self.feed(piece)
+            return True
+        with self._scheduler.lock:
+            if not self.over:  # closed by another thread, while this one waited for it
+                self.feed(piece)
         return True
