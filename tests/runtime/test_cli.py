@@ -181,7 +181,8 @@ def test_a_long_text_is_spoken_to_its_end(voice_bundle: Path) -> None:
     assert Path("book.pcm").read_bytes() == to_pcm(expected.samples)
     assert f"book.pcm: {len(expected.samples) / 24000:.2f} s of speech" in done.stderr
     assert len(expected.samples) / 24000 > 20
-    played = run("speak", "-f", "book.txt", "-o", "-", "--seed", "3")
+    # It may last longer than one utterance, too.
+    played = run("speak", "-f", "book.txt", "-o", "-", "--seed", "3", "--max-seconds", "900")
     assert played.exit_code == 0
     attempts = expected.metrics.attempts
     assert attempts > 1 or len(played.stdout_bytes) == 2 * len(expected.samples)
@@ -244,7 +245,6 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
             2,
             "--max-seconds is 0.0; it must be finite and above 0",
         ),
-        (["speak", TEXT, "--max-seconds", "90"], 2, "1024 positions hold"),
         (["speak", TEXT, "--chunk-frames", "1,x"], 2, "not whole numbers from 1, such as 1,2,4,8"),
         (["speak", TEXT, "--chunk-frames", "0"], 2, "not whole numbers from 1"),
         (["speak", TEXT, "--text-layout", "x"], 2, "'upfront', 'streamed'"),

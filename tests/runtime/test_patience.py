@@ -8,8 +8,11 @@ from click.testing import CliRunner
 
 from qwen3_tts_edge import CapacityError, Request, Sampling, Synthesizer
 from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle.memory import frame_limit
 from qwen3_tts_edge.cli import commands
+from qwen3_tts_edge.cli.progress import report
 from qwen3_tts_edge.pace import patience, too_short, usual_seconds
+from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import Limit, limit, other_seeds
 from qwen3_tts_edge.speech.utterance import Utterance
 from qwen3_tts_export.parity.judge import UTTERED, sentences
@@ -73,6 +76,7 @@ def test_and_in_other_languages_and_for_what_is_spelled() -> None:
     ("capacity", "text", "seconds", "expected"),
     [
         (1000, TEXT, 2.0, Limit(25, "asked")),
+        (60, TEXT, 10.0, Limit(51, "memory")),
         (1000, TEXT, None, Limit(91, "patience")),
         (60, TEXT, None, Limit(51, "memory")),
         (500, None, None, Limit(491, "memory")),
@@ -92,7 +96,7 @@ def test_no_room_is_an_error_and_no_limit(voice_bundle: Path) -> None:
     with pytest.raises(CapacityError, match="the prompt has 31 positions, the KV cache 30"):
         limit(manifest, 30, 31, TEXT, None)
     with pytest.raises(CapacityError, match="10 s are 125 frames"):
-        limit(manifest, 60, 31, TEXT, 10)
+        frame_limit(manifest, 60, 31, 10)
 
 
 def test_other_seeds_come_after_the_first_and_none_where_nothing_is_drawn() -> None:
@@ -255,6 +259,20 @@ def test_what_ended_too_early_is_begun_anew_too(
     assert (asked.seed, asked.metrics.attempts, asked.metrics.too_short) == (first, 1, True)
     greedy = tts.speak(QUESTION, seed=first, sampling=Sampling.greedy())
     assert (greedy.metrics.attempts, greedy.metrics.too_short) == (1, True)
+
+
+def test_of_pieces_that_went_wrong_in_two_ways_each_is_counted_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pieces = [
+        Metrics(24000, ended=True, too_short=True),
+        Metrics(24000, ended=True),
+        Metrics(24000, ended=False, cut="patience"),
+    ]
+    assert report("a.wav", pieces, 1) == 1
+    told = capsys.readouterr().err
+    assert "warning: 1 of 3 pieces of the text ended before its text can" in told
+    assert "warning: 1 of 3 pieces of the text was cut, for it did not end" in told
 
 
 def test_what_stays_too_short_is_told_by_the_exit_code(

@@ -23,6 +23,7 @@ from qwen3_tts_edge import (
 )
 from qwen3_tts_edge.speech import scheduler
 from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
+from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS
 
@@ -196,19 +197,21 @@ def test_a_prompt_that_does_not_fit(voice_bundle: Path) -> None:
     assert len(small.speak("Ten words. " * 3, seed=1, text_layout="upfront").codes)
 
 
-def test_speech_that_does_not_fit(voice_bundle: Path) -> None:
+def test_seconds_that_are_asked_for_may_be_more_than_an_utterance_can_last(
+    voice_bundle: Path,
+) -> None:
+    """They are of the text, and the KV cache is an utterance's."""
     small = Synthesizer.open(voice_bundle, max_seconds=1, verify=False)
-    message = (
-        r"60 s are 750 frames, the KV cache of 525 positions has room for \d+ beside the prompt"
-    )
-    with pytest.raises(CapacityError, match=message):
-        small.stream(TEXT, max_seconds=60)
+    asked = small.speak(f"{TEXT} {TEXT}", seed=3, max_seconds=600)
+    assert np.array_equal(asked.codes, small.speak(f"{TEXT} {TEXT}", seed=3).codes)
+    assert (asked.metrics.ended, asked.metrics.cut) == (True, None)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
-def test_speech_of_no_length(tts: Synthesizer, seconds: float) -> None:
+@pytest.mark.parametrize("text", [TEXT, None])
+def test_speech_of_no_length(tts: Synthesizer, seconds: float, text: str | None) -> None:
     with pytest.raises(InputError, match="it must be finite and above 0"):
-        tts.stream(TEXT, max_seconds=seconds)
+        tts.stream(text, max_seconds=seconds)
 
 
 def test_the_cache_may_be_filled_to_the_last_position(voice_bundle: Path) -> None:
@@ -636,6 +639,25 @@ def test_seconds_that_are_asked_for_are_of_all_pieces(tts: Synthesizer) -> None:
         assert len(audio.codes) == frames
         for metrics in (audio.metrics, stream.metrics):
             assert (metrics.ended, metrics.cut) == (False, "asked")
+
+
+def test_nothing_is_spoken_that_comes_after_them(
+    tts: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[int] = []
+    join = Slots.join
+
+    def joining(self: Slots, *how: Any, **more: Any) -> None:
+        joined.append(self.count)
+        join(self, *how, **more)
+
+    monkeypatch.setattr(Slots, "join", joining)
+    texts = [" ".join([TEXT] * 60), f"{TEXT} {TEXT}"]
+    long, short = (Request(text, seed=3, max_seconds=0.4) for text in texts)
+    cut, other = tts.speak_batch([long, short])
+    assert (len(cut.codes), cut.metrics.cut) == (5, "asked")
+    assert len(other.codes) == 5
+    assert len(joined) < 30, "sixty sentences would take as many slots"
 
 
 def test_a_text_taken_as_it_stands_is_one_utterance(tts: Synthesizer) -> None:

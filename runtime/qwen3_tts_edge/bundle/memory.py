@@ -104,19 +104,49 @@ def capacity(manifest: Manifest, max_seconds: float | None = None) -> int:
     return min(wanted + PROMPT_POSITIONS, manifest.max_positions)
 
 
+def check_seconds(max_seconds: float) -> None:
+    """Refuse what is no length of speech.
+
+    Raises:
+        InputError: It is no number, or not above 0.
+    """
+    given: object = max_seconds  # of any type: callers need not check theirs
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise InputError.of("max_seconds", given, "a number of seconds")
+    if not (math.isfinite(max_seconds) and max_seconds > 0):
+        raise InputError(f"max_seconds is {max_seconds}; it must be finite and above 0")
+
+
 def frame_count(manifest: Manifest, seconds: float) -> int:
     """Count the frames that hold `seconds` of speech.
 
     Raises:
         InputError: `seconds` is not above 0.
     """
-    given: object = seconds  # of any type: callers need not check theirs
-    if isinstance(given, bool) or not isinstance(given, Real):
-        raise InputError.of("max_seconds", given, "a number of seconds")
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"max_seconds is {seconds}; it must be finite and above 0")
+    check_seconds(seconds)
     # 0.56 s are 7 frames, although 0.56 * 12.5 is a little more in floating point.
     return max(1, math.ceil(round(seconds * manifest.frames_per_second, 6)))
+
+
+def frame_room(manifest: Manifest, capacity: int, prompt: int) -> int:
+    """Count the frames that there is room for beside a prompt, one at least.
+
+    Args:
+        manifest: Of the bundle.
+        capacity: Positions of the KV cache.
+        prompt: Positions of the prompt; the first frame needs no further one.
+
+    Raises:
+        CapacityError: There is no room for the prompt.
+    """
+    room = capacity - prompt + 1
+    if room < 1:
+        raise CapacityError(
+            f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "
+            f"{manifest.max_positions}",
+            f"{_larger(manifest, capacity)}say less at a time",
+        )
+    return room
 
 
 def frame_limit(
@@ -126,25 +156,16 @@ def frame_limit(
 
     Args:
         manifest: Of the bundle.
-        capacity: Positions of the KV cache.
-        prompt: Positions of the prompt; the first frame needs no further one.
-        max_seconds: What was asked for; None is what the checkpoint asks for or, if that is less,
-            what there is room for.
+        capacity: As for `frame_room`.
+        prompt: As for `frame_room`.
+        max_seconds: What must fit; None is what the checkpoint asks for or, if that is less, what
+            there is room for.
 
     Raises:
         CapacityError: There is no room for that many beside the prompt.
         InputError: `max_seconds` is not above 0.
     """
-    room = capacity - prompt + 1
-    larger = ""  # no remedy where the checkpoint itself has no more positions
-    if capacity < manifest.max_positions:
-        larger = "open the bundle with a larger max_seconds, or "
-    if room < 1:
-        raise CapacityError(
-            f"the prompt has {prompt} positions, the KV cache {capacity} of the checkpoint's "
-            f"{manifest.max_positions}",
-            f"{larger}say less at a time",
-        )
+    room = frame_room(manifest, capacity, prompt)
     if max_seconds is None:
         return min(room, manifest.sampling.max_new_tokens - 1)
     limit = frame_count(manifest, max_seconds)
@@ -152,9 +173,15 @@ def frame_limit(
         raise CapacityError(
             f"{max_seconds} s are {limit} frames, the KV cache of {capacity} positions has room "
             f"for {room} beside the prompt",
-            f"{larger}ask for less",
+            f"{_larger(manifest, capacity)}ask for less",
         )
     return limit
+
+
+def _larger(manifest: Manifest, capacity: int) -> str:
+    """A remedy, unless the checkpoint itself has no more positions."""
+    more = capacity < manifest.max_positions
+    return "open the bundle with a larger max_seconds, or " if more else ""
 
 
 def _weights(manifest: Manifest, graph: GraphSpec) -> int:

@@ -114,7 +114,7 @@ _REMEDIES = {
     "too short": "ended before its text can have been spoken; another --seed is the cure",
     "checkpoint": "was cut where the checkpoint's own limit is, max_new_tokens; say it in shorter "
     "sentences",
-    "memory": "was cut where the KV cache is full; raise --max-seconds, or say it in shorter "
+    "memory": "was cut where the KV cache is full; another --seed is the cure, or shorter "
     "sentences",
 }
 

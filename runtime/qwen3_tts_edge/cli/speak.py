@@ -13,7 +13,7 @@ import click
 
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.bundle.memory import MAX_SECONDS, capacity
+from qwen3_tts_edge.bundle.memory import check_seconds
 from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS
 from qwen3_tts_edge.cli.next_step import tell_next_step
 from qwen3_tts_edge.cli.options import language_option, model_option, running_options
@@ -216,7 +216,8 @@ def speak(
         "seed": seed,
         "max_seconds": max_seconds,
     }
-    capacity(bundle.manifest, max_seconds)
+    if max_seconds is not None:
+        check_seconds(max_seconds)
     sink = _sink(output, form, bundle.manifest.sample_rate, sample_rate, speed)
     if ref_audio == "-" and ((text or file) in (None, "-")):
         raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")
@@ -224,12 +225,9 @@ def speak(
     who = choice.find(bundle, backend, threads)
     if isinstance(words, str):
         check_text(words)
-        PromptBuilder(bundle).build(
-            words, who, language=language, instruct=instruct, text_layout=text_layout
-        )
-    # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
-    longer = max_seconds if max_seconds and max_seconds > MAX_SECONDS else None
-    tts = Synthesizer.open(bundle, backend=backend, threads=threads, max_seconds=longer)
+        bundle.tokenizer.encode(words)
+    PromptBuilder(bundle).start(who, language=language, instruct=instruct, text_layout=text_layout)
+    tts = Synthesizer.open(bundle, backend=backend, threads=threads)
     if isinstance(sink, AudioStream):
         stream = tts.stream(words, who, chunk_frames=chunk_frames, **asked)
         code = _play(stream, sink, quiet=quiet)

@@ -1,7 +1,7 @@
 """Where the time of a request goes, and how its speech ended."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from typing_extensions import Self
 
@@ -63,12 +63,12 @@ class Metrics:
     def of(cls, parts: Iterable[Self]) -> Self:
         """Add up those of the pieces of one text, which were spoken in this order."""
         first, *others = parts
+        whole = replace(first, frames=[*first.frames], codec=[*first.codec])
         for part in others:
-            first.add(part)
-        return first
+            whole._add(part)
+        return whole
 
-    def add(self, part: "Metrics") -> None:
-        """Go on with the next piece of the text."""
+    def _add(self, part: Self) -> None:
         self.frames += part.frames
         self.codec += part.codec
         for name in ("prompt", "launches", "total", "samples"):

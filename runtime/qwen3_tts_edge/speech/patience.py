@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qwen3_tts_edge.bundle.manifest import Manifest, SamplingDefaults
-from qwen3_tts_edge.bundle.memory import frame_count, frame_limit
+from qwen3_tts_edge.bundle.memory import frame_count, frame_limit, frame_room
 from qwen3_tts_edge.pace import patience
 
 _MORE_SEEDS = 2
@@ -42,6 +42,8 @@ def limit(
 ) -> Limit:
     """Choose where speech is cut: at what was asked for, or else at the first of the others.
 
+    What was asked for is a ceiling: it may be for a long text, and more than one utterance holds.
+
     Args:
         manifest: Of the bundle.
         capacity: Positions of the KV cache.
@@ -50,12 +52,13 @@ def limit(
         max_seconds: What was asked for, or None.
 
     Raises:
-        CapacityError: There is no room for the prompt, or for what was asked for.
+        CapacityError: There is no room for the prompt.
         InputError: `max_seconds` is not above 0.
     """
-    frames = frame_limit(manifest, capacity, prompt, max_seconds)
     if max_seconds is not None:
-        return Limit(frames, "asked")
+        asked, room = frame_count(manifest, max_seconds), frame_room(manifest, capacity, prompt)
+        return Limit(asked, "asked") if asked <= room else Limit(room, "memory")
+    frames = frame_limit(manifest, capacity, prompt)
     if text is not None and (longest := frame_count(manifest, patience(text))) <= frames:
         return Limit(longest, "patience")
     own = frames == manifest.sampling.max_new_tokens - 1

@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import TypedDict
 
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import is_whole
+from qwen3_tts_edge.bundle.memory import check_seconds
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.sampling import Sampling
@@ -51,7 +51,7 @@ class Request:
         verbatim: The text is one utterance, blanks and all.
 
     Raises:
-        InputError: Something is of another type, or the seed out of its range.
+        InputError: Something is of another type, or a number out of its range.
     """
 
     text: Text | None
@@ -66,7 +66,6 @@ class Request:
 
     def __post_init__(self) -> None:
         text: object = self.text  # of any type: callers need not check theirs
-        seconds: object = self.max_seconds
         if isinstance(text, bytes | bytearray) or not isinstance(text, str | Iterable | None):
             checked(text)
         if self.voice is not None and not isinstance(self.voice, Voice):
@@ -85,8 +84,8 @@ class Request:
             )
         if self.instruct is not None and not isinstance(self.instruct, str):
             raise InputError(f"instruct is a {_kind(self.instruct)}; expected words")
-        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, Real)):
-            raise InputError.of("max_seconds", seconds, "a number of seconds")
+        if self.max_seconds is not None:
+            check_seconds(self.max_seconds)
         if not isinstance(self.verbatim, bool):
             raise InputError.of("verbatim", self.verbatim, "True or False")
         if self.seed is not None and not is_whole(self.seed):

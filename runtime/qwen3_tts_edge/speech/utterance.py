@@ -174,7 +174,7 @@ class Utterance:
 
         Raises:
             InputError: There is nothing to say, or it spells a control token.
-            CapacityError: There is no room for the prompt, or for the seconds asked for.
+            CapacityError: There is no room for the prompt.
         """
         started = time.perf_counter()
         self._text += text

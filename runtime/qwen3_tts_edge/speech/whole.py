@@ -103,7 +103,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
     """Whole texts while they are spoken, piece by piece: what the caller holds.
 
     Gives the number of a request and the audio of its next piece, in order; its length is the
-    number of pieces. Whoever asks for a piece moves everybody who speaks. When it is closed or
+    number of pieces, some of which `max_seconds` may leave out. Whoever asks for a piece moves everybody who speaks. When it is closed or
     forgotten, its slots are free before the next frame.
     """
 
@@ -181,7 +181,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
             for _, each in self._speaking:
                 each.listen()
             found = None
-            while found is None and self._speaking and self._speaking[0][1].audio is not None:
+            if self._speaking and self._speaking[0][1].audio is not None:
                 found = self._measured(*self._speaking.popleft())
             self._begin()
         return found
@@ -216,7 +216,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
             speaking = Speaking(self._tools, self._scheduler, self._requests[number], piece)
             self._speaking.append((number, speaking))
 
-    def _measured(self, number: int, spoken: Speaking) -> tuple[int, Audio] | None:
+    def _measured(self, number: int, spoken: Speaking) -> tuple[int, Audio]:
         """Note the time that a piece took, and cut it where its request said so."""
         audio = spoken.audio
         assert audio is not None
@@ -226,9 +226,18 @@ class Pieces(Iterator[tuple[int, Audio]]):
         self._since[number] = now
         if (frames := self._left[number]) is None:
             return number, audio
-        self._left[number] = frames - len(audio.codes)
-        cut = _cut(audio, frames, self._tools.bundle.manifest)
-        return None if cut is None else (number, cut)
+        self._left[number] = left = frames - len(audio.codes)
+        if left <= 0:
+            self._drop(number)
+        return number, _cut(audio, frames, self._tools.bundle.manifest)
+
+    def _drop(self, number: int) -> None:
+        """Let nobody speak what is left of a text, after its last second."""
+        self._waiting = deque(each for each in self._waiting if each[0] != number)
+        dropped = deque(each for each in self._speaking if each[0] == number)
+        for each in dropped:
+            self._speaking.remove(each)
+        _close(dropped)
 
 
 def _close(speaking: deque[tuple[int, Speaking]]) -> None:
@@ -237,10 +246,8 @@ def _close(speaking: deque[tuple[int, Speaking]]) -> None:
     speaking.clear()
 
 
-def _cut(audio: Audio, frames: int, manifest: Manifest) -> Audio | None:
-    """Cut a piece where the seconds that were asked for are over; None where they were before."""
-    if frames <= 0:
-        return None
+def _cut(audio: Audio, frames: int, manifest: Manifest) -> Audio:
+    """Cut a piece where the seconds that were asked for are over."""
     if frames > len(audio.codes):
         return audio
     samples = audio.samples[: frames * manifest.samples_per_frame]
