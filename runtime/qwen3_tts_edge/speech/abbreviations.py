@@ -17,6 +17,7 @@ def words(*lines: str) -> frozenset[str]:
 
 BEFORE_ANYTHING = words(
     "mr mrs ms dr prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs Mt Ft",
+    "Adm Cmdr Cpl Pvt Supt Insp",
     "e.g i.e eg ie cf vs viz approx resp incl",
     "z.B d.h u.a v.a o.ä u.ä z.T i.d.R i.A m.E s.o s.u bzw ca evtl ggf inkl exkl sog vgl bspw",
     "geb Hr Fr Frl Mio Mrd Hrsg Dipl.-Ing",
@@ -31,14 +32,17 @@ BEFORE_NUMBERS = words(
     "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
     "Nr Abs Abb Kap Bd Tab Str Tel max min",
     "pág págs pag pagg núm núms n num cap séc tít nº",
-    "стр с рис табл д кв корп оф п пп ст",
+    "стр с рис табл д кв корп оф п пп ст час мин руб тыс",
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
+    "janv févr avr juil sept déc ene abr dic fev giu lug sett ott",
+    "янв февр апр авг сент окт нояб дек",
+    "al",
 )
 """They end a sentence where no number follows: "No. 5", and "No. Never"."""
 
 BEFORE_NAMES = words(
     "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
-    "Chr Jh Jhs Ltda Cía Cia Soc",
+    "Chr Jh Jhs Ltda Cía Cia Soc EE.UU",
     "г гг в вв р им см ср св о обл",
 )
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""

@@ -15,7 +15,9 @@ from qwen3_tts_edge.speech.abbreviations import (
 _SHORTENED = BEFORE_ANYTHING | BEFORE_NUMBERS | BEFORE_NAMES | BEFORE_SMALL
 _WORDS = re.compile(r"(?:\b[^\W\d_]{1,3}\.[ -]{0,2})*\b[^\W\d_]+(?:-[^\W\d_]+)*$")
 """The word before the stop, with those of three letters or fewer and a stop before it: "z. B"."""
-_INITIALS = re.compile(r"[^\W\d_]{1,3}(?:\.-?[^\W\d_]{1,3})+|[a-z]")
+_UNIT = re.compile(r"\d ?[^\W\d_]$")
+_SHORT = re.compile(r"(?:[^\W_]{1,2}|Chr)\.")
+_LABEL = re.compile(r"[IVXLC]+")
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
 _NUMERAL = re.compile(r"\d|[IVXLC]{2,}\b|[VX]\b")
@@ -41,19 +43,33 @@ def goes_on(before: str, after: str, opens: int) -> bool:
     found = _WORDS.search(before)
     if not found:
         return False
-    parts = found.group().replace(" ", "").split(".")
-    word, initials = parts[-1], ".".join(parts)
-    names = {".".join(parts[at:]) for at in range(len(parts))}
-    initial = bool(_INITIALS.fullmatch(initials)) or (len(word) == 1 and word.isupper())
+    words = found.group().split(" ")
+    word = words[-1].rpartition(".")[2]
+    names = {"".join(words[at:]) for at in range(len(words))}
+    if len(words) == 1 and before[: found.start()].endswith((".", "@")):
+        names = set()  # the end of an address: "rte.ie" is no "i.e."
+    initial = _initial(words[-1], before, after)
     if after[:1].islower():
         return initial or bool(names & _SHORTENED)
-    if names & BEFORE_SMALL:
-        return False
-    if names & BEFORE_ANYTHING or (initial and initials == word and found.start() == opens):
-        return True
     if (names & BEFORE_NUMBERS or word.endswith("str")) and _NUMERAL.match(after):
         return True
+    if names & BEFORE_SMALL:
+        return False
+    if names & BEFORE_ANYTHING:
+        return True
+    if found.start() == opens and found.group() == word and (initial or _LABEL.fullmatch(word)):
+        return True
     return (initial or bool(names & BEFORE_NAMES)) and following not in BEGINNINGS
+
+
+def _initial(word: str, before: str, after: str) -> bool:
+    """Whether a word, with the stops in it, is of initials: "J", "U.S", "M.Sc", and no "x.com"."""
+    parts = [part.strip("-") for part in word.split(".")]
+    if len(parts) > 1:
+        return all(len(each) == 1 or (len(each) <= 3 and each[:1].isupper()) for each in parts)
+    if _UNIT.search(before) and not _SHORT.match(after):  # "8 h."
+        return False
+    return len(word) == 1 and (word.isupper() or word.isascii())
 
 
 def _number_goes_on(before: str, start: int, after: str, following: str, opens: int) -> bool:

@@ -19,7 +19,7 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.pace import usual_seconds
 from qwen3_tts_edge.speech.blanks import PARAGRAPH_END, attached, one_line, seen, visible
 from qwen3_tts_edge.speech.characters import character_ends
-from qwen3_tts_edge.speech.stops import CLOSERS, SPOKEN, sentence_ends, settled
+from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, SPOKEN, sentence_ends, settled
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
 """Seconds of silence, beside what each utterance has at its ends."""
@@ -27,10 +27,17 @@ SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
 _FULL = {"sentence": 0.5, "clause": 0.75, "word": 0.9, "character": 2.0}
 """How full a piece must be to end there; with a character only where the next does not fit."""
 
-_CLAUSE = re.compile(rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|—+|…+)[{CLOSERS}]*) *")
+_CLAUSE = re.compile(
+    rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|—+|…+)"
+    rf"(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
+)
 _WORD = re.compile(r" +")
 _LONGEST_WORD = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
+
+_SECONDS_PER_BYTE = 0.02
+"""Of UTF-8, in usual speech at least: marks that are piled on a letter take no time, and have text
+ids, of which an utterance holds so many. No letter that is spoken has so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ class Splitter:
 
     def _add(self, word: str) -> Iterator[Part]:
         """Add a word to the piece, or to the next where this one is full or cannot hold it."""
-        seconds, spoken = usual_seconds(word), bool(SPOKEN.search(word))
+        seconds, spoken = _seconds(word), bool(SPOKEN.search(word))
         too_long = self._seconds + seconds > self._most_seconds
         if (too_long and self._seconds) or (self._full and spoken):
             yield from self._end(0.0)
@@ -200,7 +207,7 @@ class Splitter:
         start, ends = 0, list(character_ends(word))
         for end, after in pairwise(ends):
             part = word[start:after].rstrip()
-            if len(part) > _LONGEST_WORD or usual_seconds(part) > self._most_seconds:
+            if len(part) > _LONGEST_WORD or _seconds(part) > self._most_seconds:
                 yield end
                 start = end
 
@@ -228,6 +235,11 @@ class Whole:
     def finish(self) -> list[Part]:
         """End the piece."""
         return [Part("", ends=True)]
+
+
+def _seconds(word: str) -> float:
+    """Estimate what a word takes of a piece."""
+    return max(usual_seconds(word), _SECONDS_PER_BYTE * len(word.encode("utf-8", "replace")))
 
 
 def _borders(line: str, certain: int, *, whole: bool) -> dict[int, str]:

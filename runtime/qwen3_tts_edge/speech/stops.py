@@ -15,10 +15,13 @@ from qwen3_tts_edge.speech.blanks import ATTACHED
 CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_" + ATTACHED
 """These stay with the mark before them. What opens in English closes in German, and the reverse."""
 
+OPENS = "[“‘«‹]\\w"
+"""Where a letter follows they open what comes: Chinese has no blank in front of them."""
+
 _EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
 _STOP = re.compile(
     r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
-    rf"((?:[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
+    rf"((?:(?!{OPENS})[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
     rf"(?: ?[{_EMOJI}]+)*"
 )
 _WIDE = "。！？｡．‼⁇⁈⁉"
@@ -26,15 +29,17 @@ _ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
 _EAST = (
     "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
 )
+_EAST_ONE = re.compile(f"[{_EAST}]")
 _EAST_AROUND = re.compile(rf"[{_EAST}][^\w\s]+[{_EAST}]")
 SPOKEN = re.compile(r"[^\W_]")
 """A letter or digit: what is said, and not how."""
 _OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
 _SAID = re.compile(
-    r" ?(?:と|って|\w{0,4}(?:[说說问問喊答]|(?<!知)道)|"
+    r"[가-힣]| ?(?:と|って|\w{0,4}(?:[说說问問喊答]|(?<!知)道)|"
     r"(?:\w+ ){0,2}(?:물었|물어|말했|말하|대답|외쳤))"
 )
-"""After a quotation: its sentence goes on and says whose words they were."""
+"""After a quotation: its sentence goes on and says whose words they were. In Korean a particle
+stands right behind it."""
 _REACH = 24
 """Characters that are looked at on each side of a stop."""
 
@@ -96,14 +101,18 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     if closing and _SAID.match(after):
         return False
     if marks[-1] in _WIDE:
-        titled = text.rfind("《", window, stop.start()) > text.rfind("》", window, stop.start())
-        return not (titled or (marks == "．" and text[stop.start() - 1].isdigit()))
+        before = text[window : stop.start()]
+        aside = max(before.rfind("（"), before.rfind("("))
+        aside = aside if aside > max(before.rfind("）"), before.rfind(")")) else -1
+        titled = before.rfind("《") > before.rfind("》")
+        written = marks == "．" and before[-1:].isalnum() and not _EAST_ONE.match(before[-1:])
+        return not (titled or written or window + aside > spoken)
     opening = len(_OPENING.findall(after)[0])
     first = after[opening : opening + 1]
     if _ELLIPSIS.fullmatch(marks) and not first.isupper():
         return False
     if after[0] != " ":
-        return bool(_EAST_AROUND.match(text, stop.start() - 1, stop.end() + 1))
+        return bool(_EAST_AROUND.match(text, stop.start() - 1, stop.end() + 2))
     if first.islower() and (
         closing or "—" in after[:opening] or "–" in after[:opening] or not text[spoken].islower()
     ):

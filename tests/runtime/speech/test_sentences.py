@@ -64,6 +64,10 @@ CASES = {
         "He lives on Elm St. | The house is big.",
         "*Bold.* | Next _it._ | **Then.** | Done.",
         "The end. . . . | Or not ? ! | Well . . . perhaps.",
+        "We saw Mr. Fox. | Bob met the U.S. man. | Anna did not.",
+        "Mail joe@gmx.de. | Go to x.com. | Visit rte.ie. | Thanks.",
+        "I. Introduction. | II. Methods, by Adm. Jones et al. 2020. | Done.",
+        "She has an M.Sc. in physics. | J. R. Fox. | Bob has none.",
     ],
     "chinese": [
         "今天天气很好。|我们去公园吧！|你去吗？",
@@ -79,6 +83,9 @@ CASES = {
         "「快走！」|大家都跑了。",
         "他来自U.S.。|很好。",
         "《你好！李焕英》很好看。|我笑了。",
+        "我们走了。|“好！”|“不！”他们喊。",
+        "今天（周五。）很好。|（他来了。）|他（真的！）走了。",
+        "他走了.|“好.”|你来。",
     ],
     "japanese": [
         "今日は天気がいいです。|公園へ行きましょう！|どうですか？",
@@ -92,6 +99,7 @@ CASES = {
         "Dr. Smithが来た。|彼は医者だ。",
         "「待って！」|「いやだ！」|二人は走った。",
         "午後9.15に出ます。|遅れないで｡|はい｡",
+        "Ｕ．Ｓ．Ａ．です。|３．１４です。|はい．|ええ。",
     ],
     "korean": [
         "오늘은 날씨가 좋네요. | 같이 공원에 갈까요? | 좋아요!",
@@ -105,6 +113,7 @@ CASES = {
         "밥을 먹었다.|그리고 잤다.",
         "1. 먼저 씻는다. | 2. 다음에 먹는다.",
         "“네.” | 그녀가 웃었다.",
+        '그는 "안녕."이라고 했다. | “네.”라는 말에 웃었다. | 끝.',
     ],
     "german": [
         "Guten Tag. | Wie geht es Ihnen? | Sehr gut!",
@@ -125,6 +134,7 @@ CASES = {
         "Heinrich VIII. war König. | Er hatte sechs Frauen.",
         "Der Termin ist am Mo., 5. Mai. | Bitte kommen.",
         "Ich bin um 9.15 Uhr da. | Bis dann!",
+        "Das sagt Hr. Abt. | Anna sagt: ‚Ja.‘ | „Oh.“ | Er ging.",
     ],
     "french": [
         "Bonjour. | Comment allez-vous ? | Très bien !",
@@ -140,6 +150,7 @@ CASES = {
         "Le prix est de 3,50 euros. | C'est peu.",
         "Quoi ?! | Non !",
         "Hélas ! ce n'est pas vrai. | Tant pis.",
+        "Il est 8 h. | Bien. | Le 5 janv. 2020, M. Roy. | Paul arriva.",
     ],
     "russian": [
         "Привет. | Как дела? | Хорошо!",
@@ -156,6 +167,7 @@ CASES = {
         "См. рис. 3 и стр. 12. | Всё.",
         "Ну... не знаю. | Ладно.",
         "Это я. | Мария пришла.",
+        "Это стоит 5 руб. 30 коп. сегодня. | Дорого.",
     ],
     "portuguese": [
         "Olá. | Como vai? | Tudo bem!",
@@ -348,11 +360,21 @@ def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> Non
         "without a",
         "comma",
     ]
+    assert texts(cut("他今天说：“我们走吧。”", 2.0)) == ["他今天说：", "“我们走吧。”"]
     assert texts(cut("今天天气很好我们去公园散步吧。", 1.5)) == [
         "今天天气很好我",
         "们去公园散步",
         "吧。",
     ]
+
+
+def test_marks_that_are_piled_on_letters_do_not_make_a_piece_too_long_to_read() -> None:
+    """They take no time to say, and a place in the prompt each, at least."""
+    piled = "".join(letter + "\u0301\u0323" * 7 for letter in "he comes and takes all of it")
+    for text in (piled, "a" + "\u0301" * 2000 + "b"):
+        pieces = texts(cut(f"Good morning. {text}", 8.0))
+        assert max(len(each.encode()) for each in pieces) <= 8.0 / 0.02
+        assert spoken("".join(pieces)) == spoken(f"Good morning. {text}")
 
 
 def test_no_character_of_a_reader_is_torn() -> None:
