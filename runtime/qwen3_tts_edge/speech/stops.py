@@ -101,12 +101,7 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     if closing and _SAID.match(after):
         return False
     if marks[-1] in _WIDE:
-        before = text[window : stop.start()]
-        aside = max(before.rfind("（"), before.rfind("("))
-        aside = aside if aside > max(before.rfind("）"), before.rfind(")")) else -1
-        titled = before.rfind("《") > before.rfind("》")
-        written = marks == "．" and before[-1:].isalnum() and not _EAST_ONE.match(before[-1:])
-        return not (titled or written or window + aside > spoken)
+        return not _is_within(text[window : stop.start()], marks, spoken - window)
     opening = len(_OPENING.findall(after)[0])
     first = after[opening : opening + 1]
     if _ELLIPSIS.fullmatch(marks) and not first.isupper():
@@ -122,3 +117,22 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     return not full_stops.goes_on(
         text[window : stop.start()], after[opening:], opens=spoken - window
     )
+
+
+def _is_within(before: str, marks: str, spoken: int) -> bool:
+    """Whether a wide stop is one of a word, a title, or an aside inside a sentence.
+
+    Args:
+        before: What is before it, of the same sentence; the last few characters are enough.
+        marks: The stop.
+        spoken: Where in `before` the sentence has its first letter; below 0 if that is not in it.
+    """
+    if marks == "．" and before[-1:].isalnum() and not _EAST_ONE.match(before[-1:]):
+        return True
+    return _opened(before, "《", "》") >= 0 or _opened(before, "（(", "）)") > max(spoken, -1)
+
+
+def _opened(text: str, opening: str, closing: str) -> int:
+    """Find where a bracket was opened that is not closed; -1 where there is none."""
+    at = max(map(text.rfind, opening))
+    return at if at > max(map(text.rfind, closing)) else -1
