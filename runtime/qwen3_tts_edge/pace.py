@@ -41,10 +41,11 @@ def too_short(text: str, seconds: float) -> bool:
     """Tell whether so many seconds cannot have been all of a text.
 
     Args:
-        text: In any language; only letters and digits count.
+        text: In any language; only letters and digits count, and capitals are not taken to be
+            spelled: a text may be all in capitals.
         seconds: Of speech that ended by itself.
     """
-    return seconds < usual_seconds("".join(filter(str.isalnum, text))) / _TOO_FAST
+    return seconds < usual_seconds("".join(filter(str.isalnum, text)).lower()) / _TOO_FAST
 
 
 def _milliseconds(text: str) -> int:
