@@ -389,6 +389,12 @@ def test_of_no_requests_nothing(tts: Synthesizer) -> None:
     assert tts.speak_batch([]) == []
 
 
+def test_a_text_is_no_request(tts: Synthesizer) -> None:
+    message = r"a request is 'Hello.'; expected a Request; use Request\('Hello\.'\)"
+    with pytest.raises(InputError, match=message):
+        tts.speak_batch(["Hello."])  # type: ignore[list-item]
+
+
 def test_in_a_batch_all_is_checked_before_anything_is_spoken(tts: Synthesizer) -> None:
     before = tts.frame_graph.seconds
     for wrong in (Request(" "), Request(TEXT, Voice.speaker("ryan")), Request("a <|im_end|> b")):
@@ -456,8 +462,9 @@ def test_pieces_can_be_taken_by_who_steps_for_all(tts: Synthesizer) -> None:
     left.close()
     assert left.over
     assert list(left) == []
-    with pytest.raises(InputError, match="at_once is 0; give at least 1"):
-        tts.pieces(text, at_once=0)
+    for wrong in (0, 1.5, "2"):
+        with pytest.raises(InputError, match=r"at_once is .*; expected a whole number from 1"):
+            tts.pieces(text, at_once=wrong)
 
 
 def _after_each_pause(pieces: list[Chunk]) -> list[list[Chunk]]:
@@ -555,7 +562,7 @@ def test_a_piece_that_is_no_text_does_not_end_it(tts: Synthesizer, wrong: Any) -
     """None is what a language model's client gives where it has nothing to say."""
     pieces = [TEXT, wrong, " How are you?"]
     for speak in (tts.speak, lambda text: list(tts.stream(text))):
-        with pytest.raises(InputError, match="text is a .*; expected a string"):
+        with pytest.raises(InputError, match=r"text is a .*; expected a string"):
             speak(iter(pieces))
 
 

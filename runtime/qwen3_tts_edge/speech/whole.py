@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.arrays import Samples, is_whole
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE
@@ -103,8 +103,8 @@ class Pieces(Iterator[tuple[int, Audio]]):
     """Whole texts while they are spoken, piece by piece: what the caller holds.
 
     Gives the number of a request and the audio of its next piece, in order; its length is the
-    number of pieces, some of which `max_seconds` may leave out. Whoever asks for a piece moves everybody who speaks. When it is closed or
-    forgotten, its slots are free before the next frame.
+    number of pieces, of which `max_seconds` may leave out the last. Whoever asks for a piece moves
+    everybody who speaks. When it is closed or forgotten, its slots are free before the next frame.
     """
 
     def __init__(
@@ -127,8 +127,12 @@ class Pieces(Iterator[tuple[int, Audio]]):
             InputError: Something asked for is not to be had; says what is.
             CapacityError: The KV cache is too small for it.
         """
-        if at_once is not None and at_once < 1:
-            raise InputError(f"at_once is {at_once}", "give at least 1")
+        if at_once is not None and not (is_whole(at_once) and at_once >= 1):
+            raise InputError.of("at_once", at_once, "a whole number from 1")
+        for each in requests:
+            given: object = each  # of any type: callers need not check theirs
+            if not isinstance(given, Request):
+                raise InputError.of("a request", given, "a Request", "use Request('Hello.')")
         self._tools, self._scheduler = tools, scheduler
         self._at_once = at_once or _AHEAD * scheduler.most
         self._requests = [request.seeded() for request in requests]
