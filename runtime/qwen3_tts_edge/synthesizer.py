@@ -234,9 +234,10 @@ class Synthesizer:
         Each is what `speak` makes of it alone with the same seed. Errors are those of `speak`.
         """
         spoken: list[list[Audio]] = [[] for _ in requests]
-        for number, audio in Pieces(self._tools, self._scheduler, requests):
+        pieces = Pieces(self._tools, self._scheduler, requests)
+        for number, audio in pieces:
             spoken[number].append(audio)
-        return [Audio.of(pieces) for pieces in spoken]
+        return [Audio.of(parts, seed) for parts, seed in zip(spoken, pieces.seeds, strict=True)]
 
 
 def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:

@@ -175,6 +175,10 @@ def test_in_a_long_text_only_the_piece_that_went_wrong(
     assert [audio.metrics.attempts for audio in spoken] == [2, 1]
     assert [audio.seed for audio in spoken] == [first + 1, first]
     assert np.array_equal(spoken[0].codes, alone.codes)
+    whole = tts.speak(f"{QUESTION}\n\nYes.", seed=first)
+    assert whole.seed == first, "which speaks the same again; the next would say Yes otherwise"
+    again = tts.speak(f"{QUESTION}\n\nYes.", seed=whole.seed)
+    assert np.array_equal(again.codes, whole.codes)
 
 
 def test_and_given_up_after_two_more(tts: Synthesizer) -> None:

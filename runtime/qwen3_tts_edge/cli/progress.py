@@ -83,7 +83,7 @@ def report(output: str, pieces: Sequence[Metrics], seed: int, *, quiet: bool = F
     Args:
         output: Where it went.
         pieces: What was measured.
-        seed: Of the first piece.
+        seed: Speaks the same again.
         quiet: Only warn.
 
     Returns:

@@ -268,14 +268,12 @@ def _play(stream: Stream, sink: AudioStream, *, quiet: bool) -> int:
 
 def _write(pieces: Pieces, sink: AudioFile, output: str, *, quiet: bool) -> int:
     """Write pieces into a file as they are made; only what was measured of them is kept."""
-    seed = 0
     spoken: list[Metrics] = []
     with sink:
         for _, audio in pieces if quiet else counted(pieces):
             sink.write(audio.samples)
-            seed = audio.seed if not spoken else seed
             spoken.append(audio.metrics)
-    return report(output, spoken, seed, quiet=quiet)
+    return report(output, spoken, pieces.seeds[0], quiet=quiet)
 
 
 def _list_speakers(manifest: Manifest) -> None:

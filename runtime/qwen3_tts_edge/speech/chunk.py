@@ -49,12 +49,12 @@ class Audio:
     metrics: Metrics
 
     @classmethod
-    def of(cls, pieces: Sequence[Self]) -> Self:
-        """Put the pieces of one text together."""
+    def of(cls, pieces: Sequence[Self], seed: int) -> Self:
+        """Put the pieces of one text together, which this seed speaks again."""
         samples = np.concatenate([piece.samples for piece in pieces])
         codes = np.concatenate([piece.codes for piece in pieces])
         metrics = Metrics.of(piece.metrics for piece in pieces)
-        return cls(samples, codes, pieces[0].sample_rate, pieces[0].seed, metrics)
+        return cls(samples, codes, pieces[0].sample_rate, seed, metrics)
 
     def save(self, path: str | Path) -> None:
         """Write a file in the format its ending says, one of `sound.writing.ENDINGS`."""

@@ -105,6 +105,10 @@ class Pieces(Iterator[tuple[int, Audio]]):
     Gives the number of a request and the audio of its next piece, in order; its length is the
     number of pieces, of which `max_seconds` may leave out the last. Whoever asks for a piece moves
     everybody who speaks. When it is closed or forgotten, its slots are free before the next frame.
+
+    Attributes:
+        seeds: Of each request, once all of it is given: speaks the same again. A later one than was
+            asked for where its only piece was begun anew; of several pieces others were not.
     """
 
     def __init__(
@@ -136,12 +140,12 @@ class Pieces(Iterator[tuple[int, Audio]]):
         self._tools, self._scheduler = tools, scheduler
         self._at_once = at_once or _AHEAD * scheduler.most
         self._requests = [request.seeded() for request in requests]
+        self.seeds = [request.seed or 0 for request in self._requests]
+        cut = [_pieces(tools, request) for request in self._requests]
+        self._counts = [len(pieces) for pieces in cut]
         self._waiting = deque(
-            (number, piece)
-            for number, request in enumerate(self._requests)
-            for piece in _pieces(tools, request)
+            (number, piece) for number, pieces in enumerate(cut) for piece in pieces
         )
-        self._count = len(self._waiting)
         self._speaking: deque[tuple[int, Speaking]] = deque()
         self._since = [(time.perf_counter(), tools.seconds)] * len(requests)
         manifest = tools.bundle.manifest
@@ -158,7 +162,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
 
     def __len__(self) -> int:
         """How many pieces there are in all."""
-        return self._count
+        return sum(self._counts)
 
     @property
     def over(self) -> bool:
@@ -224,6 +228,8 @@ class Pieces(Iterator[tuple[int, Audio]]):
         """Note the time that a piece took, and cut it where its request said so."""
         audio = spoken.audio
         assert audio is not None
+        if self._counts[number] == 1:
+            self.seeds[number] = audio.seed
         now = (time.perf_counter(), self._tools.seconds)
         audio.metrics.total = audio.metrics.ttfa = now[0] - self._since[number][0]
         audio.metrics.launches = now[1] - self._since[number][1]
