@@ -566,6 +566,20 @@ def test_a_piece_that_is_no_text_does_not_end_it(tts: Synthesizer, wrong: Any) -
             speak(iter(pieces))
 
 
+@pytest.mark.parametrize("text", [TEXT, None])
+def test_a_stream_may_be_closed_while_its_reader_waits_for_its_turn(
+    tts: Synthesizer, text: str | None
+) -> None:
+    stream, heard = tts.stream(text, seed=2), []
+    thread = threading.Thread(target=lambda: heard.append(list(stream)))
+    with tts._scheduler.lock:
+        thread.start()
+        time.sleep(0.2)
+        stream.close()
+    thread.join()
+    assert heard == [[]]
+
+
 def test_a_stream_may_be_closed_while_its_text_is_waited_for(tts: Synthesizer) -> None:
     asked, closed = threading.Event(), threading.Event()
 

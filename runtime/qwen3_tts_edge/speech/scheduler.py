@@ -78,7 +78,7 @@ class Scheduler:
             return moved
 
     def wait(self, utterance: Utterance) -> None:
-        """Wait, where other threads that read their streams can go on.
+        """Wait, where other threads that read their streams can go on, or until it is over.
 
         Raises:
             BusyError: No other thread can, or none did for some time.
@@ -88,6 +88,8 @@ class Scheduler:
             while self._read_elsewhere(utterance) and time.monotonic() < until:
                 if self.lock.wait(_LOOK) or self.step():
                     return
+            if utterance.over:
+                return
         if utterance.prompt is None or utterance in self._speaking:
             raise BusyError(
                 "there is nothing to say yet: the text has neither gone on nor ended",

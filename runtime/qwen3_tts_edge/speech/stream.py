@@ -184,8 +184,10 @@ class Stream(Iterator[Chunk]):
         return chunk
 
     def _next(self) -> Chunk:
-        while (spoken := self._spoken) is not None:
-            with self._scheduler.lock:
+        while True:
+            with self._scheduler.lock:  # another thread may close it at any other time
+                if (spoken := self._spoken) is None:
+                    raise StopIteration
                 if (found := self._ready()) is not None:
                     return found.chunk()
                 if spoken.over:
@@ -195,7 +197,6 @@ class Stream(Iterator[Chunk]):
                 moved = not wants_text and self._scheduler.step()
             if not moved and not self._pull():
                 self._scheduler.wait(spoken)
-        raise StopIteration
 
     def _ready(self) -> Decoding | None:
         """The next chunk that is there: of the utterance, or the pause behind it."""

@@ -205,17 +205,19 @@ class Pieces(Iterator[tuple[int, Audio]]):
             BusyError: All slots are taken by streams that nobody reads.
         """
         try:
-            while not self.over:
-                with self._scheduler.lock:
+            while True:
+                with self._scheduler.lock:  # another thread may close it at any other time
                     if (found := self.take()) is not None:
                         return found
-                    moved = self.over or self._scheduler.step()
+                    if self.over:
+                        raise StopIteration
+                    _, first = self._speaking[0]
+                    moved = self._scheduler.step()
                 if not moved:
-                    self._speaking[0][1].wait()
+                    first.wait()
         except BaseException:
             self.close()
             raise
-        raise StopIteration
 
     def _begin(self) -> None:
         """Let as many pieces speak as may."""
