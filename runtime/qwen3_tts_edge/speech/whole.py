@@ -205,19 +205,22 @@ class Pieces(Iterator[tuple[int, Audio]]):
             BusyError: All slots are taken by streams that nobody reads.
         """
         try:
-            while True:
-                with self._scheduler.lock:  # another thread may close it at any other time
-                    if (found := self.take()) is not None:
-                        return found
-                    if self.over:
-                        raise StopIteration
-                    _, first = self._speaking[0]
-                    moved = self._scheduler.step()
-                if not moved:
-                    first.wait()
+            return self._next()
         except BaseException:
             self.close()
             raise
+
+    def _next(self) -> tuple[int, Audio]:
+        while True:
+            with self._scheduler.lock:  # another thread may close it at any other time
+                if (found := self.take()) is not None:
+                    return found
+                if self.over:
+                    raise StopIteration
+                _, first = self._speaking[0]
+                moved = self._scheduler.step()
+            if not moved:
+                first.wait()
 
     def _begin(self) -> None:
         """Let as many pieces speak as may."""
