@@ -222,10 +222,10 @@ def speak(
     if ref_audio == "-" and ((text or file) in (None, "-")):
         raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")
     words = _text(text, file, arrives=output == "-")
-    who = choice.find(bundle, backend, threads)
     if isinstance(words, str):
         check_text(words)
         bundle.tokenizer.encode(words)
+    who = choice.find(bundle, backend, threads)
     PromptBuilder(bundle).start(who, language=language, instruct=instruct, text_layout=text_layout)
     tts = Synthesizer.open(bundle, backend=backend, threads=threads)
     if isinstance(sink, AudioStream):

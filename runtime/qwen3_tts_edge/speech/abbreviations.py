@@ -32,7 +32,7 @@ BEFORE_NUMBERS = words(
     "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
     "Nr Abs Abb Kap Bd Tab Str Tel max min",
     "pág págs pag pagg núm núms n num cap séc tít nº",
-    "стр с рис табл д кв корп оф п пп ст час мин руб тыс",
+    "стр с рис табл д кв корп оф п пп ст мин руб тыс",
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
     "janv févr avr juil sept déc ene abr dic fev giu lug sett ott",
     "янв февр апр авг сент окт нояб дек",

@@ -17,7 +17,7 @@ _WORDS = re.compile(r"(?:\b[^\W\d_]{1,3}\.[ -]{0,2})*\b[^\W\d_]+(?:-[^\W\d_]+)*$
 """The word before the stop, with those of three letters or fewer and a stop before it: "z. B"."""
 _UNIT = re.compile(r"\d ?[^\W\d_]$")
 _SHORT = re.compile(r"(?:[^\W_]{1,2}|Chr)\.")
-_LABEL = re.compile(r"[IVXLC]+")
+_LABEL = re.compile(r"(?=.)X{0,3}(?:IX|IV|V?I{0,3})")
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
 _NUMERAL = re.compile(r"\d|[IVXLC]{2,}\b|[VX]\b")
@@ -47,7 +47,7 @@ def goes_on(before: str, after: str, opens: int) -> bool:
     word = words[-1].rpartition(".")[2]
     names = {"".join(words[at:]) for at in range(len(words))}
     if len(words) == 1 and before[: found.start()].endswith((".", "@")):
-        names = set()  # the end of an address: "rte.ie" is no "i.e."
+        names = set()  # the end of an address: "example.ie" is no "i.e."
     initial = _initial(words[-1], before, after)
     if after[:1].islower():
         return initial or bool(names & _SHORTENED)
