@@ -16,14 +16,25 @@ _UNSEEN = re.compile(
     "]+"
 )
 _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
-PARAGRAPH_END = re.compile(r"\n(?:[^\w\n\u2029]|_)*[\n\u2029]\s*|\u2029")
-"""Of text that `seen` gave: a line that is blank or has no letter or digit, "* * *" for one."""
+
+_SIGNS = r"(?:[^\w\n\u2029]|_)*"
+_NUMBER = r"[ \t]*\d{1,3}[.)、．）]"
+BORDER = re.compile(
+    rf"(?P<paragraph>\n{_SIGNS}[\n\u2029]\s*|\u2029)|"
+    rf"\n(?=(?:[ \t]*[-*+•‣◦▪][ \t]|{_NUMBER}(?!\d)){_SIGNS}[^\W_])"
+)
+"""Of text that `seen` gave: the end of a paragraph, which is a line that is blank or has no letter
+or digit, "* * *" for one; or the beginning of a line that may be an item of a list."""
+
+PERHAPS_BORDER = re.compile(rf"\n(?:{_SIGNS}|[ \t]*\d{{1,3}}|{_NUMBER}{_SIGNS})\Z")
+"""A last line of which only more text can tell."""
+
 
 ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 """Joiners and variation selectors change how the character before them is read. Persian and Indic
 words have other letters without them, and a family of emoji falls apart. They stay after those."""
-_ASTRAY = re.compile(f"(?<![^\\s{ATTACHED}])[{ATTACHED}]+|(?<=[!-\u02ff])[\u200c\u200d]+")
-"""Attached to nothing, or joiners after a Latin letter, which joins nobody."""
+_JOINERS = "\u200c\u200d"
+_RUN = re.compile(f"([^\\s{ATTACHED}]?)([{ATTACHED}]+)")
 
 
 def seen(text: str) -> str:
@@ -37,8 +48,22 @@ def visible(text: str) -> str:
 
 
 def attached(text: str) -> str:
-    """Leave out joiners and variation selectors that no character before them wants."""
-    return _ASTRAY.sub("", text)
+    """Leave out joiners and variation selectors that no character before them wants.
+
+    A character takes a selector and then a joiner; a Latin letter joins nobody.
+    """
+    return _RUN.sub(_wanted, text)
+
+
+def _wanted(found: re.Match[str]) -> str:
+    base, run = found.groups()
+    selector = joiner = ""
+    for each in run if base else "":
+        if each not in _JOINERS:
+            selector = selector or ("" if joiner else each)
+        elif not "!" <= base <= "\u02ff":
+            joiner = joiner or each
+    return f"{base}{selector}{joiner}"
 
 
 def one_line(text: str) -> str:

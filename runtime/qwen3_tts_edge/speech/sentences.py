@@ -8,6 +8,8 @@ the same, and what is certain is given at once.
 Signs without a letter or digit are never a piece: a checkpoint would make up something to say. A
 line of them ("* * *", "---", an emoji alone) ends a paragraph, with a longer pause. Inside a
 paragraph they stay with what they stand beside, and are left out only where no piece can hold them.
+
+A line break is a blank, but in front of an item of a list: that is a piece by itself.
 """
 
 import re
@@ -17,7 +19,7 @@ from itertools import pairwise
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.pace import usual_seconds
-from qwen3_tts_edge.speech.blanks import PARAGRAPH_END, attached, one_line, seen, visible
+from qwen3_tts_edge.speech.blanks import BORDER, PERHAPS_BORDER, attached, one_line, seen, visible
 from qwen3_tts_edge.speech.characters import character_ends
 from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, SPOKEN, sentence_ends, settled
 
@@ -31,6 +33,7 @@ _CLAUSE = re.compile(
     rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|—+|…+)"
     rf"(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
 )
+_LINE_ENDS = re.compile(rf"[.!?…:。！？｡．：][{CLOSERS}]*\Z")
 _WORD = re.compile(r" +")
 _LONGEST_WORD = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
@@ -115,6 +118,7 @@ class Splitter:
         self._line_end = ""  # a carriage return, whose line feed may come
         self._given = 0  # characters of that sentence
         self._pause: float | None = None  # after the last piece; None before the first
+        self._lists = False  # whether a line of this paragraph has begun like an item
         self._begin()
 
     def _begin(self) -> None:
@@ -139,14 +143,30 @@ class Splitter:
         return [*self._paragraphs(), *self._finish_paragraph(PARAGRAPH_PAUSE)]
 
     def _paragraphs(self) -> Iterator[Part]:
-        """Give what is left of the paragraphs that have ended."""
-        while border := PARAGRAPH_END.search(self._raw):
-            rest = self._raw[border.end() :]
-            self._raw = self._raw[: border.start()]
-            yield from self._finish_paragraph(
-                SECTION_PAUSE if border.group().strip() else PARAGRAPH_PAUSE
-            )
-            self._raw += rest
+        """Give what is left of the paragraphs, and of the items of lists, that have ended."""
+        searched = 0
+        while border := BORDER.search(self._raw, searched):
+            pause = self._pause_at(border)
+            searched = border.end() if pause is None else 0
+            if pause is not None:
+                rest = self._raw[border.end() :]
+                self._raw = self._raw[: border.start()]
+                yield from self._finish_paragraph(pause)
+                self._raw += rest
+
+    def _pause_at(self, border: re.Match[str]) -> float | None:
+        """Say how long the pause at a border is; None where the sentence goes on.
+
+        A list has begun where its paragraph has, or after a stop or a colon. Elsewhere a line that
+        begins with a number may be of a sentence that was broken there.
+        """
+        if border["paragraph"]:
+            self._lists = False
+            return SECTION_PAUSE if border.group().strip() else PARAGRAPH_PAUSE
+        before = self._raw[: border.start()].rstrip()
+        begins = self._lists or bool(_LINE_ENDS.search(before))
+        self._lists = True
+        return SENTENCE_PAUSE if before and begins else None
 
     def _finish_paragraph(self, pause: float) -> Iterator[Part]:
         yield from self._parts(whole=True)
@@ -155,7 +175,7 @@ class Splitter:
 
     def _parts(self, *, whole: bool) -> Iterator[Part]:
         """Give what is certain of the paragraph, or all that is left of it."""
-        certain = _beginning(self._raw)
+        certain = _beginning(self._raw, whole=whole)
         line, rest = one_line(self._raw[:certain]), self._raw[certain:]
         sentence = 0
         for end, border in list(self._words(line, whole=whole)):
@@ -253,10 +273,11 @@ def _borders(line: str, certain: int, *, whole: bool) -> dict[int, str]:
     }
 
 
-def _beginning(raw: str) -> int:
+def _beginning(raw: str, *, whole: bool) -> int:
     """Say how much of a text is not its last line that has nothing to say yet, or blanks."""
-    at = raw.rfind("\n")
-    return len(raw.rstrip()) if at < 0 or SPOKEN.search(raw, at) else at
+    at = max(0, raw.rfind("\n"))
+    unsure = PERHAPS_BORDER.match(raw, at) and not (whole and SPOKEN.search(raw, at))
+    return at if unsure else len(raw.rstrip())
 
 
 def _ends(border: re.Pattern[str], line: str) -> Iterator[int]:

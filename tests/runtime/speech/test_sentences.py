@@ -236,6 +236,8 @@ _WORDS = [
     "The ",
     "i. ",
     "word ",
+    "\n- ",
+    "\n2. ",
 ]
 _TROUBLE = [*_SIGNS, *_LETTERS, *_UNSEEN, *_WORDS]
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(_TROUBLE), max_size=60).map("".join))
@@ -322,6 +324,11 @@ def test_and_where_languages_are_mixed() -> None:
             "👩🏽\u200d👩🏽\u200d👧 ❤\ufe0f 1\ufe0f\u20e3",
             "👩🏽\u200d👩🏽\u200d👧 ❤\ufe0f 1\ufe0f\u20e3",
         ),
+        (
+            "❤\ufe0f\u200d🔥 \u200d\ufe0f🏳\ufe0f\ufe0e\u200d\u200d🌈",
+            "❤\ufe0f\u200d🔥 🏳\ufe0f\u200d🌈",
+        ),
+        ("0\u200c\ufe0fa\ufe0f\u200d", "0\ufe0fa\ufe0f"),
         ("\u200b", ""),
         (" \ufeff\x00\u200d\ufe0f\u200c\u3164\u00a0\u2029 ", ""),
     ],
@@ -329,6 +336,8 @@ def test_and_where_languages_are_mixed() -> None:
 def test_what_nobody_sees_goes_and_what_joins_letters_stays(page: str, line: str | None) -> None:
     plain = "Good morning. Your timer is set for twenty minutes."
     assert one_line(page) == (plain if line is None else line)
+    come = joined(in_pieces(Splitter(NO_LIMIT), [*page, "a"]))
+    assert texts(come) == [one_line(f"{page}a")], "however it comes"
 
 
 @given(TEXTS)
@@ -398,7 +407,6 @@ def test_no_character_of_a_reader_is_torn() -> None:
         ("And then\n\n...\n\n\n___\n\nno.", ["And then", SECTION_PAUSE, "no."]),
         ("One.\u2029?\u2029Two.", ["One.", SECTION_PAUSE, "Two."]),
         ("---\n\nOne.\n\n---", ["One."]),
-        ("* One\n* Two", ["* One * Two"]),
         ("— Tu viens ?\n— Oui… ♥", ["— Tu viens ?", SENTENCE_PAUSE, "— Oui… ♥"]),
         ("* * *", []),
         ("\n😀\n\n…\n", []),
@@ -412,6 +420,33 @@ def test_signs_alone_are_a_longer_pause(text: str, pieces: list[str | float]) ->
     else:
         with pytest.raises(InputError, match="has no letter or digit; give at least one word"):
             check_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("* One\n* Two", ["* One", "* Two"]),
+        ("1. Eggs\n2. Milk\n10. Bread", ["1. Eggs", "2. Milk", "10. Bread"]),
+        (
+            "Buy:\r\n  - eggs\r\n  - milk,\r\n    of a cow\r\n- bread",
+            ["Buy:", "- eggs", "- milk, of a cow", "- bread"],
+        ),
+        ("1、鸡蛋\n2、牛奶", ["1、鸡蛋", "2、牛奶"]),
+    ],
+)
+@pytest.mark.parametrize("sentences", [None, 1])
+def test_an_item_of_a_list_is_a_piece(text: str, pieces: list[str], sentences: int | None) -> None:
+    found = cut(text, NO_LIMIT, sentences)
+    assert texts(found) == pieces
+    assert [each.pause for each in found[:-1]] == [SENTENCE_PAUSE] * (len(pieces) - 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["We met on May\n5. Nobody saw us.", "It is\n2.5 m\n3rd of all", "Am\n3. Oktober war es."],
+)
+def test_a_line_that_a_number_happens_to_begin_is_none(text: str) -> None:
+    assert texts(cut(text, NO_LIMIT)) == [text.replace("\n", " ")]
 
 
 def test_signs_stay_with_words_as_long_as_a_piece_can_hold_them() -> None:
@@ -573,7 +608,21 @@ _REPEATED = [
         "(",
         "《",
     ),
-    *("[1]", "z. B. ", "🇩", "😀", "e.g. The ", ". .", "-", "*", "." * 99 + "a ", "a" * 99 + ". "),
+    *(
+        "\n- a",
+        "\n1. ",
+        "\n-",
+        "[1]",
+        "z. B. ",
+        "🇩",
+        "😀",
+        "e.g. The ",
+        ". .",
+        "-",
+        "*",
+        "." * 99 + "a ",
+        "a" * 99 + ". ",
+    ),
 ]
 
 
