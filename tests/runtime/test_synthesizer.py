@@ -601,6 +601,16 @@ def test_a_stream_may_be_closed_while_its_text_is_waited_for(tts: Synthesizer) -
     thread.join()
 
 
+def test_a_text_that_comes_by_itself_is_not_fed_and_may_be_ended(tts: Synthesizer) -> None:
+    expected = tts.speak(TEXT, seed=2, text_layout="streamed")
+    stream = tts.stream(iter([f"{TEXT}\n\n", LONG]), seed=2)
+    with pytest.raises(InputError, match="comes by itself; feed a stream whose text is None"):
+        stream.feed("Something else.")
+    pieces = [next(stream)]
+    stream.finish()
+    assert np.array_equal(codes_of([*pieces, *stream]), expected.codes)
+
+
 @pytest.mark.parametrize("end", ["finish", "close"])
 def test_a_text_may_end_after_its_last_piece_was_heard(tts: Synthesizer, end: str) -> None:
     expected = tts.speak(TEXT, seed=2, text_layout="streamed")

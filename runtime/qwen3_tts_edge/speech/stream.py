@@ -90,8 +90,13 @@ class Stream(Iterator[Chunk]):
         """Add to the text. What can no longer change will be spoken.
 
         Raises:
-            InputError: The text has ended, or it spells a control token.
+            InputError: The text has ended, it comes by itself, or it spells a control token.
         """
+        if self._more is not None:
+            raise InputError("the text comes by itself", "feed a stream whose text is None")
+        self._feed(text)
+
+    def _feed(self, text: str) -> None:
         if self._text_ended:
             raise InputError("the text has ended", "start another stream for more of it")
         with self._scheduler.lock:
@@ -99,7 +104,7 @@ class Stream(Iterator[Chunk]):
             self._supply()
 
     def finish(self) -> None:
-        """End the text.
+        """End the text; what would still come by itself is not said.
 
         Raises:
             InputError: There was none.
@@ -108,6 +113,7 @@ class Stream(Iterator[Chunk]):
             return
         with self._scheduler.lock:
             self._text_ended = True
+            self._more = None
             self._parts.extend(self._splitter.finish())
             self._supply()
             if self._spoken is not None and not self._spoken.text_ended:
@@ -281,10 +287,9 @@ class Stream(Iterator[Chunk]):
         try:
             piece = next(more)
         except StopIteration:
-            self._more = None
             self.finish()
             return True
         with self._scheduler.lock:
             if not self.over:  # closed by another thread, while this one waited for it
-                self.feed(piece)
+                self._feed(piece)
         return True
