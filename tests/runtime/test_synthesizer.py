@@ -632,8 +632,9 @@ def test_a_text_that_ends_before_it_begins(tts: Synthesizer) -> None:
         list(tts.stream(iter([" ", "\n"])))
     stream = tts.stream(None)
     stream.feed("* * *\n\n…")
-    with pytest.raises(InputError, match="has no letter or digit"):
-        stream.finish()
+    for end in (stream.finish, lambda: next(stream), lambda: next(stream)):
+        with pytest.raises(InputError, match="has no letter or digit"):
+            end()
 
 
 @pytest.mark.parametrize("text", ["😀", "* * *", "…", "\u115f"])

@@ -120,7 +120,7 @@ class Stream(Iterator[Chunk]):
                 if self.metrics.frames:
                     self._end()
                 else:
-                    self._spoken.feed("", ended=True)  # there was nothing to say, and it says so
+                    self._give("", ended=True)  # there was nothing to say, and it says so
 
     def close(self) -> None:
         """End the speech before the next frame."""
@@ -266,11 +266,16 @@ class Stream(Iterator[Chunk]):
                 return
             self._parts.popleft()
             self._pause = part.pause
-            try:
-                self._spoken.feed(part.text, ended=part.ends)
-            except InputError as error:
-                self._spoken.error = error  # whoever asks for chunks hears of it too
-                raise
+            self._give(part.text, ended=part.ends)
+
+    def _give(self, text: str, *, ended: bool) -> None:
+        """Give the utterance more of its text."""
+        assert self._spoken is not None
+        try:
+            self._spoken.feed(text, ended=ended)
+        except InputError as error:
+            self._spoken.error = error  # whoever asks for chunks hears of it too
+            raise
 
     def _lengthen(self, pause: float) -> None:
         """Make the last pause longer: the one to come, or the one that is on its way."""
