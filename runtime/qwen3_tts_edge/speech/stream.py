@@ -74,16 +74,16 @@ class Stream(Iterator[Chunk]):
         self._more: Iterator[str] | None = None
         self._forgotten: weakref.finalize[..., Any] | None = None
         self._begin()
-        if isinstance(request.text, str):
-            try:
+        try:
+            if isinstance(request.text, str):
                 tools.bundle.tokenizer.encode(request.text)  # what is wrong at its end is said now
                 self.feed(request.text)
                 self.finish()
-            except Exception:
-                self.close()  # the error may be kept, and would keep this waiting for a slot
-                raise
-        elif request.text is not None:
-            self._more = iter(request.text)
+            elif request.text is not None:
+                self._more = iter(request.text)
+        except Exception:
+            self.close()  # the error may be kept, and would keep this waiting for a slot
+            raise
         self.metrics.prompt = self.metrics.total = time.perf_counter() - started
 
     def feed(self, text: str) -> None:
@@ -235,6 +235,7 @@ class Stream(Iterator[Chunk]):
             self._request = replace(self._request, max_seconds=seconds)
             return True
         self.metrics.ended, self.metrics.cut = False, "asked"
+        self._more = None
         return False
 
     def _begin(self) -> None:
