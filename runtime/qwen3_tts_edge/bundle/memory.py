@@ -96,12 +96,16 @@ def capacity(manifest: Manifest, max_seconds: float | None = None) -> int:
     """
     wanted = frame_count(manifest, MAX_SECONDS if max_seconds is None else max_seconds)
     if max_seconds is not None and wanted >= manifest.max_positions:
-        longest = (manifest.max_positions - 1) / manifest.frames_per_second
         raise CapacityError(
             f"max_seconds {max_seconds} is more than this checkpoint's {manifest.max_positions} "
-            f"positions hold; at most {longest:.1f} s, prompt included"
+            f"positions hold; at most {longest(manifest):.1f} s, prompt included"
         )
     return min(wanted + PROMPT_POSITIONS, manifest.max_positions)
+
+
+def longest(manifest: Manifest) -> float:
+    """Give the seconds that all positions of a checkpoint hold, prompt included."""
+    return (manifest.max_positions - 1) / manifest.frames_per_second
 
 
 def check_seconds(max_seconds: float) -> None:

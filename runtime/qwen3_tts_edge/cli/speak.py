@@ -13,7 +13,7 @@ import click
 
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.bundle.memory import check_seconds
+from qwen3_tts_edge.bundle.memory import MAX_SECONDS, check_seconds, longest
 from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS
 from qwen3_tts_edge.cli.next_step import tell_next_step
 from qwen3_tts_edge.cli.options import language_option, model_option, running_options
@@ -227,7 +227,11 @@ def speak(
         bundle.tokenizer.encode(words)
     who = choice.find(bundle, backend, threads)
     PromptBuilder(bundle).start(who, language=language, instruct=instruct, text_layout=text_layout)
-    tts = Synthesizer.open(bundle, backend=backend, threads=threads)
+    # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
+    larger = None
+    if max_seconds is not None and max_seconds > MAX_SECONDS:
+        larger = min(max_seconds, longest(bundle.manifest))
+    tts = Synthesizer.open(bundle, backend=backend, threads=threads, max_seconds=larger)
     if isinstance(sink, AudioStream):
         stream = tts.stream(words, who, chunk_frames=chunk_frames, **asked)
         code = _play(stream, sink, quiet=quiet)
