@@ -14,6 +14,7 @@ import click
 from qwen3_tts_edge.bundle.manifest import load_codec
 from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, TEXT_LAYOUTS
 from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.precision.policy import PRECISIONS
@@ -153,7 +154,7 @@ def bundle(
         from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
         opened = open_checkpoint(checkpoint, revision=revision, codec=codec)
-        folder = Path(output).expanduser()
+        folder = expanded(output, "output")
         with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
                 precision = FP32
@@ -236,7 +237,7 @@ def parity(
         from qwen3_tts_export.parity.judge import sentences as fixed
         from qwen3_tts_export.parity.ladder import write_parity
 
-        folder = Path(bundle).expanduser().resolve()
+        folder = expanded(bundle, "bundle").resolve()
         judge = Judge() if listen else None
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
         with tempfile.TemporaryDirectory() as aside, progress_bar() as report:
@@ -270,7 +271,7 @@ def listen(
             known = ", ".join(room.SETS)
             raise InputError(f"there are no sentences of the kind {unknown[0]}", f"one of {known}")
         listener = room.Judge()
-        tts = Synthesizer.open(Path(bundle).expanduser(), threads=1)
+        tts = Synthesizer.open(expanded(bundle, "bundle"), threads=1)
     voice = None if speaker is None else Voice.speaker(speaker)
     speak = room.synthesizer_speaks(tts, voice, text_layout=text_layout)
     for one in kind or room.SETS:
@@ -304,7 +305,7 @@ def engines(bundle: str, target: str, max_seconds: float | None) -> None:
 
         with progress_bar() as report:
             folder = build_engines(
-                Path(bundle).expanduser(), target, max_seconds=max_seconds, report=report
+                expanded(bundle, "bundle"), target, max_seconds=max_seconds, report=report
             )
     plans = [file.stat().st_size for file in folder.glob("*.plan")]
     click.echo(f"{folder}: {len(plans)} plans, {sum(plans) / 1e6:.1f} MB", err=True)
@@ -323,7 +324,7 @@ def random_checkpoint(name: str, output: str, seed: int) -> None:
     with _export_extra():
         from qwen3_tts_export.checkpoint.random import random_from_spec
 
-        folder = random_from_spec(name, Path(output).expanduser(), seed)
+        folder = random_from_spec(name, expanded(output, "output"), seed)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     click.echo(
         f"{folder}: random weights in the shapes of {name}, {size / 1e9:.1f} GB; "

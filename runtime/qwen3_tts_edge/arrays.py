@@ -1,9 +1,12 @@
 """Arrays that pass from room to room, said once."""
 
-from typing import TypeGuard
+import operator
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+
+from qwen3_tts_edge.errors import InputError, reason
 
 Array = npt.NDArray[np.generic]
 """Of any type and shape."""
@@ -26,4 +29,28 @@ Rows = npt.NDArray[np.float32]
 
 def is_whole(value: object) -> TypeGuard[int]:
     """Tell whether a value is a whole number, of Python or NumPy; True and 1.0 are none."""
-    return hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:  # of a whole array too, which has __index__ all the same
+        return False
+    return not isinstance(value, bool | np.bool_)
+
+
+def as_array(name: str, given: Any) -> Array:
+    """Read an array: what NumPy takes, and any tensor of PyTorch.
+
+    Args:
+        name: What a message calls it.
+        given: An array, numbers in lists, or a tensor of any type and device.
+
+    Raises:
+        InputError: It is no array.
+    """
+    try:
+        if hasattr(given, "detach"):  # a tensor: numpy knows no bfloat16, no gradient and no GPU
+            given = given.detach().cpu()
+            given = given.float() if given.is_floating_point() else given
+        found: Array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # tensors raise each of them
+        raise InputError(f"{name} cannot be read as an array: {reason(error)}") from error
+    return found

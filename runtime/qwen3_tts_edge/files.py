@@ -7,6 +7,7 @@ kind or of another format is refused with the reason.
 """
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -24,6 +25,7 @@ from safetensors.numpy import save as to_bytes
 
 from qwen3_tts_edge import locks
 from qwen3_tts_edge.errors import InputError, reason
+from qwen3_tts_edge.paths import expanded
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,6 +34,9 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 PART = ".part"
 """How the name ends of what is written and not yet in its place."""
+
+_LONGEST_NAME = 200
+"""Bytes. File systems take 255, and what stands beside a file for a while has a longer name."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk that is full, or of a limit to what may be written."""
@@ -59,7 +64,7 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
     Raises:
         OSError: The place is a folder, or the file cannot be moved there.
     """
-    asked = Path(path).expanduser()
+    asked = expanded(path)
     mode = asked.stat().st_mode if asked.exists() else None
     if mode is not None and stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -140,7 +145,10 @@ def sweep(place: Path) -> None:
 
 @contextmanager
 def _aside(place: Path) -> Iterator[Path]:
-    part = place.with_name(f"{place.name}{PART}")
+    name = place.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    part = place.with_name(f"{name}{PART}")
     with _named(place, part), locks.turn(part):
         _remove(part)  # of a process that was killed
         try:
@@ -208,7 +216,7 @@ def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors
         InputError: Not a file of that kind, damaged, or of another format.
         OSError: It cannot be read.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     with path.open("rb") as opened:  # a folder or a missing file says so
         size = os.fstat(opened.fileno()).st_size
     if size > kind.largest:

@@ -1,6 +1,6 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -228,11 +228,18 @@ class Synthesizer:
         requests = [Request(text, voice, **asked)]
         return Pieces(self._tools, self._scheduler, requests, at_once=at_once)
 
-    def speak_batch(self, requests: Sequence[Request]) -> list[Audio]:
+    def speak_batch(self, requests: Iterable[Request]) -> list[Audio]:
         """Speak many requests, as many at once as there are slots: more sound a second, not sooner.
 
         Each is what `speak` makes of it alone with the same seed. Errors are those of `speak`.
         """
+        given: object = requests  # of any type: callers need not check theirs
+        if not isinstance(given, Iterable) or isinstance(given, str):
+            raise InputError.of("requests", given, "a list of Request")
+        requests = list(requests)
+        for each in requests:
+            if not isinstance(each, Request):
+                raise InputError.of("one of requests", each, "a Request, such as Request('Hello.')")
         spoken: list[list[Audio]] = [[] for _ in requests]
         pieces = Pieces(self._tools, self._scheduler, requests)
         for number, audio in pieces:

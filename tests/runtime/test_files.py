@@ -97,6 +97,15 @@ def test_whoever_waited_for_a_folder_finds_it_there(
     assert names(tmp_path) == ["out", "out/a"]
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("name", ["x" * 255, "小" * 83 + ".wav"])
+def test_the_longest_name_that_a_file_may_have(tmp_path: Path, writer: Writer, name: str) -> None:
+    with writer(tmp_path / name) as part:
+        if not part.is_dir():
+            part.touch()
+    assert names(tmp_path) == [name]
+
+
 def test_a_folder_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
     place = tmp_path / "out"
     place.mkdir()

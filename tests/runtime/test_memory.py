@@ -102,6 +102,8 @@ def test_longer_than_the_checkpoint_knows(manifest: Manifest, voice_bundle: Path
         memory.plan(manifest, max_seconds=82)
     with pytest.raises(CapacityError, match=message):
         Synthesizer.open(voice_bundle, max_seconds=82)
+    with pytest.raises(CapacityError, match=r"max_seconds 1e\+308 is more than"):
+        memory.plan(manifest, max_seconds=1e308)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])

@@ -385,8 +385,19 @@ def test_the_library_keeps_voices_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert library.place_for("anna", replace=True) == library.find("anna")
 
 
+def test_a_name_in_any_script_and_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vowels of Hindi are marks; and a file of a Mac spells an accent as one."""
+    monkeypatch.setenv(library.VARIABLE, str(tmp_path))
+    for name in ("हिन्दी", "ภาษาไทย", "Jose\u0301"):
+        profile().save(library.place_for(name, replace=False))
+    assert library.find("हिन्दी").name == "हिन्दी.safetensors"
+    assert library.find("JOS\u00c9") == tmp_path / "Jose\u0301.safetensors"
+    with pytest.raises(InputError, match="there is a voice 'Jose\u0301' already"):
+        library.place_for("Jos\u00e9", replace=False)
+
+
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "a/b", "a\\b", "-a", "a b", "x" * 65, "a\n"]
+    "name", ["", ".", "..", "../x", "a/b", "a\\b", "-a", "a b", "x" * 65, "a\n", "\u0301a"]
 )
 def test_a_name_that_could_be_no_file(name: str) -> None:
     with pytest.raises(InputError, match="cannot name a voice; use up to 64 letters"):

@@ -1,5 +1,6 @@
 """The program ends well, however it is started and stopped."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,6 +34,18 @@ def test_without_standard_streams(tmp_path: Path, closed: str) -> None:
     arguments = ["sh", "-c", command, "sh", *PROGRAM, "speak", "Hello.", "-o", "a.wav"]
     assert subprocess.run(arguments, cwd=tmp_path, check=False).returncode == 0
     assert (tmp_path / "a.wav").read_bytes().startswith(b"RIFF")
+
+
+@pytest.mark.parametrize("coding", ["cp1252", "latin-1"])
+def test_a_name_that_the_terminal_has_no_letters_for(tmp_path: Path, coding: str) -> None:
+    (tmp_path / "小明.safetensors").touch()
+    done = subprocess.run(
+        [*PROGRAM, "voice", "list"],
+        env={**os.environ, "QWEN3_TTS_EDGE_VOICES": str(tmp_path), "PYTHONIOENCODING": coding},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout.decode(coding).startswith("\\u5c0f\\u660e")
 
 
 def test_a_command_is_imported_when_it_is_asked_for() -> None:

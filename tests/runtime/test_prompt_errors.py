@@ -94,6 +94,30 @@ def test_an_instruction_where_none_is_taken(voice_bundle: Path) -> None:
     assert len(blank.rows) == len(deaf.build("Hello.").rows)
 
 
+def test_a_checkpoint_that_names_nobody_chooses_itself(voice_bundle: Path) -> None:
+    """As upstream where the speaker is None: no row says who speaks."""
+    nameless, named = builder(voice_bundle, speakers={}), builder(voice_bundle)
+    without, with_one = (each.build("Hello.", language="auto").rows for each in (nameless, named))
+    assert len(without) == len(with_one) - 1
+    with pytest.raises(InputError, match="speaker 'ryan' is unknown; this checkpoint names none"):
+        nameless.build("Hello.", Voice.speaker("ryan"))
+
+
+def test_a_fine_tune_that_kept_the_type_of_its_base_is_told_so(voice_bundle: Path) -> None:
+    base = builder(voice_bundle, kind="base", speakers={"Anna": 3})
+    with pytest.raises(InputError, match=r"it names Anna: .* set tts_model_type to custom_voice"):
+        base.build("Hello.", Voice.speaker("Anna"))
+    with pytest.raises(InputError, match="give it a reference recording"):
+        base.build("Hello.")
+
+
+def test_a_long_name_stays_out_of_a_message(custom: PromptBuilder) -> None:
+    for call in ({"voice": Voice.speaker("x" * 10**5)}, {"language": "x" * 10**5}):
+        with pytest.raises(InputError) as caught:
+            custom.build("Hello.", **call)  # type: ignore[arg-type]
+        assert len(str(caught.value)) < 400
+
+
 def test_a_description_where_voices_have_names(custom: PromptBuilder) -> None:
     message = "has named voices and designs none; choose one of eric, ryan, vivian"
     with pytest.raises(InputError, match=message):
@@ -140,6 +164,19 @@ def test_settings_that_are_a_share(name: str, value: float) -> None:
         InputError, match=rf"{name} is {value}; expected a number above 0 and at most 1"
     ):
         Sampling(**{name: value})
+
+
+def test_a_zero_beside_greedy_decoding_chooses_nothing(voice_bundle: Path) -> None:
+    """Programs for transformers give both, and there the zero is not read."""
+    defaults = Manifest.load(voice_bundle).sampling
+    zeros = Sampling(do_sample=False, temperature=0, top_p=0.0, top_k=7)
+    expected = Sampling(do_sample=False, top_k=7)
+    assert zeros.over(defaults) == expected.over(defaults)
+    below = Sampling(subtalker_dosample=False, subtalker_temperature=0.0)
+    assert below.over(defaults) == Sampling(subtalker_dosample=False).over(defaults)
+    for wrong in ({"subtalker_temperature": 0}, {"temperature": -1}, {"temperature": "0"}):
+        with pytest.raises(InputError, match="expected a number above 0"):
+            Sampling(do_sample=False, **wrong)
 
 
 @pytest.mark.parametrize("name", ["top_k", "subtalker_top_k"])

@@ -76,6 +76,24 @@ def test_an_array_of_pcm_is_what_its_file_is() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["i2", "i4", "f4"])
+def test_the_order_of_bytes_is_no_other_type(kind: str) -> None:
+    full = 1.0 if kind == "f4" else float(np.iinfo(kind).max)
+    native = (voice().astype(np.float64) * full).astype(kind)
+    found = [
+        read_reference((each, RATE), keep_silence=True)
+        for each in (native, native.astype(f">{kind}"))
+    ]
+    assert np.array_equal(*(each.samples for each in found))
+
+
+def test_a_tensor_is_an_array() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(voice()).requires_grad_()
+    assert np.array_equal(read_reference((tensor, RATE)).samples, voice())
+    assert np.abs(read_reference((tensor.bfloat16(), RATE)).samples - voice()).max() < 0.01
+
+
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_floating_point_stays_as_it_is(kind: str) -> None:
     samples = voice().astype(kind)
@@ -247,6 +265,8 @@ def test_full_scale_is_not_clipping(caplog: pytest.LogCaptureFixture) -> None:
         (voice().astype(np.float64) * 1e300, RATE, "samples that are no numbers"),
         (voice() * 32767, RATE, "divide integer PCM by its full range"),
         (voice().astype(np.int64), RATE, "samples are int64"),
+        ([[0.0], [0.0, 0.1]], RATE, "the reference cannot be read as an array"),
+        (RATE, np.zeros(900), r"^the sample rate is array\(.{0,60}\.\.\.; expected a whole"),
     ],
 )
 def test_samples_that_are_no_sound(samples: Any, rate: Any, message: str) -> None:

@@ -462,9 +462,20 @@ def test_pieces_can_be_taken_by_who_steps_for_all(tts: Synthesizer) -> None:
     left.close()
     assert left.over
     assert list(left) == []
-    for wrong in (0, 1.5, "2"):
+    for at_once in (0, 1.5, "2"):
         with pytest.raises(InputError, match=r"at_once is .*; expected a whole number from 1"):
-            tts.pieces(text, at_once=wrong)
+            tts.pieces(text, at_once=at_once)  # type: ignore[arg-type]
+
+
+def test_a_batch_is_of_requests(tts: Synthesizer) -> None:
+    for given in (None, TEXT, Request(TEXT)):
+        with pytest.raises(InputError, match=r"^requests is .*; expected a list of Request"):
+            tts.speak_batch(given)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"one of requests is 'Hi.'; expected a Request"):
+        tts.speak_batch([Request(TEXT), "Hi."])  # type: ignore[list-item]
+    one = Request("Hi.", seed=1, max_seconds=0.08)
+    (alone,), both = tts.speak_batch([one]), tts.speak_batch(one for _ in range(2))
+    assert [np.array_equal(alone.codes, each.codes) for each in both] == [True, True]
 
 
 def _after_each_pause(pieces: list[Chunk]) -> list[list[Chunk]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.copies import CopyError
 from qwen3_tts_export.checkpoint.identity import identify
@@ -54,7 +55,7 @@ def check(
         CheckpointError: There is no such folder or hub id.
     """
     elsewhere = None if codec is None else locate_codec(codec)
-    if Path(source).expanduser().is_dir() or not hub.is_hub_id(source):
+    if expanded(source, "checkpoint").is_dir() or not hub.is_hub_id(source):
         return _look(locate(source, revision), elsewhere, None, report)
     folder = hub.cached(source, revision)
     if folder is not None:

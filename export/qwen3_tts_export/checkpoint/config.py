@@ -124,8 +124,9 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
     @property
     def dialects(self) -> dict[str, str]:
         """Speaker to its dialect, a key of `languages`; only the speakers that have one."""
-        given = {name: (self.spk_is_dialect or {}).get(name) for name in self.speakers}
-        return {name: str(dialect) for name, dialect in given.items() if dialect}
+        given = {fold(name): dialect for name, dialect in (self.spk_is_dialect or {}).items()}
+        found = {name: given.get(fold(name)) for name in self.speakers}
+        return {name: str(dialect) for name, dialect in found.items() if dialect}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,10 +4,12 @@ They are told by what their files are and say, before a name or a shape is compa
 is missing would be true, and of no help.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from qwen3_tts_edge.bundle.manifest import FILE as MANIFEST
 from qwen3_tts_edge.errors import CheckpointError, quoted
 
 
@@ -20,6 +22,9 @@ _MERGE = (
     "merge it into the checkpoint it was trained on, with PEFT's merge_and_unload(), and save all"
     " of that"
 )
+
+_BESIDE = re.compile(r"training_args|optimizer|scheduler|scaler|rng_state")
+"""How files begin that a training leaves beside the weights."""
 
 _QUANTISED = {
     "bitsandbytes": (".absmax", ".quant_map", ".nested_absmax", ".SCB"),
@@ -39,20 +44,33 @@ _WRAPPED = {
 
 
 def refuse_copy_by_files(folder: Path) -> None:
-    """Refuse a folder that holds weights of another format, or an adapter without its base.
+    """Refuse a folder that holds a bundle, weights of another format, or an adapter.
 
     Raises:
         CopyError: Says what it is and what to do.
     """
+    if (folder / MANIFEST).is_file() and not (folder / "config.json").is_file():
+        raise CopyError(
+            f"{folder} is a bundle, which was made of a checkpoint already",
+            "speak with it as it is, or name the checkpoint to make another",
+        )
+    adapted = (folder / "adapter_config.json").is_file()
     if any(folder.glob("model*.safetensors*")):
+        if adapted and any(folder.glob("adapter_model.*")):
+            raise CopyError(
+                f"{folder} holds a LoRA adapter beside the weights, and would speak without it",
+                f"{_MERGE}; if that was done, take adapter_config.json away",
+            )
         return
-    if (folder / "adapter_config.json").is_file():
+    if adapted:
         raise CopyError(f"{folder} holds a LoRA adapter, not a whole checkpoint", _MERGE)
     for format_ in ("GGUF", "ONNX"):
         if any(folder.glob(f"*.{format_.lower()}")):
             raise CopyError(f"{folder} holds a copy converted to {format_}", _WHOLE)
     for ending in ("bin", "pt", "pth", "ckpt"):
-        for file in folder.glob(f"*.{ending}"):
+        for file in sorted(folder.glob(f"[!.]*.{ending}")):
+            if _BESIDE.match(file.name):
+                continue
             raise CopyError(
                 f"{folder} holds {file.name} and no model.safetensors",
                 "save its state_dict with safetensors.torch.save_file",
@@ -97,6 +115,14 @@ def refuse_copy_by_tensors(
                 raise CopyError(f"{folder}: this is a copy quantised by {program} ({name})", _WHOLE)
     if "mlx" in metadata:
         raise CopyError(f"{folder}: this is a copy converted for MLX", _WHOLE)
+    for name in names:
+        for inside, program in _WRAPPED.items():
+            if name not in expected and name.replace(f".{inside}", ".") in expected:
+                raise CopyError(
+                    f"{folder}: {name} has {quoted(inside)} in its name",
+                    f"save the state_dict of the model inside {program}, or take that out of the "
+                    "names",
+                )
     _refuse_prefix(names, expected, folder)
 
 

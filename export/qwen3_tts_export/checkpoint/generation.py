@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
+from qwen3_tts_edge.bundle.manifest import Positive, Rank, Share, Tokens
 from qwen3_tts_export.checkpoint.json_file import convert
 
-_Positive = Annotated[float, Meta(gt=0)]
-_Share = Annotated[float, Meta(gt=0, le=1)]
-_Rank = Annotated[int, Meta(ge=0)]
+_LARGEST = 2.0**53
+"""Beyond it floats have no digits for each whole number."""
 
 _SAMPLERS = (
     ("do_sample", "temperature", "top_p"),
@@ -23,16 +22,16 @@ class GenerationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Sampling defaults; what generation_config.json leaves out is the official default."""
 
     do_sample: bool = True
-    temperature: _Positive = 0.9
-    top_k: _Rank = 50
+    temperature: Positive = 0.9
+    top_k: Rank = 50
     """0 keeps all codes."""
-    top_p: _Share = 1.0
-    repetition_penalty: _Positive = 1.05
+    top_p: Share = 1.0
+    repetition_penalty: Positive = 1.05
     subtalker_dosample: bool = True
-    subtalker_temperature: _Positive = 0.9
-    subtalker_top_k: _Rank = 50
-    subtalker_top_p: _Share = 1.0
-    max_new_tokens: Annotated[int, Meta(ge=2)] = 2048
+    subtalker_temperature: Positive = 0.9
+    subtalker_top_k: Rank = 50
+    subtalker_top_p: Share = 1.0
+    max_new_tokens: Tokens = 2048
     """Frames, and the code that ends speech."""
     non_streaming_mode: bool = True
     """Whether the whole text stands in the prompt. Ours: the official files do not have it, and
@@ -73,4 +72,5 @@ def parse_generation(
 
 def _whole(value: Any) -> Any:
     """Read 50.0 as 50: some programs write every number as a float."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST
+    return int(value) if whole else value

@@ -15,6 +15,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.config import CheckpointConfig, CodecConfig
 from qwen3_tts_export.checkpoint.config_files import CODEC_TYPE
@@ -155,7 +156,7 @@ def is_codec(folder: Path) -> bool:
 
 def locate(source: str | Path, revision: str | None = None) -> Path:
     """Return the folder of a checkpoint; an existing folder wins over a hub id of the same name."""
-    folder = Path(source).expanduser()
+    folder = expanded(source, "checkpoint")
     if folder.is_dir():
         if revision is not None:
             raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")

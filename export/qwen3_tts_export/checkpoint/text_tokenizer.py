@@ -134,7 +134,8 @@ def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, Added
     """List the added tokens in id order, then the named specials not among them (without id)."""
     try:
         decoder = sorted(
-            (int(key), dict(flags)) for key, flags in config.get("added_tokens_decoder", {}).items()
+            (int(key), dict(flags))
+            for key, flags in (config.get("added_tokens_decoder") or {}).items()
         )
         listed = {flags["content"] for _, flags in decoder}
         specials = [config.get(name, _SPECIAL_BY_DEFAULT.get(name)) for name in _NAMED_SPECIALS]

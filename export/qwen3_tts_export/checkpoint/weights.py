@@ -4,6 +4,7 @@ Tensors are mapped from the files when they are asked for.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,10 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 """What a checkpoint may be stored in. A quantised file is another project's format."""
 
+_INDEX = "model.safetensors.index.json"
+_SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
+
+_ENCODER = "take those of the base it was trained from, or make tts_model_type custom_voice"
 _SAVE = "save the weights again, all of them and with the config.json they were trained with"
 
 
@@ -78,6 +83,8 @@ class TensorFile(Mapping[str, torch.Tensor]):
         advice = cure(self.folder / "model.safetensors", _SAVE)
         missing = [name for name in expected if name not in self.entries]
         if missing:
+            if all(name.startswith("speaker_encoder.") for name in missing):
+                advice = cure(self.folder / "model.safetensors", _ENCODER)
             raise CheckpointError(
                 f"{self.folder}: {len(missing)} of {len(expected)} tensors are missing, first"
                 f" {missing[0]} {list(expected[missing[0]])}",
@@ -134,6 +141,20 @@ def _refuse_dtype(name: str, entry: TensorEntry) -> None:
         )
 
 
+def _refuse_other_names(folder: Path) -> None:
+    """Refuse weights that are there, and not where they are looked for: shards, or a file."""
+    found = sorted(folder.glob("[!.]*.safetensors"))
+    if not found:
+        return
+    missing = f"neither model.safetensors nor {_INDEX}"
+    remedy = "rename it to model.safetensors"
+    if len(found) > 1 or _SHARD.search(found[0].name):
+        remedy = f"copy {_INDEX} there too, or save the weights again"
+    raise CheckpointError(
+        f"{folder} has {found[0].name} and {missing}", cure(folder / _INDEX, remedy)
+    )
+
+
 class _Index(msgspec.Struct):
     weight_map: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
 
@@ -142,9 +163,10 @@ def _weight_files(folder: Path) -> list[Path]:
     single = folder / "model.safetensors"
     if single.is_file():
         return [single]
-    index = folder / "model.safetensors.index.json"
+    index = folder / _INDEX
     if not index.is_file():
         refuse_copy_by_files(folder)
+        _refuse_other_names(folder)
         raise CheckpointError(
             f"{single} is missing; expected the weights of a Qwen3-TTS checkpoint",
             cure(single, "copy or save them there"),

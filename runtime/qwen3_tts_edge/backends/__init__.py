@@ -11,7 +11,7 @@ from qwen3_tts_edge.arrays import Array, is_whole
 from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.names import COMPAT, CUDA, ORT, TRT
-from qwen3_tts_edge.errors import BackendError, InputError
+from qwen3_tts_edge.errors import BackendError, InputError, quoted
 
 AUTO, ORT_CPU, ORT_CUDA, OPENVINO = "auto", "ort-cpu", "ort-cuda", "openvino"
 FLAVOURS: Mapping[str, tuple[str, ...]] = {
@@ -188,7 +188,8 @@ def open_backend(
     """
     _check_threads(threads)
     if name not in BACKENDS:
-        raise BackendError(f"backend {name!r} is unknown", f"choose one of {', '.join(BACKENDS)}")
+        known = ", ".join(BACKENDS)
+        raise BackendError(f"backend {quoted(name)} is unknown", f"choose one of {known}")
     best = automatic(flavour, codec)
     if name == AUTO:
         name = best

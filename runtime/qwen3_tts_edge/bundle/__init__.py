@@ -1,6 +1,5 @@
 """A bundle, file by file: the one door between export and runtime."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from qwen3_tts_edge.bundle.engines import Engines, engine_folders
 from qwen3_tts_edge.bundle.hash_memory import HashMemory
 from qwen3_tts_edge.bundle.manifest import TOKENIZER, CodecManifest, Manifest, load_codec
 from qwen3_tts_edge.bundle.tables import Tables
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 
 if TYPE_CHECKING:
     from qwen3_tts_edge.bundle.tokenizer import Tokenizer
@@ -104,7 +103,4 @@ class Bundle(CodecBundle):
 def _folder(bundle: str | Path | None) -> Path:
     if bundle is None:
         return bundled_voice()
-    given: object = bundle
-    if not isinstance(given, str | os.PathLike):
-        raise InputError.of("bundle", given, "the path of a folder")
-    return Path(bundle).expanduser()
+    return expanded(bundle, "bundle")

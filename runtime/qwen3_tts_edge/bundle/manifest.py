@@ -41,8 +41,12 @@ PREDICTOR_ROWS = "predictor_rows.npy"
 
 _Count = Annotated[int, Meta(ge=1, le=1 << 31)]
 _Id = Annotated[int, Meta(ge=0, le=1 << 31)]
-_Positive = Annotated[float, Meta(gt=0, lt=1e30)]
-_Share = Annotated[float, Meta(gt=0, le=1)]
+Rank = Annotated[int, Meta(ge=0, le=1 << 31)]
+Positive = Annotated[float, Meta(gt=1e-37, lt=1e30)]
+Share = Annotated[float, Meta(gt=1e-37, le=1)]
+"""What a setting of sampling may be; of less, float32 makes 0."""
+
+Tokens = Annotated[int, Meta(ge=2)]
 
 
 class Origin(Strict, frozen=True):
@@ -84,15 +88,15 @@ class SamplingDefaults(Strict, frozen=True):
     """What the checkpoint's generation_config.json asks for, by the official names."""
 
     do_sample: bool
-    temperature: _Positive
-    top_k: _Id
-    top_p: _Share
-    repetition_penalty: _Positive
+    temperature: Positive
+    top_k: Rank
+    top_p: Share
+    repetition_penalty: Positive
     subtalker_dosample: bool
-    subtalker_temperature: _Positive
-    subtalker_top_k: _Id
-    subtalker_top_p: _Share
-    max_new_tokens: Annotated[int, Meta(ge=2)]
+    subtalker_temperature: Positive
+    subtalker_top_k: Rank
+    subtalker_top_p: Share
+    max_new_tokens: Tokens
 
 
 class UtteranceLimits(Strict, frozen=True):
@@ -103,7 +107,7 @@ class UtteranceLimits(Strict, frozen=True):
         most_sentences: In one piece; None for as many as there is time for.
     """
 
-    most_seconds: _Positive
+    most_seconds: Positive
     most_sentences: _Count | None
 
 

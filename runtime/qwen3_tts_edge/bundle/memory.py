@@ -20,6 +20,8 @@ from qwen3_tts_edge.bundle.manifest import (
 from qwen3_tts_edge.errors import CapacityError, InputError
 
 MAX_SECONDS = 160.0
+_FOREVER = 1e12
+"""Seconds that nothing has room for; what is far more has no whole number of frames."""
 PROMPT_POSITIONS = 512
 """Room for the prompt in the KV cache, beside the frames of `max_seconds`."""
 
@@ -129,7 +131,8 @@ def frame_count(manifest: Manifest, seconds: float) -> int:
     """
     check_seconds(seconds)
     # 0.56 s are 7 frames, although 0.56 * 12.5 is a little more in floating point.
-    return max(1, math.ceil(round(seconds * manifest.frames_per_second, 6)))
+    frames = round(min(float(seconds), _FOREVER) * manifest.frames_per_second, 6)
+    return max(1, math.ceil(frames))
 
 
 def frame_room(manifest: Manifest, capacity: int, prompt: int) -> int:

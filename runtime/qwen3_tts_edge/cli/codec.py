@@ -1,7 +1,6 @@
 """`qwen3-tts-edge codec`: sound ↔ codes, without any speaking."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import numpy as np
@@ -16,6 +15,7 @@ from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.sound.reading import mixed, open_sound, read_blocks, resampled_blocks
 from qwen3_tts_edge.sound.writing import AudioFile
@@ -97,7 +97,7 @@ def decode(codes: str, output: str, model: str | None, backend: str, threads: in
     """
     bundle = CodecBundle.open(model)
     folder, manifest = bundle.folder, bundle.manifest
-    target = AudioFile(output, manifest.sample_rate)
+    target = AudioFile(expanded(output, "output"), manifest.sample_rate)
     found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
@@ -119,7 +119,7 @@ def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Samples]:
 
 
 def _check_target(output: str) -> None:
-    path = Path(output).expanduser().absolute()
+    path = expanded(output, "output").absolute()
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is not a folder", "make it first")
     if path.is_dir():

@@ -1,7 +1,6 @@
 """`qwen3-tts-edge doctor`: what works here, why the rest does not, and what fixes it."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from qwen3_tts_edge.cli.options import bundle_argument
 from qwen3_tts_edge.machine.doctor import Check, examine
 from qwen3_tts_edge.machine.roofline import Roofline
+from qwen3_tts_edge.paths import expanded
 
 _EXAMPLES = """\b
 Examples:
@@ -31,7 +31,7 @@ def doctor(bundle: str | None, *, as_json: bool) -> int:
     else runs. Without BUNDLE it is the voice that comes with the package. Ends with 0 if a backend
     here runs the bundle, else with 1.
     """
-    folder = None if bundle is None else Path(bundle).expanduser()
+    folder = None if bundle is None else expanded(bundle, "bundle")
     found = examine(folder, lambda what: click.echo(f"measuring {what} …", err=True))
     if as_json:
         content = {

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BufferedReader
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
@@ -14,12 +13,13 @@ import click
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, check_seconds, longest
-from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS
+from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, TEXT_LAYOUTS, VOICE_DESIGN
 from qwen3_tts_edge.cli.next_step import tell_next_step
 from qwen3_tts_edge.cli.options import language_option, model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
 from qwen3_tts_edge.speech.metrics import Metrics
@@ -253,13 +253,14 @@ def _sink(
             sys.stdout.buffer,
             encoder(form or "pcm", sample_rate, rate_out=rate_out, speed=speed),
         )
-    named = format_of(Path(output))
+    path = expanded(output, "output")
+    named = format_of(path)
     if form not in (None, named):
         raise click.UsageError(
             f"{output} would be {named} and --format says {form}; "
-            f"name it {Path(output).stem}.{form}, or drop --format"
+            f"name it {path.stem}.{form}, or drop --format"
         )
-    return AudioFile(output, sample_rate, rate_out=rate_out, speed=speed)
+    return AudioFile(path, sample_rate, rate_out=rate_out, speed=speed)
 
 
 def _play(stream: Stream, sink: AudioStream, *, quiet: bool) -> int:
@@ -284,12 +285,15 @@ def _list_speakers(manifest: Manifest) -> None:
     for name in sorted(manifest.speakers, key=str.lower):
         click.echo(name)
     if not manifest.speakers:
-        way = "--voice or --ref-audio" if _clones(manifest) else "--design"
-        click.echo(f"this bundle has no named speakers; give it a voice with {way}", err=True)
+        way = _VOICES[manifest.checkpoint.model_type]
+        click.echo(f"this bundle has no named speakers; {way}", err=True)
 
 
-def _clones(manifest: Manifest) -> bool:
-    return manifest.checkpoint.model_type == BASE
+_VOICES = {
+    CUSTOM_VOICE: "without --speaker it chooses a voice itself",
+    VOICE_DESIGN: "give it a voice with --design",
+    BASE: "give it a voice with --voice or --ref-audio",
+}
 
 
 def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:
@@ -301,7 +305,7 @@ def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:
         return text
     if file not in (None, "-"):
         assert file is not None
-        return "".join(_decoded([Path(file).expanduser().read_bytes()], file))
+        return "".join(_decoded([expanded(file, "file").read_bytes()], file))
     if text is None and file is None and sys.stdin.isatty():
         raise click.UsageError('nothing to say; give a TEXT, such as speak "Hello."')
     arriving = cast(BufferedReader, sys.stdin.buffer)  # gives what is there, and waits for no more

@@ -139,7 +139,7 @@ def design(
     path = library.place_for(name, replace=replace)
     listener = Listener.open(Bundle.open(base), backend=backend, threads=threads)
     listener.check()
-    designer = Synthesizer.open(Path(model).expanduser(), backend=backend, threads=threads)
+    designer = Synthesizer.open(model, backend=backend, threads=threads)
     seed = secrets.randbits(32) if seed is None else seed
     spoken = list(
         shown(

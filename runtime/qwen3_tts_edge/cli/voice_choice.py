@@ -15,8 +15,10 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
+from qwen3_tts_edge.voices.matching import kept_type
 from qwen3_tts_edge.voices.profile import ENDING
 from qwen3_tts_edge.voices.reference import Source
 from qwen3_tts_edge.voices.voice import Voice
@@ -64,8 +66,9 @@ class VoiceChoice:
         if given is None and kind != CUSTOM_VOICE:
             raise click.UsageError(f"this bundle {_WAYS[kind]}")
         if given is not None and _KINDS[given] != kind:
-            option = given.replace("_", "-")
-            raise click.UsageError(f"--{option} is not for this bundle, which {_WAYS[kind]}")
+            option, kept = given.replace("_", "-"), kept_type(manifest)
+            way = f"clones voices; {kept}" if kept and given == "speaker" else _WAYS[kind]
+            raise click.UsageError(f"--{option} is not for this bundle, which {way}")
 
     def find(self, bundle: Bundle, backend: str, threads: int | None) -> Voice | None:
         """The voice; a recording is heard for it. None leaves the choice to the bundle."""
@@ -125,7 +128,7 @@ def recording(ref_audio: str) -> Source:
 def said(ref_text: str | None) -> str | None:
     """What `--ref-text` gives; the name of a file is said to be none of its words."""
     with suppress(OSError, ValueError):  # too long for a name, or with a null character
-        if ref_text and Path(ref_text).expanduser().is_file():
+        if ref_text and expanded(ref_text).is_file():
             content = f'--ref-text "$(cat {shlex.quote(ref_text)})"'
             click.echo(
                 f"warning: --ref-text {ref_text} is the name of a file, and is taken for what the "
@@ -141,9 +144,10 @@ def profile_path(name: str) -> Path:
     Raises:
         InputError: No such voice.
     """
-    path = Path(name).expanduser()
-    if not name.endswith(ENDING) and len(path.parts) == 1:
+    path = expanded(name, "voice")
+    there = path.is_file()
+    if len(path.parts) == 1 and not (there and name.endswith(ENDING)):
         return library.find(name)
-    if not path.is_file():
+    if not there:
         raise InputError(f"{path} is not a file", "give a voice's name or the path of its profile")
     return path

@@ -21,7 +21,7 @@ Calls, defaults, broadcasting and errors are the official ones, arrays are numpy
   there, and a warning says so.
 - Text has the ids that a hub id gives it. There, a local folder of the same files has words like
   "macOS" cut elsewhere (transformers 4.57.3).
-- CustomVoice needs a speaker; there, None lets the model choose.
+- CustomVoice needs a speaker where it names any; there, None lets the model choose.
 - Speech that has run away, as one in two hundred does, is cut and begun anew with other draws, and
   so is speech that ended before its text can have been spoken, but not where `max_new_tokens` says
   how long it may be.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qwen3_tts_edge.arrays import Array, Codes, Vector
+from qwen3_tts_edge.arrays import Array, Codes, Vector, as_array
 from qwen3_tts_edge.compat.options import check_strings
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices.voice import Clone
@@ -105,13 +105,7 @@ def _saved(fields: Mapping[str, Any]) -> VoiceClonePromptItem:
 
 
 def _numbers(name: str, given: Any) -> Array:
-    try:
-        if hasattr(given, "detach"):  # a tensor: numpy knows no bfloat16, no gradient and no GPU
-            given = given.detach().cpu()
-            given = given.float() if given.is_floating_point() else given
-        found = np.asarray(given)
-    except (TypeError, ValueError, RuntimeError) as error:  # tensors raise each of them
-        raise InputError(f"{name} cannot be read as an array: {error}") from error
+    found = as_array(name, given)
     if not np.issubdtype(found.dtype, np.number):
         raise InputError(f"{name} holds {found.dtype}; expected numbers")
     return found

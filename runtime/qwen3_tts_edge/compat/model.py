@@ -34,6 +34,7 @@ from qwen3_tts_edge.compat.sounds import AudioLike, local
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voices.matching import kept_type
 from qwen3_tts_edge.voices.reference import read_reference
 from qwen3_tts_edge.voices.voice import Voice
 
@@ -87,6 +88,7 @@ class Qwen3TTSModel:
             BackendError: There is no backend for the device.
             BundleError: The bundle is damaged, or the checkpoint could not be exported.
         """
+        fetch_urls = truth("fetch_urls", fetch_urls)
         folder, backend = opening.bundle(pretrained_model_name_or_path, given)
         tts = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=max_seconds)
         return cls(tts, fetch_urls=fetch_urls)
@@ -114,7 +116,7 @@ class Qwen3TTSModel:
 
         Args:
             text: What to say.
-            speaker: Who says it, in any letter case.
+            speaker: Who says it, in any letter case; None where the checkpoint names nobody.
             language: None is `Auto`.
             instruct: How to say it, in words; the 0.6B drops it, with a warning in the log.
             non_streaming_mode: The whole text goes into the prompt; else one token a frame.
@@ -142,8 +144,10 @@ class Qwen3TTSModel:
             texts, language=or_auto(language), speaker=speaker, instruct=instruct
         )
         check_names("languages", languages, self.synthesizer.languages)
-        check_names("speakers", speakers, self.get_supported_speakers())
-        voices = [Voice.speaker(name) for name in speakers]
+        supported = self.get_supported_speakers()
+        if supported or any(speakers):
+            check_names("speakers", speakers, supported)
+        voices = [Voice.speaker(name) if name else None for name in speakers]
         return self._speak(texts, voices, languages, instructs, non_streaming_mode, given)
 
     def generate_voice_design(
@@ -285,7 +289,7 @@ class Qwen3TTSModel:
     def _speak(
         self,
         texts: list[str],
-        voices: Sequence[Voice],
+        voices: Sequence[Voice | None],
         languages: Sequence[str],
         instructs: Sequence[str | None],
         upfront: bool,
@@ -345,7 +349,8 @@ class Qwen3TTSModel:
     def _expect(self, kind: ModelType, method: str) -> None:
         found = self.synthesizer.manifest.checkpoint
         if found.model_type != kind:
+            kept = kept_type(self.synthesizer.manifest) if kind == CUSTOM_VOICE else None
             raise InputError(
                 f"{found.name} is of the type {found.model_type} and does not support {method}",
-                f"open a checkpoint of the type {kind}",
+                kept or f"open a checkpoint of the type {kind}",
             )

@@ -28,6 +28,7 @@ from qwen3_tts_edge.compat.loading import (
 )
 from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.errors import BundleError, InputError
+from qwen3_tts_edge.paths import expanded
 
 _WANTED_FILES = ["*.json", "*.txt", "*.safetensors", "speech_tokenizer/*"]
 _SAMPLES, _SAMPLE = 256, 4096
@@ -56,7 +57,7 @@ def bundle(source: str | Path, loading: Loading) -> tuple[Path, str]:
     if not isinstance(source, str | os.PathLike):
         raise ArgumentError(f"the model is a {type(source).__name__}; expected a path or a hub id")
     wanted, asked = flavour(loading), precision(loading)
-    folder = Path(source).expanduser()
+    folder = expanded(source, "the model")
     here = os.path.isdir(folder)  # noqa: PTH112 - of too long a name the other raises
     if here and loading.get("revision") is not None:
         raise InputError(f"{shown(folder)} is a folder", "a revision belongs to a hub id")
@@ -124,7 +125,8 @@ def _fingerprint(folder: Path) -> str:
     Training moves every tensor, so it shows; it is no proof against somebody who hides a change.
     """
     total = hashlib.sha256(f"bundle format {FORMAT}".encode())
-    for path in sorted({path for wanted in _WANTED_FILES for path in folder.glob(wanted)}):
+    found = {path for wanted in _WANTED_FILES for path in folder.glob(wanted)}
+    for path in sorted(filter(Path.is_file, found)):  # a download leaves its folder .cache there
         size = path.stat().st_size
         total.update(f"\0{path.relative_to(folder).as_posix()}\0{size}\0".encode())
         with path.open("rb") as file:

@@ -15,6 +15,7 @@ import numpy as np
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 
 AudioLike = str | Path | bytes | tuple[Array, int]
 
@@ -47,16 +48,9 @@ def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Array, int]:
         return _fetched(given, asked=fetch_urls)
     if given.startswith("data:") or _is_base64(given):
         return _decoded(given)
-    if "\0" in given:
-        raise InputError(f"{shown(given)} is no path of a sound file: it has a null character")
-    if not given or given.startswith("file:"):
+    if given.startswith("file:"):
         raise InputError(f"{shown(given)} is no path of a sound file", "give the path itself")
-    try:
-        path = Path(given).expanduser()
-    except RuntimeError as error:
-        raise InputError(
-            f"{shown(given)} begins with the home of nobody here", "write it out"
-        ) from error
+    path = expanded(given, "audio")
     if len(given) > LONGEST_NAME and not os.path.exists(path):  # noqa: PTH110 - never raises
         # Opening it would say so with the whole of it.
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), shown(given, quoted=False))
@@ -69,8 +63,18 @@ def _pair(sound: Any, rate: Any) -> tuple[Array, int]:
             f"audio is a pair whose first is a {type(sound).__name__}; expected a numpy array, and "
             "then its sample rate"
         )
+    return sound, sample_rate(rate)
+
+
+def sample_rate(rate: Any) -> int:
+    """Take a sample rate: any number, or its digits.
+
+    Raises:
+        ArgumentError: It is something else.
+        InputError: It is no number.
+    """
     try:
-        return sound, int(rate)
+        return int(rate)
     except TypeError as error:
         raise ArgumentError(
             f"the sample rate is a {type(rate).__name__}; expected a number"

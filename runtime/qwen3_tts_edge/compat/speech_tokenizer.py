@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
-from qwen3_tts_edge.arrays import Array, Codes, Samples
+from qwen3_tts_edge.arrays import Array, Codes, Samples, as_array
 from qwen3_tts_edge.backends import open_backend
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
@@ -20,8 +20,8 @@ from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
 from qwen3_tts_edge.compat.loading import Loading
-from qwen3_tts_edge.compat.options import ArgumentError, shown
-from qwen3_tts_edge.compat.sounds import local
+from qwen3_tts_edge.compat.options import ArgumentError, shown, truth
+from qwen3_tts_edge.compat.sounds import local, sample_rate
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.reading import (
     check_rate,
@@ -91,6 +91,7 @@ class Qwen3TTSTokenizer:
         codec alone is its own repository, or a checkpoint's folder `speech_tokenizer`.
         Arguments and errors are those of `Qwen3TTSModel.from_pretrained`.
         """
+        fetch_urls = truth("fetch_urls", fetch_urls)
         folder, backend = opening.bundle(pretrained_model_name_or_path, given)
         bundle = CodecBundle.open(folder)
         bundle.check()
@@ -131,7 +132,7 @@ class Qwen3TTSTokenizer:
                 f"the bundle of {self._manifest.checkpoint.name} has no codec encoder",
                 "open one of a Base checkpoint or of the codec alone",
             )
-        sounds = [audios] if isinstance(audios, str | Path | bytes | np.ndarray) else list(audios)
+        sounds = list(audios) if isinstance(audios, list | tuple) else [audios]
         if len({isinstance(sound, np.ndarray) for sound in sounds}) > 1:
             raise ArgumentError("Mixed input types are not supported: give only files, or arrays")
         samples = [self._samples(sound, sr) for sound in sounds]
@@ -165,9 +166,10 @@ class Qwen3TTSTokenizer:
         else:
             raise ArgumentError("`encoded` must be an encode output, a dict, or a list of dicts")
         if not isinstance(found, list):
-            found = np.asarray(found)
+            found = as_array("audio_codes", found)
             found = list(found) if found.ndim == 3 else [found]
-        return [self._decoded(np.asarray(codes)) for codes in found], self._manifest.sample_rate
+        codes = [as_array("audio_codes", each) for each in found]
+        return [self._decoded(each) for each in codes], self._manifest.sample_rate
 
     def get_model_type(self) -> str:
         """`qwen3_tts_tokenizer_12hz`; there is no other here."""
@@ -194,11 +196,12 @@ class Qwen3TTSTokenizer:
         if isinstance(sound, np.ndarray):
             if rate is None:
                 raise InputError("an array does not say its sample rate", "give it as sr")
-            check_rate(int(rate), "the audio")
+            rate = sample_rate(rate)
+            check_rate(rate, "the audio")
             found = _mono(sound)
         else:
             found, rate = _read(local(sound, fetch_urls=self._fetch_urls))
-        return resampled(found, int(rate), self._manifest.sample_rate)
+        return resampled(found, rate, self._manifest.sample_rate)
 
     def _decoded(self, codes: npt.NDArray[Any]) -> Samples:
         if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from qwen3_tts_edge.arrays import Samples
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.sound.formats import FORMATS, Coder, Format
 from qwen3_tts_edge.sound.rate import Resampler
 from qwen3_tts_edge.sound.tempo import SPEEDS, Tempo
@@ -112,7 +112,8 @@ def encoder(
         InputError: No such format, rate, speed or bit rate, or an extra is not installed.
     """
     if name not in FORMATS:
-        raise InputError(f"{name!r} is not a sound format", f"use one of {', '.join(FORMATS)}")
+        known = ", ".join(FORMATS)
+        raise InputError(f"{quoted(name)} is not a sound format", f"use one of {known}")
     form = FORMATS[name]
     rate = sample_rate if rate_out is None else rate_out
     _check_rate(name, form, rate, asked=rate_out is not None)

@@ -14,6 +14,7 @@ import soxr
 
 from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.conversion import converted
 from qwen3_tts_edge.sound.cut import warn_if_cut
 from qwen3_tts_edge.sound.rate import Resampler, fitted
@@ -42,7 +43,7 @@ def open_sound(
         OSError: There is no such file.
     """
     if isinstance(file, str | Path):
-        file = Path(file).expanduser()
+        file = expanded(file)
         file.open("rb").close()  # libsndfile does not say why it cannot open a file
     try:
         sound = soundfile.SoundFile(file)
@@ -112,7 +113,7 @@ def scaled(samples: Array, name: str) -> Block:
     Raises:
         InputError: Another type, or not all are numbers.
     """
-    kind = samples.dtype
+    kind = samples.dtype.newbyteorder("=")
     if kind == np.uint8:  # the one PCM type whose middle is not 0
         centred: Block = (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
         return centred

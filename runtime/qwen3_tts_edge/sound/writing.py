@@ -15,6 +15,7 @@ from typing_extensions import Self
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.sound.formats import FORMATS
 
@@ -73,7 +74,7 @@ class AudioFile:
             InputError: The ending is none of `ENDINGS`, `path` is a folder or lies in no folder,
                 or for what `encoding.encoder` raises it.
         """
-        self._path = Path(path).expanduser()
+        self._path = expanded(path)
         name = format_of(self._path)
         if self._path.is_dir():
             raise InputError(f"{self._path} is a folder", "choose another name")

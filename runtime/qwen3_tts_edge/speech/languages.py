@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 
 _CODES = {
     "zh": "chinese",
@@ -43,7 +43,7 @@ def language_named(language: str | None, known: Collection[str]) -> str:
     found = _CODES.get(folded.replace("_", "-").split("-")[0], "")
     if found in known:
         return found
-    raise InputError(f"language {language!r} is unknown", f"choose one of {', '.join(known)}")
+    raise InputError(f"language {quoted(language)} is unknown", f"choose one of {', '.join(known)}")
 
 
 def code_of(language: str) -> str:

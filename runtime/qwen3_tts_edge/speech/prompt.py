@@ -16,7 +16,7 @@ from qwen3_tts_edge.arrays import Codes, Rows
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.names import STREAMED, TEXT_LAYOUTS, UPFRONT
 from qwen3_tts_edge.codec.primed import Primed
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.speech.languages import AUTO, language_named
 from qwen3_tts_edge.voices.matching import Match, match
 from qwen3_tts_edge.voices.voice import Voice
@@ -137,7 +137,7 @@ class PromptBuilder:
         layout = text_layout or self._manifest.text_layout
         if layout not in TEXT_LAYOUTS:
             raise InputError(
-                f"text layout {layout!r} is unknown", f"use {' or '.join(TEXT_LAYOUTS)}"
+                f"text layout {quoted(layout)} is unknown", f"use {' or '.join(TEXT_LAYOUTS)}"
             )
         chosen = match(self._manifest, voice, instruct)
         opening = [

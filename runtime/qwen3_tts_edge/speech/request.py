@@ -9,7 +9,7 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.bundle.memory import check_seconds
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.voices.voice import Voice
@@ -89,7 +89,7 @@ class Request:
         if not isinstance(self.verbatim, bool):
             raise InputError.of("verbatim", self.verbatim, "True or False")
         if self.seed is not None and not is_whole(self.seed):
-            raise InputError(f"seed is {self.seed!r}; it must be a whole number")
+            raise InputError(f"seed is {quoted(self.seed)}; it must be a whole number")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise InputError(
                 f"seed is {self.seed}; it must be from 0 to 2**64 - 1", "None draws one"

@@ -23,13 +23,22 @@ MIN_FRAMES = 2
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 """What graphs read as a number above 0: less is 0 there, and more is endless."""
 
+_SWITCHES = {
+    "temperature": "do_sample",
+    "top_p": "do_sample",
+    "subtalker_temperature": "subtalker_dosample",
+    "subtalker_top_p": "subtalker_dosample",
+}
+"""What greedy decoding does not read, and which setting makes it greedy."""
+
 
 @dataclass(frozen=True)
 class Sampling:
     """Sampling settings by their official names; None takes the checkpoint's own default.
 
     The plain names steer codebook 0 (the talker), `subtalker_*` the other codebooks (the code
-    predictor). `do_sample=False` and `subtalker_dosample=False` are greedy decoding.
+    predictor). `do_sample=False` and `subtalker_dosample=False` are greedy decoding; a temperature
+    or top_p that stands beside one of them chooses nothing, and may be 0.
 
     Raises:
         InputError: A value is outside its range.
@@ -47,14 +56,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name in ("temperature", "subtalker_temperature", "repetition_penalty"):
-            _check(name, getattr(self, name), lambda x: _LEAST <= x <= _MOST, "a number above 0")
+            self._check(name, lambda x: _LEAST <= x <= _MOST, "a number above 0")
         for name in ("top_p", "subtalker_top_p"):
-            _check(
-                name,
-                getattr(self, name),
-                lambda x: _LEAST <= x <= 1,
-                "a number above 0 and at most 1",
-            )
+            self._check(name, lambda x: _LEAST <= x <= 1, "a number above 0 and at most 1")
         for name in ("top_k", "subtalker_top_k"):
             _check_count(name, getattr(self, name))
         for name in ("do_sample", "subtalker_dosample"):
@@ -69,8 +73,33 @@ class Sampling:
     def over(self, defaults: SamplingDefaults) -> SamplingDefaults:
         """Complete these settings with the checkpoint's defaults where nothing was asked for."""
         asked = {field.name: getattr(self, field.name) for field in fields(self)}
-        given = {name: value for name, value in asked.items() if value is not None}
+        given = {
+            name: value
+            for name, value in asked.items()
+            if value is not None and not self._chooses_nothing(name)
+        }
         return msgspec.structs.replace(defaults, **given)
+
+    def _check(self, name: str, is_valid: Callable[[float], bool], expected: str) -> None:
+        number: object = getattr(self, name)  # of any type: callers need not check theirs
+        if number is None or self._chooses_nothing(name):
+            return
+        if isinstance(number, bool) or not isinstance(number, Real) or not is_valid(float(number)):
+            remedy = None
+            if number == 0 and (sampled := _SWITCHES.get(name)) and name.endswith("temperature"):
+                remedy = f"for the likeliest code always, use {sampled}=False or Sampling.greedy()"
+            raise InputError.of(name, number, expected, remedy)
+
+    def _chooses_nothing(self, name: str) -> bool:
+        """Tell whether a setting is a 0 that greedy decoding does not read."""
+        value = getattr(self, name)
+        return (
+            name in _SWITCHES
+            and getattr(self, _SWITCHES[name]) is False
+            and isinstance(value, Real)
+            and not isinstance(value, bool)
+            and value == 0
+        )
 
 
 def inputs(
@@ -140,20 +169,6 @@ def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:
     bits = Philox(key=seed, counter=frame << 64).random_raw(codebooks)
     numbers: npt.NDArray[np.float32] = ((bits >> np.uint64(40)) * 2.0**-24).astype(np.float32)
     return numbers
-
-
-def _check(
-    name: str, value: float | None, is_valid: Callable[[float], bool], expected: str
-) -> None:
-    number: object = value  # of any type: callers need not check theirs
-    if number is None:
-        return
-    if isinstance(number, bool) or not isinstance(number, Real) or not is_valid(float(number)):
-        remedy = None
-        if number == 0 and name.endswith("temperature"):
-            sampled = name.replace("temperature", "dosample" if "sub" in name else "do_sample")
-            remedy = f"for the likeliest code always, use {sampled}=False or Sampling.greedy()"
-        raise InputError.of(name, number, expected, remedy)
 
 
 def _check_count(name: str, value: int | None) -> None:

@@ -133,10 +133,6 @@ class Pieces(Iterator[tuple[int, Audio]]):
         """
         if at_once is not None and not (is_whole(at_once) and at_once >= 1):
             raise InputError.of("at_once", at_once, "a whole number from 1")
-        for each in requests:
-            given: object = each  # of any type: callers need not check theirs
-            if not isinstance(given, Request):
-                raise InputError.of("a request", given, "a Request", "use Request('Hello.')")
         self._tools, self._scheduler = tools, scheduler
         self._at_once = at_once or _AHEAD * scheduler.most
         self._requests = [request.seeded() for request in requests]

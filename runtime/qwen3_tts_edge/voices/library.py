@@ -6,6 +6,7 @@ QWEN3_TTS_EDGE_VOICES says.
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from qwen3_tts_edge import locks
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.files import sweep
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.voices.profile import ENDING
 
 VARIABLE = "QWEN3_TTS_EDGE_VOICES"
@@ -25,9 +27,8 @@ _LONGEST = 200
 
 def folder() -> Path:
     """Give the folder where voices are kept; it may not exist yet."""
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser()
-    return user_data_path("qwen3-tts-edge", appauthor=False) / "voices"
+    data = user_data_path("qwen3-tts-edge", appauthor=False) / "voices"
+    return expanded(os.environ.get(VARIABLE) or data, VARIABLE)
 
 
 def path_of(name: str) -> Path:
@@ -36,9 +37,9 @@ def path_of(name: str) -> Path:
     Raises:
         InputError: No file can have that name.
     """
-    if not _NAME.fullmatch(name) or len(os.fsencode(name)) > _LONGEST:
+    if not _is_name(name) or len(os.fsencode(name)) > _LONGEST:
         raise InputError(
-            f"{name!r} cannot name a voice",
+            f"{quoted(name)} cannot name a voice",
             "use up to 64 letters, digits, -, _ and ., a letter or digit first",
         )
     return folder() / f"{name}{ENDING}"
@@ -53,7 +54,7 @@ def find(name: str) -> Path:
     path = path_of(_spelt(name) or name)
     if not path.is_file():
         there = ", ".join(names()) or "none yet"
-        raise InputError(f"there is no voice {name!r} in {folder()}", f"there are: {there}")
+        raise InputError(f"there is no voice {quoted(name)} in {folder()}", f"there are: {there}")
     return path
 
 
@@ -63,7 +64,7 @@ def names() -> list[str]:
         return []
     files = (file.name for file in folder().iterdir() if file.name.endswith(ENDING))
     found = (name.removesuffix(ENDING) for name in files)
-    return sorted(name for name in found if _NAME.fullmatch(name))
+    return sorted(name for name in found if _is_name(name))
 
 
 def place_for(name: str, *, replace: bool) -> Path:
@@ -93,7 +94,7 @@ def held(name: str, *, replace: bool) -> Iterator[Path]:
     """
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locks.turn(path.with_name(path.name.lower()), "a voice of that name"):
+    with locks.turn(path.with_name(_folded(path.name)), "a voice of that name"):
         sweep(path)
         yield place_for(name, replace=replace)
 
@@ -103,4 +104,15 @@ def _spelt(name: str) -> str | None:
     there = names()
     if name in there:
         return name
-    return next((each for each in there if each.lower() == name.lower()), None)
+    return next((each for each in there if _folded(each) == _folded(name)), None)
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether a voice may be called so. Marks belong to the letters that they stand on."""
+    letters = "".join(each for each in name if unicodedata.category(each)[0] != "M")
+    return name[:1] == letters[:1] and _NAME.fullmatch(letters) is not None
+
+
+def _folded(name: str) -> str:
+    """Spell a name as it is compared: a letter with a mark may be one character, or two."""
+    return unicodedata.normalize("NFC", name).lower()

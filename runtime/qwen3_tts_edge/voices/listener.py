@@ -23,7 +23,7 @@ from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import BundleError, InputError
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voices.matching import match
-from qwen3_tts_edge.voices.mel import log_mel
+from qwen3_tts_edge.voices.mel import SAMPLE_RATE, log_mel
 from qwen3_tts_edge.voices.profile import Family, Provenance
 from qwen3_tts_edge.voices.reference import Reference, Source, read_reference
 from qwen3_tts_edge.voices.transcript import compare
@@ -67,8 +67,7 @@ class Listener:
         Args:
             ref_audio: The recording, see `reference.Source`.
             ref_text: What it says, word for word: the voice is then cloned in context, which
-                copies more of it. None takes the speaker vector alone. One that cannot belong to
-                the recording is used, with a warning in the log.
+                copies more of it. None takes the speaker vector alone. See `clone`.
             keep_silence: See `read_reference`.
             **notes: `consent` and `design` of `Provenance`.
 
@@ -82,8 +81,6 @@ class Listener:
             reference = ref_audio
         else:
             reference = read_reference(ref_audio, keep_silence=keep_silence)
-        if ref_text is not None:
-            compare(ref_text, reference.seconds)
         return self.clone(reference.samples, ref_text, self._provenance(reference, **notes))
 
     def given(self, vector: Vector, **notes: str | None) -> Clone:
@@ -124,13 +121,16 @@ class Listener:
 
         Args:
             samples: The recording.
-            text: What it says, or None.
+            text: What it says, or None. One that cannot belong to the recording is used, with a
+                warning in the log.
             provenance: Where it comes from.
 
         Raises:
             InputError: The checkpoint does not clone, or the text is empty.
         """
         self.check(text)
+        if text is not None:
+            compare(text, len(samples) / SAMPLE_RATE)
         with self._lock:  # a graph's buffers are one listener's at a time
             vector = self.speaker_vector(samples)
             codes = None if text is None else self.encoder.encode(samples)

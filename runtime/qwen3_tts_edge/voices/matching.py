@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.voices.voice import Clone, Design, Speaker, Voice
 
 
@@ -38,18 +38,37 @@ def _custom_voice(manifest: Manifest, voice: Voice | None, instruct: str | None)
         work = "designs" if isinstance(voice, Design) else "clones"
         raise InputError(
             f"this checkpoint has named voices and {work} none",
-            f"choose one of {', '.join(speakers)}",
+            _choice(speakers),
         )
     if instruct and not manifest.takes_instruct:
         raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
     if voice is None:
-        return Match(speaker=speakers[0], instruct=instruct)
+        # Where none is named the model chooses, as upstream where no speaker is asked for.
+        return Match(speaker=speakers[0] if speakers else None, instruct=instruct)
     named = {name.lower(): name for name in speakers}.get(voice.name.lower())
     if named is None:
-        raise InputError(
-            f"speaker {voice.name!r} is unknown", f"choose one of {', '.join(speakers)}"
-        )
+        raise InputError(f"speaker {quoted(voice.name)} is unknown", _choice(speakers))
     return Match(speaker=named, instruct=instruct)
+
+
+def _choice(speakers: list[str]) -> str:
+    if not speakers:
+        return "this checkpoint names none, ask for none"
+    return f"choose one of {', '.join(speakers)}"
+
+
+def kept_type(manifest: Manifest) -> str | None:
+    """Say what to do about a fine-tune that names speakers and still has the type of its base.
+
+    Returns:
+        The remedy; None where the bundle is no such.
+    """
+    if manifest.checkpoint.model_type != BASE or not manifest.speakers:
+        return None
+    return (
+        f"it names {', '.join(sorted(manifest.speakers))}: to speak with them set tts_model_type "
+        "to custom_voice in the checkpoint's config.json, and export it again"
+    )
 
 
 def _voice_design(_: Manifest, voice: Voice | None, instruct: str | None) -> Match:
@@ -68,10 +87,12 @@ def _voice_design(_: Manifest, voice: Voice | None, instruct: str | None) -> Mat
 
 def _base(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
     if not isinstance(voice, Clone):
+        kept = kept_type(manifest) if isinstance(voice, Speaker) else None
         raise InputError(
             "this checkpoint clones voices",
-            "give it a reference recording: --ref-audio, or Synthesizer.clone; or a voice that is "
-            "kept: --voice, or Voice.load",
+            kept
+            or "give it a reference recording: --ref-audio, or Synthesizer.clone; or a voice that "
+            "is kept: --voice, or Voice.load",
         )
     clone = voice
     if instruct:

@@ -27,6 +27,7 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.files import Strict
+from qwen3_tts_edge.paths import expanded
 
 ENDING = ".safetensors"
 KIND = files.Kind(
@@ -167,7 +168,7 @@ def load(path: str | Path) -> tuple[Content, Vector, Codes | None, Primed | None
         InputError: Not a profile, damaged, or of another format.
         OSError: The file cannot be read.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     content, tensors = files.load(path, KIND, Content)
     state = {
         name.removeprefix(_PRIMED): tensors.pop(name)

@@ -20,8 +20,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from qwen3_tts_edge.arrays import Array, Block, Samples
+from qwen3_tts_edge.arrays import Array, Block, Samples, as_array, is_whole
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.reading import (
     check_rate,
     mixed,
@@ -100,8 +101,9 @@ def read_reference(source: Source, *, keep_silence: bool = False) -> Reference:
         if len(source) != 2:
             raise InputError(f"the reference is {len(source)} values; expected (samples, rate)")
         called = "the reference"
-        rate, blocks = _array(*source)
-        step = _STEPS["PCM_U8"] if np.asarray(source[0]).dtype.itemsize == 1 else 0.0
+        array = as_array("the reference", source[0])
+        rate, blocks = _array(array, source[1])
+        step = _STEPS["PCM_U8"] if array.dtype.itemsize == 1 else 0.0
     else:
         data, name = _bytes(source)
         called = name or "the reference"
@@ -141,7 +143,7 @@ def _check_form(rate: int, channels: int, name: str) -> None:
 def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
     """Read a file whole. One over `_LARGEST` holds more than 60 s, whatever its format."""
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
+        path = expanded(source, "ref_audio")
         with path.open("rb") as file:
             return _limited(file, path.name), path.name
     if isinstance(source, bytes | bytearray | memoryview):
@@ -166,9 +168,8 @@ def _limited(file: BinaryIO, name: str) -> bytes:
 
 
 def _array(samples: Array, rate: int) -> tuple[int, Iterator[Block]]:
-    samples = np.asarray(samples)
-    if isinstance(rate, bool) or not isinstance(rate, int | np.integer):
-        raise InputError(f"the sample rate is {rate!r}; expected a whole number, such as 44100")
+    if not is_whole(rate):
+        raise InputError.of("the sample rate", rate, "a whole number, such as 44100")
     check_rate(int(rate), "the reference")
     if samples.ndim not in (1, 2) or not samples.size:
         raise InputError(

@@ -1,0 +1,36 @@
+"""A path as somebody gave it: what can be none is refused before it is looked for."""
+
+import os
+from pathlib import Path
+
+from qwen3_tts_edge.errors import InputError
+
+
+def expanded(given: str | os.PathLike[str], name: str = "path") -> Path:
+    """Give a path whose `~` at the beginning is a home folder, as a shell gives it.
+
+    What begins with `~` and is nobody's home is a name like others: `~$letter.txt`.
+
+    Args:
+        given: The path.
+        name: What messages call it: the argument or the variable that it was given as.
+
+    Raises:
+        InputError: It is no text, empty, has a null character, or would be in the home folder of a
+            user who has none.
+    """
+    if not isinstance(given, str | os.PathLike) or not isinstance(text := os.fspath(given), str):
+        raise InputError.of(name, given, "a path")
+    if not text:
+        raise InputError(f"{name} is empty", "give a path")
+    if "\0" in text:
+        raise InputError.of(name, text, "a path, which has no null character")
+    path = Path(given)
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        if path.parts[0] != "~":
+            return path
+        raise InputError(
+            "this user has no home folder", f"give {name} without a ~ at its beginning"
+        ) from error

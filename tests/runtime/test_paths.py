@@ -1,0 +1,63 @@
+"""What people give as a path becomes one, or is refused by its name."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.sound.writing import AudioFile, save
+from qwen3_tts_edge.voices import library
+from qwen3_tts_edge.voices.reference import read_reference
+
+
+def test_a_tilde_is_a_home_or_a_letter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~") == tmp_path
+    assert expanded(Path("~/a")) == tmp_path / "a"
+    for name in ("~$letter.txt", "~nobody-of-that-name/a.wav", "a~", "a/~/b"):
+        assert expanded(name) == Path(name)
+
+
+def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(InputError, match="no home folder; give path without a ~ at its beginning"):
+        expanded("~/a")
+    monkeypatch.delenv(library.VARIABLE, raising=False)
+    monkeypatch.setattr(library, "user_data_path", lambda *_, **__: Path("~/.local/share"))
+    with pytest.raises(InputError, match=f"no home folder; give {library.VARIABLE} without"):
+        library.folder()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "is empty; give a path"),
+        ("a\0b", r"is 'a\\x00b'; expected a path, which has no null character"),
+        (None, "is None; expected a path"),
+        (b"a.wav", "is b'a.wav'; expected a path"),
+        (["a.wav"], r"is \['a.wav'\]; expected a path"),
+    ],
+)
+def test_what_is_no_path_is_refused_by_name(given: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^ref_audio {message}"):
+        expanded(given, "ref_audio")
+
+
+@pytest.mark.parametrize("given", ["", "a\0.wav"])
+def test_every_door_refuses_them(given: str) -> None:
+    doors = (Synthesizer.open, Voice.load, read_reference, lambda path: AudioFile(path, 24000))
+    for door in doors:
+        with pytest.raises(InputError, match=r"is empty; give a path|no null character"):
+            door(given)  # type: ignore[operator]
+
+
+def test_a_name_that_begins_with_a_tilde_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save("~$a.wav", np.zeros(9, np.float32), 24000)
+    assert [path.name for path in tmp_path.iterdir()] == ["~$a.wav"]
