@@ -80,6 +80,35 @@ def test_shards_open_as_one_file(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("model-00001-of-00002.safetensors", "copy model.safetensors.index.json there too"),
+        ("model.fp16.safetensors", "rename it to model.safetensors"),
+        ("diffusion_pytorch_model.safetensors", "rename it to model.safetensors"),
+    ],
+)
+def test_weights_under_another_name_are_told(copy: Path, name: str, cure: str) -> None:
+    (copy / "model.safetensors").rename(copy / name)
+    said = refusal(copy)
+    assert f"has {name} and neither model.safetensors nor model.safetensors.index.json" in said
+    assert cure in said
+
+
+def test_a_base_without_its_speaker_encoder_is_told_what_it_is(
+    tiny_checkpoint: TinyCheckpoint, tmp_path: Path
+) -> None:
+    """As the official fine-tuning script leaves it, where config.json still says base."""
+    folder = shutil.copytree(tiny_checkpoint("base"), tmp_path / "tune")
+    edit_tensors(
+        folder / "model.safetensors",
+        lambda tensors: [tensors.pop(name) for name in list(tensors) if "speaker_enc" in name],
+    )
+    said = refusal(folder)
+    assert "76 of 170 tensors are missing, first speaker_encoder." in said
+    assert "or make tts_model_type custom_voice" in said
+
+
+@pytest.mark.parametrize(
     "shard", [None, 7, ["model.safetensors"], "", "../model.safetensors", "/m.safetensors", "m.bin"]
 )
 def test_an_index_that_names_no_file_is_refused(copy: Path, shard: Any) -> None:

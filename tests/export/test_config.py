@@ -93,6 +93,16 @@ def test_a_fine_tune_may_leave_a_dialect_null_or_one_of_a_speaker_it_has_not() -
     assert (talker.speakers["Anna"], talker.dialects) == (3000, {"eric": "sichuan_dialect"})
 
 
+def test_a_speaker_has_its_dialect_however_the_two_tables_spell_it() -> None:
+    config, codec = tiny_config()
+    config["talker_config"] |= {
+        "spk_id": {"Eric": 2875, "dylan ": 2878},
+        "spk_is_dialect": {"eric": "sichuan_dialect", "Dylan": "beijing_dialect"},
+    }
+    talker = parse(config, codec).talker
+    assert talker.dialects == {"Eric": "sichuan_dialect", "dylan ": "beijing_dialect"}
+
+
 def test_rope_parameters_of_transformers_5_are_rotary_positions() -> None:
     published, codec = tiny_config()
     saved, saved_codec = tiny_config()

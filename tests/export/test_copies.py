@@ -34,10 +34,18 @@ def transposed(folder: Path) -> None:
     edit_tensors(folder / WEIGHTS, turn)
 
 
-def only(name: str, text: str = "{}") -> Edit:
+def beside(*names: str) -> Edit:
+    def edit(folder: Path) -> None:
+        for name in names:
+            (folder / name).write_text("{}")
+
+    return edit
+
+
+def only(*names: str) -> Edit:
     def edit(folder: Path) -> None:
         (folder / WEIGHTS).unlink()
-        (folder / name).write_text(text)
+        beside(*names)(folder)
 
     return edit
 
@@ -95,7 +103,22 @@ BITSANDBYTES = {"quant_method": "bitsandbytes", "load_in_4bit": True}
             "holds pytorch_model.bin and no model.safetensors",
             "save its state_dict with safetensors.torch.save_file",
         ),
+        (
+            only("training_args.bin", "optimizer.pt", "pytorch_model.bin"),
+            "holds pytorch_model.bin and no model.safetensors",
+            "save its state_dict",
+        ),
+        (
+            only("optimizer.pt"),
+            "model.safetensors is missing; expected the weights",
+            "copy or save them there",
+        ),
         (only("adapter_config.json"), "holds a LoRA adapter", "merge_and_unload()"),
+        (
+            beside("adapter_config.json", "adapter_model.safetensors"),
+            "holds a LoRA adapter beside the weights, and would speak without it",
+            "merge_and_unload(), and save all of that; if that was done, take adapter_config.json",
+        ),
         (
             with_tensor(f"base_model.model.{LAYER}.lora_A.default.weight", torch.ones(2)),
             "is of a LoRA adapter that was not merged",
@@ -105,6 +128,11 @@ BITSANDBYTES = {"quant_method": "bitsandbytes", "load_in_4bit": True}
             renamed(lambda name: f"module.{name}"),
             "the names of its tensors begin with 'module.'",
             "save the state_dict of the model inside DistributedDataParallel, or take the prefix",
+        ),
+        (
+            renamed(lambda name: name.replace("talker.", "talker._orig_mod.")),
+            "talker._orig_mod.",
+            "save the state_dict of the model inside torch.compile",
         ),
         (
             renamed(lambda name: f"model.{name}"),
@@ -119,6 +147,11 @@ def test_a_copy_is_named_with_its_cure(copy: Path, edit: Edit, said: str, cure: 
     assert said in message
     assert cure in message
     assert "download" not in message
+
+
+def test_a_bundle_is_no_checkpoint(tmp_path: Path) -> None:
+    beside("manifest.json", "frame.onnx")(tmp_path)
+    assert "is a bundle, which was made of a checkpoint already; speak with it" in refusal(tmp_path)
 
 
 def test_an_adapter_without_a_config_is_an_adapter(tmp_path: Path) -> None:

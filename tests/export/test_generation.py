@@ -36,6 +36,10 @@ def test_generation_settings_left_out_take_the_official_defaults() -> None:
         ("top_p", 1.5),
         ("temperature", -0.1),
         ("temperature", float("nan")),
+        ("temperature", 1e-50),  # which is 0 in float32
+        ("temperature", 1e300),
+        ("top_p", 1e-50),
+        ("top_k", 1 << 40),  # more than a manifest may say
         ("temperature", float("inf")),
         ("repetition_penalty", 0),
         ("repetition_penalty", float("inf")),

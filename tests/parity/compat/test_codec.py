@@ -1,5 +1,6 @@
 """`Qwen3TTSTokenizer` encodes and decodes as the official one: the same calls to both."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from parity.compat.calls import Both, assert_same_wavs, error_of, sound
 from qwen3_tts_edge import InputError
-from qwen3_tts_edge.compat import Encoded, Qwen3TTSTokenizer
+from qwen3_tts_edge.compat import ArgumentError, Encoded, Qwen3TTSTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,23 @@ def test_codes_that_are_none_are_refused(
     with pytest.raises(InputError) as error:
         codecs[0].decode([{"audio_codes": codes}])
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "message"),
+    [
+        (sound(1.0, 24000), "abc", "the sample rate is 'abc'; expected a number"),
+        (sound(1.0, 24000), [24000], "the sample rate is a list; expected a number"),
+        (None, 24000, "audio is a NoneType; expected a path, a URL, base64"),
+        (io.BytesIO(b"RIFF\n\n"), None, "audio is a BytesIO"),
+        (bytearray(b"RIFF"), None, "audio is a bytearray"),
+    ],
+)
+def test_a_sound_that_is_none_is_refused(
+    codecs: tuple[Qwen3TTSTokenizer, Any], audio: Any, rate: Any, message: str
+) -> None:
+    with pytest.raises((InputError, ArgumentError), match=message):
+        codecs[0].encode(audio, rate)
 
 
 def test_a_bundle_without_an_encoder_decodes(tiny_bundle: Callable[..., Path]) -> None:

@@ -44,6 +44,7 @@ def test_a_checkpoint_is_exported_once(
     monkeypatch.setattr(opening, "_export", lambda *_: pytest.fail("exported again"))
     assert opening.bundle(folder, {"dtype": "float32"})[0] == made
     copy = shutil.copytree(folder, tmp_path / folder.name)
+    (copy / "speech_tokenizer" / ".cache").mkdir()  # as `hf download --local-dir` leaves it
     assert opening.bundle(copy, {"torch_dtype": "torch.float32"})[0] == made
     codec = Qwen3TTSTokenizer.from_pretrained(folder, dtype="float32")
     assert codec.decode({"audio_codes": np.zeros((2, 16), np.int64)})[0][0].shape == (3840,)
@@ -148,6 +149,7 @@ def test_without_the_command_it_says_what_to_install(
         ),
         ({"x" * 10**6: True}, ArgumentError, "argument x{79}…; loading takes"),
         ({"revision": "main"}, InputError, "a revision belongs to a hub id"),
+        ({"fetch_urls": "no"}, ArgumentError, "fetch_urls is 'no'; expected True or False"),
     ],
 )
 def test_what_cannot_be_had_is_refused(

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -15,7 +16,9 @@ import torch
 
 from parity.compat.calls import BYE, FRAMES, GREEDY, HELLO, SAID, Both, assert_same_wavs
 from parity.tolerances import assert_close
-from qwen3_tts_edge.compat import VoiceClonePromptItem
+from qwen3_tts_edge import InputError, Synthesizer
+from qwen3_tts_edge.bundle import Bundle
+from qwen3_tts_edge.compat import Qwen3TTSModel, VoiceClonePromptItem
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -36,6 +39,10 @@ CUSTOM = {
             "language": ["english", "auto", "chinese"],
             "instruct": ["Slowly.", "", None],
         },
+    ),
+    "zeros that greedy decoding does not read": (
+        "same",
+        {"text": HELLO, "speaker": "ryan", "temperature": 0.0, "subtalker_temperature": 0},
     ),
     "one instruction for all": (
         "narrow",
@@ -96,6 +103,13 @@ def assert_same_items(found: VoiceClonePromptItem, expected: Any) -> None:
         assert np.array_equal(found.ref_code, expected.ref_code)
     vector = expected.ref_spk_embedding.numpy()
     assert_close("graphs.hidden", found.ref_spk_embedding, vector, "speaker vector")
+
+
+def test_a_text_of_another_recording_is_told(
+    both: Both, recordings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    both("base")[0].create_voice_clone_prompt(recordings["path"], "word " * 450)
+    assert "is more than can be said in it; give what the recording says" in caplog.text
 
 
 CLONES = {
@@ -169,6 +183,20 @@ def test_what_the_official_demo_saved_is_a_prompt(
         for prompt in (saved, saved["items"], saved["items"][0], type(item)(**saved["items"][0])):
             found = ours.generate_voice_clone(HELLO, voice_clone_prompt=prompt, **GREEDY)
             assert_same_wavs(found, wavs, "saved")
+
+
+def test_where_nobody_is_named_the_model_chooses(
+    both: Both, tiny_bundle: Callable[..., Path]
+) -> None:
+    bundle = Bundle.open(tiny_bundle("custom_voice"))
+    nameless = msgspec.structs.replace(bundle.manifest, speakers={}, dialects={})
+    tts = Synthesizer.open(Bundle(bundle.folder, nameless), threads=1, verify=False)
+    expected = both("custom_voice")[1].generate_custom_voice(HELLO, "", **GREEDY)
+    for nobody in (None, ""):
+        found = Qwen3TTSModel(tts).generate_custom_voice(HELLO, nobody, **GREEDY)
+        assert_same_wavs(found, expected, "nobody")
+    with pytest.raises(InputError, match=r"Unsupported speakers: \['ryan'\]. Supported: \[\]"):
+        Qwen3TTSModel(tts).generate_custom_voice(HELLO, "ryan")
 
 
 def test_supported_names_are_the_official_ones(both: Both) -> None:
