@@ -154,7 +154,7 @@ def bundle(
         from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
         opened = open_checkpoint(checkpoint, revision=revision, codec=codec)
-        folder = expanded(output, "output")
+        folder = expanded(output, "output", utf8=True)
         with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
                 precision = FP32
@@ -237,7 +237,7 @@ def parity(
         from qwen3_tts_export.parity.judge import sentences as fixed
         from qwen3_tts_export.parity.ladder import write_parity
 
-        folder = expanded(bundle, "bundle").resolve()
+        folder = expanded(bundle, "bundle", utf8=True).resolve()
         judge = Judge() if listen else None
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
         with tempfile.TemporaryDirectory() as aside, progress_bar() as report:
@@ -271,7 +271,7 @@ def listen(
             known = ", ".join(room.SETS)
             raise InputError(f"there are no sentences of the kind {unknown[0]}", f"one of {known}")
         listener = room.Judge()
-        tts = Synthesizer.open(expanded(bundle, "bundle"), threads=1)
+        tts = Synthesizer.open(expanded(bundle, "bundle", utf8=True), threads=1)
     voice = None if speaker is None else Voice.speaker(speaker)
     speak = room.synthesizer_speaks(tts, voice, text_layout=text_layout)
     for one in kind or room.SETS:
@@ -305,7 +305,10 @@ def engines(bundle: str, target: str, max_seconds: float | None) -> None:
 
         with progress_bar() as report:
             folder = build_engines(
-                expanded(bundle, "bundle"), target, max_seconds=max_seconds, report=report
+                expanded(bundle, "bundle", utf8=True),
+                target,
+                max_seconds=max_seconds,
+                report=report,
             )
     plans = [file.stat().st_size for file in folder.glob("*.plan")]
     click.echo(f"{folder}: {len(plans)} plans, {sum(plans) / 1e6:.1f} MB", err=True)
@@ -324,7 +327,7 @@ def random_checkpoint(name: str, output: str, seed: int) -> None:
     with _export_extra():
         from qwen3_tts_export.checkpoint.random import random_from_spec
 
-        folder = random_from_spec(name, expanded(output, "output"), seed)
+        folder = random_from_spec(name, expanded(output, "output", utf8=True), seed)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     click.echo(
         f"{folder}: random weights in the shapes of {name}, {size / 1e9:.1f} GB; "

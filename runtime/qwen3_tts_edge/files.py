@@ -216,7 +216,7 @@ def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors
         InputError: Not a file of that kind, damaged, or of another format.
         OSError: It cannot be read.
     """
-    path = expanded(path)
+    path = expanded(path, utf8=True)
     with path.open("rb") as opened:  # a folder or a missing file says so
         size = os.fstat(opened.fileno()).st_size
     if size > kind.largest:
@@ -240,9 +240,13 @@ def save(path: str | Path, kind: Kind, description: msgspec.Struct, tensors: Ten
     """Write a file, as `whole_or_nothing` says; what was there is replaced.
 
     Raises:
+        InputError: A text of the description is not valid Unicode.
         OSError: It cannot be written.
     """
-    text = msgspec.json.encode(description, order="sorted").decode()
+    try:
+        text = msgspec.json.encode(description, order="sorted").decode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the {kind.name} would have a text that is not valid Unicode") from error
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = to_bytes(arrays, {kind.key: text})
     with whole_or_nothing(path) as part:

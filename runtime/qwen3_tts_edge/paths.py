@@ -6,7 +6,7 @@ from pathlib import Path
 from qwen3_tts_edge.errors import InputError
 
 
-def expanded(given: str | os.PathLike[str], name: str = "path") -> Path:
+def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = False) -> Path:
     """Give a path whose `~` at the beginning is a home folder, as a shell gives it.
 
     What begins with `~` and is nobody's home is a name like others: `~$letter.txt`.
@@ -14,10 +14,11 @@ def expanded(given: str | os.PathLike[str], name: str = "path") -> Path:
     Args:
         given: The path.
         name: What messages call it: the argument or the variable that it was given as.
+        utf8: Whether libraries open it that know no other names, such as an old disk may have.
 
     Raises:
-        InputError: It is no text, empty, has a null character, or would be in the home folder of a
-            user who has none.
+        InputError: It is no text, empty, has a null character, is not UTF-8, or would be in the
+            home folder of a user who has none.
     """
     if not isinstance(given, str | os.PathLike) or not isinstance(text := os.fspath(given), str):
         raise InputError.of(name, given, "a path")
@@ -25,6 +26,8 @@ def expanded(given: str | os.PathLike[str], name: str = "path") -> Path:
         raise InputError(f"{name} is empty", "give a path")
     if "\0" in text:
         raise InputError.of(name, text, "a path, which has no null character")
+    if utf8 and not is_utf8(text):
+        raise InputError.of(name, text, "a path in UTF-8", "rename what is in it")
     path = Path(given)
     try:
         return path.expanduser()
@@ -34,3 +37,12 @@ def expanded(given: str | os.PathLike[str], name: str = "path") -> Path:
         raise InputError(
             "this user has no home folder", f"give {name} without a ~ at its beginning"
         ) from error
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be written: names of files in other encodings can not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -245,7 +245,8 @@ def test_a_hub_id_is_fetched_at_its_revision(
 
     monkeypatch.setattr("qwen3_tts_export.checkpoint.hub.download", download)
     checkpoint = Checkpoint.open("someone/tiny", revision="v2")
-    assert asked == [("someone/tiny", "v2")]
+    assert Checkpoint.open("someone/tiny/", revision="v2").name == checkpoint.name
+    assert asked == [("someone/tiny", "v2")] * 2
     assert checkpoint.folder == tiny_checkpoint()
 
 

@@ -1,5 +1,6 @@
 """What people give as a path becomes one, or is refused by its name."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,21 @@ def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_path_is_refused_by_name(given: Any, message: str) -> None:
     with pytest.raises(InputError, match=f"^ref_audio {message}"):
         expanded(given, "ref_audio")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs names of any bytes")
+def test_a_name_in_another_encoding_is_read_by_python_and_by_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9.wav")
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 24000).astype(np.float32)
+    samples[:8000] = 0  # speech stands out
+    save(name, samples, 24000)
+    assert read_reference(name).name == "caf?.wav"
+    for door in (Synthesizer.open, Voice.load):
+        with pytest.raises(InputError, match=r"is 'caf.*'; expected a path in UTF-8; rename"):
+            door(name)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("given", ["", "a\0.wav"])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -383,6 +384,15 @@ def test_the_library_keeps_voices_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InputError, match="there is a voice 'anna' already"):
         library.place_for("anna", replace=False)
     assert library.place_for("anna", replace=True) == library.find("anna")
+
+
+def test_a_note_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    voice = profile()
+    assert voice.provenance is not None
+    noted = replace(voice, provenance=msgspec.structs.replace(voice.provenance, consent="\udce9"))
+    with pytest.raises(InputError, match="voice profile would have a text that is not valid Un"):
+        noted.save(tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_in_any_script_and_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,13 +55,14 @@ def check(
         CheckpointError: There is no such folder or hub id.
     """
     elsewhere = None if codec is None else locate_codec(codec)
-    if expanded(source, "checkpoint").is_dir() or not hub.is_hub_id(source):
+    hub_id = source.rstrip("/")
+    if expanded(source, "checkpoint").is_dir() or not hub.is_hub_id(hub_id):
         return _look(locate(source, revision), elsewhere, None, report)
-    folder = hub.cached(source, revision)
+    folder = hub.cached(hub_id, revision)
     if folder is not None:
         return _look(folder, elsewhere, None, report)
     with tempfile.TemporaryDirectory() as aside:
-        outline = hub.outline(source, revision, Path(aside))
+        outline = hub.outline(hub_id, revision, Path(aside))
         return _look(outline.folder, elsewhere, outline.sha256, report)
 
 

@@ -156,13 +156,13 @@ def is_codec(folder: Path) -> bool:
 
 def locate(source: str | Path, revision: str | None = None) -> Path:
     """Return the folder of a checkpoint; an existing folder wins over a hub id of the same name."""
-    folder = expanded(source, "checkpoint")
+    folder = expanded(source, "checkpoint", utf8=True)
     if folder.is_dir():
         if revision is not None:
             raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")
         return folder
-    if isinstance(source, str) and hub.is_hub_id(source):
-        return hub.download(source, revision)
+    if isinstance(source, str) and hub.is_hub_id(hub_id := source.rstrip("/")):
+        return hub.download(hub_id, revision)
     raise CheckpointError(f"{source} is not a folder, nor a hub id such as owner/name")
 
 

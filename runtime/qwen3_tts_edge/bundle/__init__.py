@@ -103,4 +103,4 @@ class Bundle(CodecBundle):
 def _folder(bundle: str | Path | None) -> Path:
     if bundle is None:
         return bundled_voice()
-    return expanded(bundle, "bundle")
+    return expanded(bundle, "bundle", utf8=True)

@@ -316,6 +316,8 @@ class _Head(msgspec.Struct):
 
 def _making(folder: Path) -> str:
     """Say how a bundle comes of what was given in place of one."""
+    if folder.name == FILE and folder.is_file():
+        return f"name its folder: {folder.parent}"
     if inside := sorted(path.parent for path in folder.glob(f"*/{FILE}")):
         return f"there is one inside: {inside[0]}"
     given, to = "CHECKPOINT", "DIR"

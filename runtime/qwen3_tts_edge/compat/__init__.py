@@ -11,7 +11,7 @@ Calls, defaults, broadcasting and errors are the official ones, arrays are numpy
 - Keyword arguments that are not known are an error, not dropped in silence; `seed` does something,
   and `eos_token_id` may only be the checkpoint's own.
 - `max_new_tokens` beyond what memory was reserved for (`from_pretrained(max_seconds=...)`) is cut
-  to it, with a warning.
+  to it, with a warning; so is speech that would go on beyond it, 160 s, where nobody says how long.
 - A recording of less than 1 s, of more than 60 s, a silent one, and samples far beyond full scale
   are refused; base64 may have slashes, and the content of a voice that the demo saved is a prompt.
 - Arrays are numpy's: they have no `.cpu()` and no `.numpy()`, and what `torch.load` is to read with

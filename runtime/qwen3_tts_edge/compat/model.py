@@ -32,6 +32,7 @@ from qwen3_tts_edge.compat.options import (
 )
 from qwen3_tts_edge.compat.sounds import AudioLike, local
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices.matching import kept_type
@@ -316,6 +317,8 @@ class Qwen3TTSModel:
         if tokens is not None:
             requests = self._bounded(requests, tokens)
         spoken = self.synthesizer.speak_batch(requests)
+        for number, audio in enumerate(spoken, start=1):
+            _warn_if_incomplete(f"text {number} of {len(spoken)}", audio)
         return [audio.samples for audio in spoken], self.synthesizer.manifest.sample_rate
 
     def _bounded(self, requests: list[Request], tokens: int) -> list[Request]:
@@ -354,3 +357,20 @@ class Qwen3TTSModel:
                 f"{found.name} is of the type {found.model_type} and does not support {method}",
                 kept or f"open a checkpoint of the type {kind}",
             )
+
+
+_INCOMPLETE = {
+    "memory": "was cut where memory is full; from_pretrained(max_seconds=...) decides how much "
+    "there is, or say it in shorter texts",
+    "checkpoint": "was cut at the checkpoint's own max_new_tokens; say it in shorter texts",
+    "patience": "did not end and was cut; another seed is the cure",
+    "too short": "ended before its text can have been spoken; another seed is the cure",
+}
+"""What may be missing of speech that nobody asked to cut: the official names have no way to say."""
+
+
+def _warn_if_incomplete(what: str, audio: Audio) -> None:
+    metrics = audio.metrics
+    for kind in (metrics.cut, "too short" if metrics.too_short else None):
+        if kind in _INCOMPLETE:
+            _log.warning("%s: the speech of %.1f s %s", what, metrics.audio, _INCOMPLETE[kind])

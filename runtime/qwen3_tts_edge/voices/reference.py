@@ -145,7 +145,7 @@ def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
     if isinstance(source, str | Path):
         path = expanded(source, "ref_audio")
         with path.open("rb") as file:
-            return _limited(file, path.name), path.name
+            return _limited(file, path.name), _written(path.name)
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), None
     if not hasattr(source, "read"):
@@ -155,7 +155,12 @@ def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
         )
     data = _limited(source, "the reference")
     name = getattr(source, "name", None)
-    return data, Path(name).name if isinstance(name, str) else None
+    return data, _written(Path(name).name) if isinstance(name, str) else None
+
+
+def _written(name: str) -> str:
+    """Give a file's name as it can be kept: old disks have names that are not UTF-8."""
+    return name.encode(errors="replace").decode()
 
 
 def _limited(file: BinaryIO, name: str) -> bytes:

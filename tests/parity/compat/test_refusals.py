@@ -1,6 +1,8 @@
 """What the official package refuses is refused alike, and what else is."""
 
 import logging
+import re
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from parity.compat.calls import (
 from qwen3_tts_edge import InputError, Qwen3TTSError, Synthesizer
 from qwen3_tts_edge.bundle.memory import frame_limit
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel
+from qwen3_tts_edge.speech.chunk import Audio
+from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.request import Request
 
 HEARD = {"ref_audio": (sound(1.2, 16000), 16000), "ref_text": SAID}
@@ -163,6 +167,31 @@ def test_an_upper_bound_is_an_upper_bound(both: Both, caplog: pytest.LogCaptureF
         room = small.synthesizer.frame_graph.capacity, len(prompt.rows)
         limit = frame_limit(small.synthesizer.manifest, *room, each.max_seconds)
         assert limit == frame_limit(small.synthesizer.manifest, *room)
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"cut": "memory"}, r"text 2 of 2: .* was cut where memory is full; .*max_seconds"),
+        ({"cut": "checkpoint"}, "was cut at the checkpoint's own max_new_tokens"),
+        ({"cut": "patience"}, "did not end and was cut; another seed"),
+        ({"too_short": True}, "ended before its text can have been spoken"),
+        ({"cut": "asked"}, None),
+    ],
+)
+def test_what_is_missing_of_speech_is_told(
+    both: Both, caplog: pytest.LogCaptureFixture, measured: dict[str, Any], said: str | None
+) -> None:
+    """The official names have no other way to say it."""
+    ours = Qwen3TTSModel(copy(both("custom_voice")[0].synthesizer))
+    spoken = [
+        Audio(np.zeros(9, np.float32), np.zeros((1, 16), np.int64), 24000, 0, metrics)
+        for metrics in (Metrics(24000), Metrics(24000, **measured))
+    ]
+    ours.synthesizer.speak_batch = lambda _: spoken
+    ours.generate_custom_voice(**RYAN | {"text": [HELLO, BYE]})
+    assert len(caplog.records) == (said is not None)
+    assert re.search(said or "", caplog.text)
 
 
 def test_the_checkpoints_own_end_may_be_named(both: Both) -> None:
