@@ -338,6 +338,34 @@ def test_a_cut_file_of_a_packed_format_is_used_with_a_word(
     assert re.search(f"a is cut: {said}", caplog.text)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "IMA_ADPCM", "MS_ADPCM"])
+def test_a_wrong_number_of_bytes_a_second_is_no_cut(
+    subtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As ffmpeg writes it, for one."""
+    data = bytearray(wav(voice(), subtype=subtype))
+    at = data.index(b"fmt ") + 16
+    data[at : at + 4] = struct.pack("<I", 1 << 20)
+    assert read_reference(bytes(data)).seconds == pytest.approx(2, abs=0.05)
+    assert not caplog.records
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_what_a_stopped_recorder_left_is_read_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its header still says what was true at the beginning."""
+    whole = wav(voice(), subtype="PCM_16")
+    data = bytearray(whole)
+    at = data.index(b"data") + 4
+    data[at : at + 4] = bytes(4)
+    found = read_reference(bytes(data))
+    assert np.array_equal(found.samples, read_reference(whole).samples)
+    assert "its header says that it is empty, and 2.0 s are there" in caplog.text
+    with pytest.raises(InputError, match=r"is 0\.00 s"):
+        read_reference(whole[: at + 4])
+
+
 def test_a_header_that_was_written_before_the_sound_claims_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

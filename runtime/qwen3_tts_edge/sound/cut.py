@@ -11,14 +11,20 @@ from typing import BinaryIO
 
 import soundfile
 
-_CLAIM = re.compile(r": (\d+) \(should be (\d+)\)")
-"""What libsndfile notes of a header that tells of more bytes than there are."""
+_CLAIM = re.compile(
+    r"\b(?:RIFF|RIFX|riff|Riff size|FORM|SSND|BODY|data|Data Size)\s*: (\d+) \(should be (\d+)\)"
+)
+"""What libsndfile notes of a header that tells of more bytes than there are. Of bytes a second and
+the like, which many programs write wrongly, it notes the same."""
 
 _LARGEST_CLAIM = 0x7FFF_0000
 """Bytes. What is sent while it is made claims as much as its header holds, and nobody minds."""
 
 _CUT = 0.01
 """The share of a file that may be missing without a word."""
+
+_DELAY = 0.2
+"""Seconds. Packed in a WAV file some coders tell of as much more than they give."""
 
 _PAGE, _FLAGS, _LAST = b"OggS", 5, 4
 """How a page of Ogg begins, at which byte its flags stand, and the flag of the last."""
@@ -35,7 +41,7 @@ def warn_if_cut(sound: soundfile.SoundFile, read: int, name: str) -> None:
         read: The frames of samples that were read of it.
         name: What a message calls it.
     """
-    claims = [(sound.frames, read)]
+    claims = [(sound.frames, read)] if sound.frames - read > _DELAY * sound.samplerate else []
     claims += [(int(told), int(there)) for told, there in _CLAIM.findall(sound.extra_info)]
     missing = max(
         (1 - there / told for told, there in claims if there < told < _LARGEST_CLAIM), default=0.0

@@ -1,5 +1,6 @@
 """Sound files → blocks of samples at any rate, resampled as the official package does it."""
 
+import logging
 import math
 import shlex
 import shutil
@@ -26,6 +27,8 @@ _NUMBERS_AT_ONCE = 1 << 20
 
 _LEAST = 4096
 """Frames that are read at once where more cannot be: the usual block of FLAC."""
+
+_log = logging.getLogger(__name__)
 
 
 def open_sound(
@@ -55,12 +58,31 @@ def open_sound(
                 f"{name} is not a sound file that can be read ({reason})", _cure(file)
             ) from error
         sound = soundfile.SoundFile(other)
+    if not sound.frames:
+        sound = _unfinished(sound, file, name, seconds)
     try:
         check_rate(sound.samplerate, name)
     except InputError:
         sound.close()
         raise
     return sound
+
+
+def _unfinished(
+    sound: soundfile.SoundFile, file: Path | BinaryIO, name: str, seconds: float | None
+) -> soundfile.SoundFile:
+    """Read what is there behind a header that says nothing is: whoever wrote it was stopped."""
+    other = converted(file, seconds)
+    found = sound if other is None else soundfile.SoundFile(other)
+    if not found.frames:
+        return sound
+    sound.close()
+    _log.warning(
+        "%s is not finished: its header says that it is empty, and %.1f s are there",
+        name,
+        found.frames / found.samplerate,
+    )
+    return found
 
 
 def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
