@@ -49,7 +49,7 @@ class InputError(Qwen3TTSError, ValueError):
     @classmethod
     def of(cls, name: str, value: object, expected: str, remedy: str | None = None) -> Self:
         """Say that an argument is of the wrong type, by its name; a long value is cut."""
-        found = repr(value)
+        found = " ".join(repr(value).split())  # of an array in one line
         shown = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
         return cls(f"{name} is {shown}; expected {expected}", remedy)
 

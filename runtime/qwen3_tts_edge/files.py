@@ -240,17 +240,18 @@ def save(path: str | Path, kind: Kind, description: msgspec.Struct, tensors: Ten
     """Write a file, as `whole_or_nothing` says; what was there is replaced.
 
     Raises:
-        InputError: A text of the description is not valid Unicode.
+        InputError: Something in the description is of another type, or not valid Unicode.
         OSError: It cannot be written.
     """
     try:
-        text = msgspec.json.encode(description, order="sorted").decode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"the {kind.name} would have a text that is not valid Unicode") from error
+        data = msgspec.json.encode(description, order="sorted")
+        msgspec.json.decode(data, type=type(description))  # what is written can be read
+    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
+        raise InputError(f"the {kind.name} cannot be written ({reason(error)})") from error
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    data = to_bytes(arrays, {kind.key: text})
+    content = to_bytes(arrays, {kind.key: data.decode()})
     with whole_or_nothing(path) as part:
-        part.write_bytes(data)
+        part.write_bytes(content)
 
 
 def write_json(path: Path, content: msgspec.Struct) -> None:

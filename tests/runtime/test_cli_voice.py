@@ -125,6 +125,20 @@ def test_silence_and_a_text_of_another_recording_are_told(caplog: pytest.LogCapt
     assert frames[1] - frames[0] == pytest.approx(2.75 * 12.5, abs=1)
 
 
+def test_a_text_that_is_none_is_named(base: Path) -> None:
+    tts = Synthesizer.open(base, verify=False)
+    for text in (7, b"Who is it?", [REFERENCE_TEXT]):
+        with pytest.raises(InputError, match=r"^ref_text is .*; expected what the recording says"):
+            tts.clone("anna.wav", text)  # type: ignore[arg-type]
+
+
+def test_a_name_may_look_like_a_file() -> None:
+    create("anna.safetensors")
+    shown = good("voice", "show", "anna.safetensors").output
+    assert "anna.safetensors.safetensors" in shown
+    refused("there is no voice 'b.safetensors'", "voice", "show", "b.safetensors")
+
+
 def test_a_name_that_is_taken() -> None:
     create()
     refused("there is a voice 'anna' already", "voice", "create", "anna", "--ref-audio", "anna.wav")

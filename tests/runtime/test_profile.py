@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -389,10 +390,29 @@ def test_the_library_keeps_voices_by_name(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_note_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     voice = profile()
     assert voice.provenance is not None
-    noted = replace(voice, provenance=msgspec.structs.replace(voice.provenance, consent="\udce9"))
-    with pytest.raises(InputError, match="voice profile would have a text that is not valid Un"):
-        noted.save(tmp_path / "a.safetensors")
+    for note, said in (
+        ("\udce9", "surrogates not allowed"),
+        (7, "Expected `str | null`, got `int`"),
+    ):
+        provenance = msgspec.structs.replace(voice.provenance, consent=note)
+        with pytest.raises(
+            InputError, match=rf"voice profile cannot be written \(.*{re.escape(said)}"
+        ):
+            replace(voice, provenance=provenance).save(tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"speaker_vector": [1.0]}, r"speaker_vector is \[1.0\]; expected an array of numbers"),
+        ({"codes": np.zeros((3, 16))}, "codes is .*; expected an array of whole numbers"),
+        ({"text": 7}, "text is 7; expected what the reference says, in words"),
+    ],
+)
+def test_a_clone_of_the_wrong_types(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(profile(), **changes)
 
 
 def test_a_name_in_any_script_and_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

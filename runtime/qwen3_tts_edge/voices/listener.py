@@ -182,13 +182,16 @@ class Listener:
             text: What a reference says, or None.
 
         Raises:
-            InputError: The checkpoint is none of the Base ones, or the text is empty.
+            InputError: The checkpoint is none of the Base ones, or the text is none or empty.
         """
         if self._manifest.checkpoint.model_type != BASE:
             raise InputError(
                 f"a {self._manifest.checkpoint.model_type} checkpoint does not clone voices",
                 "use the bundle of a Base checkpoint, such as Qwen/Qwen3-TTS-12Hz-0.6B-Base",
             )
+        given: object = text  # of any type: callers need not check theirs
+        if not isinstance(given, str | None):
+            raise InputError.of("ref_text", given, "what the recording says, in words")
         if text is not None and not self._bundle.tokenizer.text(text):
             raise InputError(
                 "the reference's text is empty",

@@ -102,8 +102,8 @@ class Clone(Voice):
         primed: What a codec's decoder carries behind the reference, or None, see `prime`.
 
     Raises:
-        InputError: Only one of codes and text is there, a shape is wrong, or `primed` is of other
-            codes.
+        InputError: Something is of another type, only one of codes and text is there, a shape is
+            wrong, or `primed` is of other codes.
     """
 
     speaker_vector: Vector
@@ -114,6 +114,13 @@ class Clone(Voice):
     primed: Primed | None = None
 
     def __post_init__(self) -> None:
+        text: object = self.text  # of any type: callers need not check theirs
+        if not _is_array(self.speaker_vector, "fiu"):
+            raise InputError.of("speaker_vector", self.speaker_vector, "an array of numbers")
+        if self.codes is not None and not _is_array(self.codes, "iu"):
+            raise InputError.of("codes", self.codes, "an array of whole numbers")
+        if not isinstance(text, str | None):
+            raise InputError.of("text", text, "what the reference says, in words")
         if self.speaker_vector.ndim != 1 or not np.isfinite(self.speaker_vector).all():
             raise InputError(
                 f"the speaker vector has shape {self.speaker_vector.shape}; expected (hidden,), "
@@ -168,3 +175,8 @@ class Clone(Voice):
         )
         state = {} if self.primed is None else self.primed.state
         profile.save(path, content, self.speaker_vector, self.codes, state)
+
+
+def _is_array(given: object, kinds: str) -> bool:
+    """Tell whether something is an array of numbers of some kinds, by NumPy's letters for them."""
+    return isinstance(given, np.ndarray) and given.dtype.kind in kinds
