@@ -132,7 +132,7 @@ class Qwen3TTSTokenizer:
                 f"the bundle of {self._manifest.checkpoint.name} has no codec encoder",
                 "open one of a Base checkpoint or of the codec alone",
             )
-        sounds = list(audios) if isinstance(audios, list | tuple) else [audios]
+        sounds: list[Any] = list(audios) if isinstance(audios, list | tuple) else [audios]
         if len({isinstance(sound, np.ndarray) for sound in sounds}) > 1:
             raise ArgumentError("Mixed input types are not supported: give only files, or arrays")
         samples = [self._samples(sound, sr) for sound in sounds]

@@ -141,7 +141,8 @@ def scaled(samples: Array, name: str) -> Block:
         return centred
     if kind in (np.int8, np.int16, np.int32):
         full = 2.0 ** (8 * kind.itemsize - 1)
-        return (samples.astype(np.float64) / full).astype(np.float32)
+        pcm: Block = (samples.astype(np.float64) / full).astype(np.float32)
+        return pcm
     if not np.issubdtype(kind, np.floating):
         raise InputError(
             f"{name}'s samples are {kind}; expected floating point in [-1, 1], or PCM as int8, "

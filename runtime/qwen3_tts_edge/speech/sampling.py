@@ -92,14 +92,10 @@ class Sampling:
 
     def _chooses_nothing(self, name: str) -> bool:
         """Tell whether a setting is a 0 that greedy decoding does not read."""
-        value = getattr(self, name)
-        return (
-            name in _SWITCHES
-            and getattr(self, _SWITCHES[name]) is False
-            and isinstance(value, Real)
-            and not isinstance(value, bool)
-            and value == 0
-        )
+        value: object = getattr(self, name)
+        if name not in _SWITCHES or getattr(self, _SWITCHES[name]) is not False:
+            return False
+        return not isinstance(value, bool) and isinstance(value, Real) and value == 0
 
 
 def inputs(
