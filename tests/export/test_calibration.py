@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -83,6 +84,17 @@ def test_a_checkpoint_without_speakers_is_asked_too(
     first, second = islice(asked(bundle), 2)
     assert (first.greedy, second.greedy) == (True, False)
     assert len(first.prompt.rows) > 3
+
+
+def test_a_checkpoint_that_names_nobody_is_asked_all_the_same(
+    tiny_checkpoint: TinyOf, tmp_path: Path
+) -> None:
+    bundle = without_graphs(Checkpoint.open(tiny_checkpoint()), tmp_path / "part")
+    nameless = msgspec.structs.replace(bundle.manifest, speakers={}, dialects={})
+    named, unnamed = (
+        next(asked(Bundle(bundle.folder, each))).prompt for each in (bundle.manifest, nameless)
+    )
+    assert len(unnamed.rows) == len(named.rows) - 1
 
 
 def test_it_says_what_the_runtime_says(

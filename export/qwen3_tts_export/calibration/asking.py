@@ -42,14 +42,16 @@ def asked(bundle: Bundle) -> Iterator[Asked]:
         bundle: With the tables, the tokenizer and a manifest; graphs are not needed.
     """
     manifest = bundle.manifest
-    voices: list[Voice] = [Voice.speaker(name) for name in sorted(manifest.speakers)]
+    voices: list[Voice | None] = [Voice.speaker(name) for name in sorted(manifest.speakers)]
     if manifest.checkpoint.model_type == BASE:
         origin = msgspec.structs.replace(manifest.checkpoint, model_type=VOICE_DESIGN)
         manifest = msgspec.structs.replace(manifest, checkpoint=origin)
         bundle = Bundle(bundle.folder, manifest)
         voices = [Voice.design("")]
-    elif not voices:
+    elif manifest.checkpoint.model_type == VOICE_DESIGN:
         voices = [Voice.design(text) for text in _lines("designs")]
+    elif not voices:
+        voices = [None]
     build = PromptBuilder(bundle).build
     by_language = [[(name, text) for text in _lines(name)] for name in sorted(manifest.languages)]
     texts = [one for each in zip_longest(*by_language) for one in each if one is not None]

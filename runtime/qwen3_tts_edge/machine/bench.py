@@ -14,7 +14,7 @@ import numpy as np
 
 from qwen3_tts_edge.arrays import Codes
 from qwen3_tts_edge.backends import ON_THE_CPU
-from qwen3_tts_edge.bundle.names import BASE
+from qwen3_tts_edge.bundle.names import BASE, VOICE_DESIGN
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
 from qwen3_tts_edge.machine.hardware import cpu_name, installed
@@ -166,7 +166,8 @@ def voice_of(tts: Synthesizer) -> Voice | None:
     """Choose a voice that the checkpoint has; the cost of a frame does not depend on it."""
     if tts.manifest.checkpoint.model_type == BASE:
         return Clone(np.zeros(tts.manifest.hidden_size, np.float32))
-    return None if tts.speakers else Voice.design("")
+    designs = tts.manifest.checkpoint.model_type == VOICE_DESIGN
+    return Voice.design("") if designs else None
 
 
 def prompt_of(tts: Synthesizer, positions: int | None = None) -> Prompt:
