@@ -58,6 +58,19 @@ def test_what_people_record_is_read(kind: str, codec: str, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
+@pytest.mark.parametrize(("kind", "codec"), [("webm", "libopus"), ("adts", "aac"), ("ac3", "ac3")])
+def test_a_cut_file_is_used_with_a_word(
+    kind: str, codec: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = coded(kind, codec, 4.0)
+    assert read_reference(whole).seconds == pytest.approx(4, abs=0.1)
+    assert not caplog.records
+    assert 1.2 < read_reference(whole[: len(whole) // 2]).seconds < 2.2
+    assert "the reference is cut or damaged, and used as far as it goes (ffmpeg: " in caplog.text
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("kind", "codec"), KINDS)
 def test_with_the_program_the_samples_are_the_official_ones(

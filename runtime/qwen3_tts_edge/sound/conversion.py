@@ -8,6 +8,8 @@ Files may come from strangers. Formats that name other files, such as playlists,
 shell is used; and what a small file may unpack to has a limit.
 """
 
+import logging
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,10 +19,20 @@ from typing import BinaryIO
 
 import soundfile
 
+from qwen3_tts_edge.errors import shortened
+
 _PATIENCE = 60.0
 """Seconds that `ffmpeg` may take for a bounded length; an hour of sound takes it less than that."""
 
 _PATIENCE_FOR_ALL = 3600.0
+_MOST_SAID = 2000
+"""Bytes that are read of what `ffmpeg` has to say."""
+
+_SPEAKER = re.compile(r"^\[[^\]\n]*\] ", re.MULTILINE)
+"""Which part of `ffmpeg` says a line, with its address."""
+
+_log = logging.getLogger(__name__)
+
 _LARGEST = 1 << 28
 """Bytes: 60 s of eight channels at 192 kHz, and more."""
 
@@ -30,11 +42,12 @@ _FORMATS = (
 )
 
 
-def converted(file: Path | BinaryIO, seconds: float | None) -> BinaryIO | None:
-    """Convert a file's first sound track.
+def converted(file: Path | BinaryIO, name: str, seconds: float | None) -> BinaryIO | None:
+    """Convert a file's first sound track. Where `ffmpeg` complains of it, the log has a warning.
 
     Args:
         file: A path, or an open binary file that can seek.
+        name: What the log calls it.
         seconds: How much is wanted; None is all of it.
 
     Returns:
@@ -45,7 +58,7 @@ def converted(file: Path | BinaryIO, seconds: float | None) -> BinaryIO | None:
     found: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (it is given to the caller)
     try:
         if program is not None:
-            done = _by_program(program, file, found, seconds)
+            done = _by_program(program, file, name, found, seconds)
         else:
             done = _by_libraries(file, found, seconds)
     except BaseException:
@@ -58,31 +71,46 @@ def converted(file: Path | BinaryIO, seconds: float | None) -> BinaryIO | None:
     return found
 
 
-def _by_program(program: str, file: Path | BinaryIO, to: BinaryIO, seconds: float | None) -> bool:
+def _by_program(
+    program: str, file: Path | BinaryIO, name: str, to: BinaryIO, seconds: float | None
+) -> bool:
     if not isinstance(file, Path):  # some formats are read by seeking, so no pipe will do
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, "sound")
             file.seek(0)
             with copy.open("wb") as opened:
                 shutil.copyfileobj(file, opened)
-            return _by_program(program, copy, to, seconds)
+            return _by_program(program, copy, name, to, seconds)
     limits = [] if seconds is None else ["-t", f"{seconds:g}", "-fs", str(_LARGEST)]
     opening = ["-protocol_whitelist", "file", "-format_whitelist", _FORMATS]
     track = ["-map", "0:a:0", "-c:a", "pcm_s16be", "-f", "au"]
-    with suppress(OSError, subprocess.TimeoutExpired):
+    with suppress(OSError, subprocess.TimeoutExpired), tempfile.TemporaryFile() as said:
         done = subprocess.run(
             [
-                *(program, "-nostdin", "-v", "quiet", *opening),
+                *(program, "-nostdin", "-v", "error", *opening),
                 *("-i", f"file:{file.absolute()}", *track, *limits, "pipe:1"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=to,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
             timeout=_PATIENCE_FOR_ALL if seconds is None else _PATIENCE,
             check=False,
         )
+        if done.returncode == 0:
+            _warn(said, name)
         return done.returncode == 0
     return False
+
+
+def _warn(said: BinaryIO, name: str) -> None:
+    """Tell what `ffmpeg` complained of although it went on: a file that was cut is read so far."""
+    said.seek(0)
+    if complaint := said.read(_MOST_SAID).decode(errors="replace").strip():
+        _log.warning(
+            "%s is cut or damaged, and used as far as it goes (ffmpeg: %s); copy it again",
+            name,
+            shortened(_SPEAKER.sub("", complaint)),
+        )
 
 
 def _by_libraries(file: Path | BinaryIO, to: BinaryIO, seconds: float | None) -> bool:

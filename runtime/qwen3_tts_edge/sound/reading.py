@@ -52,7 +52,7 @@ def open_sound(
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         reason = getattr(error, "error_string", str(error)).rstrip(". \n")
-        other = converted(file, seconds)
+        other = converted(file, name, seconds)
         if other is None:
             raise InputError(
                 f"{name} is not a sound file that can be read ({reason})", _cure(file)
@@ -72,7 +72,7 @@ def _unfinished(
     sound: soundfile.SoundFile, file: Path | BinaryIO, name: str, seconds: float | None
 ) -> soundfile.SoundFile:
     """Read what is there behind a header that says nothing is: whoever wrote it was stopped."""
-    other = converted(file, seconds)
+    other = converted(file, name, seconds)
     found = sound if other is None else soundfile.SoundFile(other)
     if not found.frames:
         return sound
