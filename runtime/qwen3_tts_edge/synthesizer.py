@@ -95,6 +95,8 @@ class Synthesizer:
                 or `max_seconds` more than the engines were built for.
             InputError: `slots` is below 1.
         """
+        if not isinstance(verify, bool):
+            raise InputError.of("verify", verify, "True or False")
         opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         manifest = opened.manifest
         positions = capacity(manifest, max_seconds)

@@ -286,6 +286,8 @@ def test_what_is_no_reference_at_all(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             read_reference(given_)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="keep_silence is 'no'; expected True or False"):
+        read_reference((voice(), RATE), keep_silence="no")  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError):
         read_reference(tmp_path / "none.wav")
     with pytest.raises(IsADirectoryError):

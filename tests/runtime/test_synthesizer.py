@@ -764,6 +764,7 @@ def test_a_bundle_that_was_moved_still_opens(voice_bundle: Path, tmp_path: Path)
         ("slots", {"slots": True}),
         ("max_seconds", {"max_seconds": "3"}),
         ("bundle", {"bundle": 5}),
+        ("verify", {"verify": "no"}),
     ],
 )
 def test_openings_of_the_wrong_type_are_named(name: str, given: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from qwen3_tts_edge.cli.bench_load import load_options, measure_server
 from qwen3_tts_edge.cli.options import bundle_argument, running_options
@@ -65,6 +66,7 @@ def bench(
     if len(given := [name for name, value in ways.items() if value]) > 1:
         raise click.UsageError(f"both {given[0]} and {given[1]} were given; choose one")
     if server is not None:
+        _refuse_beside_server(click.get_current_context())
         measure_server(server, voice=voice, key=key, seconds=seconds, **load)
         return
     if wrong := [name for name, value in {"voice": voice, **load}.items() if value is not None]:
@@ -89,3 +91,18 @@ def bench(
     for name, value in result.rows():
         click.echo(f"{name:<38}{value}")
     click.echo(json.dumps(result.as_dict()))
+
+
+_OF_A_BUNDLE = {
+    "bundle": "BUNDLE",
+    "runs": "--runs",
+    "backend": "--backend",
+    "threads": "--threads",
+}
+
+
+def _refuse_beside_server(ctx: click.Context) -> None:
+    """Refuse what a server that runs already does not heed; a variable may name a bundle."""
+    for name, option in _OF_A_BUNDLE.items():
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is not for --server, which runs as it was started")

@@ -96,6 +96,8 @@ def read_reference(source: Source, *, keep_silence: bool = False) -> Reference:
             channels or too high a rate, or samples that are no sound.
         OSError: The file cannot be opened.
     """
+    if not isinstance(keep_silence, bool):
+        raise InputError.of("keep_silence", keep_silence, "True or False")
     name, sha256 = None, None
     if isinstance(source, tuple):
         if len(source) != 2:
