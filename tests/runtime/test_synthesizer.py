@@ -389,12 +389,6 @@ def test_of_no_requests_nothing(tts: Synthesizer) -> None:
     assert tts.speak_batch([]) == []
 
 
-def test_a_text_is_no_request(tts: Synthesizer) -> None:
-    message = r"a request is 'Hello.'; expected a Request; use Request\('Hello\.'\)"
-    with pytest.raises(InputError, match=message):
-        tts.speak_batch(["Hello."])  # type: ignore[list-item]
-
-
 def test_in_a_batch_all_is_checked_before_anything_is_spoken(tts: Synthesizer) -> None:
     before = tts.frame_graph.seconds
     for wrong in (Request(" "), Request(TEXT, Voice.speaker("ryan")), Request("a <|im_end|> b")):

@@ -1,7 +1,7 @@
 """What may be asked for, as a value."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -66,7 +66,8 @@ class Request:
 
     def __post_init__(self) -> None:
         text: object = self.text  # of any type: callers need not check theirs
-        if isinstance(text, bytes | bytearray) or not isinstance(text, str | Iterable | None):
+        mute = isinstance(text, bytes | bytearray | Mapping | Set)  # of these nobody means the keys
+        if mute or not isinstance(text, str | Iterable | None):
             checked(text)
         if self.voice is not None and not isinstance(self.voice, Voice):
             raise InputError(

@@ -16,6 +16,7 @@ TEXT = "Hi."
     [
         ({"text": 5}, "text is a int; expected a string"),
         ({"text": b"Hi."}, "text is a bytes; expected a string"),
+        ({"text": {"text": "Hi."}}, "text is a dict; expected a string"),
         ({"text": Path("a.txt")}, r"text is a \w*Path; expected a string"),
         ({"voice": "heart"}, r"voice is a str; expected a Voice; use Voice\.speaker\(.name.\)"),
         ({"sampling": {"top_k": 5}}, r"sampling is a dict; .*; use Sampling\(temperature=0\.7\)"),
@@ -24,6 +25,7 @@ TEXT = "Hi."
         ({"max_seconds": "5"}, "max_seconds is .5.; expected a number of seconds"),
         ({"seed": "7"}, "seed is '7'; it must be a whole number"),
         ({"seed": 7.0}, r"seed is 7\.0; it must be a whole number"),
+        ({"seed": np.array([7, 8])}, r"seed is array\(\[7, 8\]\); it must be a whole number"),
         ({"seed": True}, "seed is True; it must be a whole number"),
         ({"seed": -1}, r"seed is -1; it must be from 0 to 2\*\*64 - 1"),
         ({"seed": 2**64}, r"seed is 18446744073709551616; it must be from 0"),
