@@ -216,7 +216,7 @@ def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors
         InputError: Not a file of that kind, damaged, or of another format.
         OSError: It cannot be read.
     """
-    path = expanded(path, utf8=True)
+    path = expanded(path)
     with path.open("rb") as opened:  # a folder or a missing file says so
         size = os.fstat(opened.fileno()).st_size
     if size > kind.largest:
