@@ -27,7 +27,7 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
     if "\0" in text:
         raise InputError.of(name, text, "a path, which has no null character")
     if utf8 and not is_utf8(text):
-        raise InputError.of(name, text, "a path in UTF-8", "rename what is in it")
+        raise InputError.of(name, text, "a path in UTF-8", "rename it")
     path = Path(given)
     try:
         return path.expanduser()

@@ -40,8 +40,8 @@ def language_named(language: str | None, known: Collection[str]) -> str:
         return AUTO
     if folded in known:
         return folded
-    found = _CODES.get(folded.replace("_", "-").split("-")[0], "")
-    if found in known:
+    primary = folded.replace("_", "-").split("-")[0]
+    if (found := _CODES.get(primary, primary)) in known:  # a fine-tune may name its own by a code
         return found
     raise InputError(f"language {quoted(language)} is unknown", f"choose one of {', '.join(known)}")
 

@@ -18,6 +18,8 @@ KNOWN = ["auto", "chinese", "english", "german", "portuguese"]
         ("en-US", "english"),
         ("pt_BR", "portuguese"),
         ("zh-Hans-CN", "chinese"),
+        ("en_US.UTF-8", "english"),
+        ("Portuguese-BR", "portuguese"),
         (None, "auto"),
         ("", "auto"),
         ("None", "auto"),
@@ -31,6 +33,7 @@ def test_a_language_is_found(given: str | None, found: str) -> None:
 
 def test_a_checkpoint_s_own_name_comes_before_a_code() -> None:
     assert language_named("en", [*KNOWN, "en"]) == "en"
+    assert language_named("hi-IN", [*KNOWN, "hi"]) == "hi"  # of a fine-tune
 
 
 @pytest.mark.parametrize("given", ["fr", "klingon", "e", "english!"])
