@@ -37,6 +37,7 @@ def transposed(folder: Path) -> None:
 def beside(*names: str) -> Edit:
     def edit(folder: Path) -> None:
         for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text("{}")
 
     return edit
@@ -98,6 +99,22 @@ BITSANDBYTES = {"quant_method": "bitsandbytes", "load_in_4bit": True}
         ),
         (transposed, "a copy converted for another program", "save the weights again"),
         (only("model-q8_0.gguf"), "holds a copy converted to GGUF", "use the official weights"),
+        (
+            only("openvino_talker.xml", "openvino_talker.bin"),
+            "holds a copy converted to OpenVINO",
+            "use the official weights",
+        ),
+        (only("onnx/talker.onnx"), "holds a copy converted to ONNX", "use the official weights"),
+        (
+            only("zero_to_fp32.py", "global_step9/mp_rank_00_model_states.pt"),
+            "holds the parts of a checkpoint of DeepSpeed",
+            "python zero_to_fp32.py . . --safe_serialization",
+        ),
+        (
+            only("pytorch_model_fsdp_0/__0_0.distcp", "optimizer.bin"),
+            "holds the parts of a checkpoint of FSDP",
+            "accelerate merge-weights",
+        ),
         (
             only("pytorch_model.bin"),
             "holds pytorch_model.bin and no model.safetensors",

@@ -23,6 +23,22 @@ _MERGE = (
     " of that"
 )
 
+_CONVERTED = {
+    "*.gguf": "GGUF",
+    "*.onnx": "ONNX",
+    "onnx/*.onnx": "ONNX",
+    "openvino*.xml": "OpenVINO",
+    "*.mlpackage": "Core ML",
+    "*.mlmodelc": "Core ML",
+}
+"""Files that tell of another format."""
+
+_IN_PARTS = {
+    "zero_to_fp32.py": ("DeepSpeed", "join them: python zero_to_fp32.py . . --safe_serialization"),
+    "*/*.distcp": ("FSDP", "join them with `accelerate merge-weights`"),
+}
+"""Files that tell of a training on several GPUs, where each has saved its part."""
+
 _BESIDE = re.compile(r"training_args|optimizer|scheduler|scaler|rng_state")
 """How files begin that a training leaves beside the weights."""
 
@@ -64,9 +80,12 @@ def refuse_copy_by_files(folder: Path) -> None:
         return
     if adapted:
         raise CopyError(f"{folder} holds a LoRA adapter, not a whole checkpoint", _MERGE)
-    for format_ in ("GGUF", "ONNX"):
-        if any(folder.glob(f"*.{format_.lower()}")):
+    for pattern, format_ in _CONVERTED.items():
+        if any(folder.glob(pattern)):
             raise CopyError(f"{folder} holds a copy converted to {format_}", _WHOLE)
+    for pattern, (program, cure) in _IN_PARTS.items():
+        if any(folder.glob(pattern)):
+            raise CopyError(f"{folder} holds the parts of a checkpoint of {program}", cure)
     for ending in ("bin", "pt", "pth", "ckpt"):
         for file in sorted(folder.glob(f"[!.]*.{ending}")):
             if _BESIDE.match(file.name):
