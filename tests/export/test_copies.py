@@ -132,7 +132,7 @@ BITSANDBYTES = {"quant_method": "bitsandbytes", "load_in_4bit": True}
         ),
         (only("adapter_config.json"), "holds a LoRA adapter", "merge_and_unload()"),
         (
-            beside("adapter_config.json", "adapter_model.safetensors"),
+            beside("adapter_config.json"),
             "holds a LoRA adapter beside the weights, and would speak without it",
             "merge_and_unload(), and save all of that; if that was done, take adapter_config.json",
         ),

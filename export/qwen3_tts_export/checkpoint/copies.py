@@ -72,7 +72,7 @@ def refuse_copy_by_files(folder: Path) -> None:
         )
     adapted = (folder / "adapter_config.json").is_file()
     if any(folder.glob("model*.safetensors*")):
-        if adapted and any(folder.glob("adapter_model.*")):
+        if adapted:  # which transformers would put on the base that it names
             raise CopyError(
                 f"{folder} holds a LoRA adapter beside the weights, and would speak without it",
                 f"{_MERGE}; if that was done, take adapter_config.json away",
