@@ -212,6 +212,17 @@ def guess(work: Path, tokenizer: Path, shards: int) -> None:
 
 @main.command()
 @work_folder
+@click.option("--shards", default=12, help="Of how many shards.")
+def hear(work: Path, shards: int) -> None:
+    """Let the codec encoder hear the speech, for the decoder to learn from."""
+    from qwen3_tts_voice import hear as stage
+
+    for line in stage.hear(work, shards):
+        click.echo(line)
+
+
+@main.command()
+@work_folder
 @click.option("--steps", default=12_000)
 @click.option("--fall", default=9000, help="Last steps, over which the learning rate falls.")
 @click.option("--shards", default=12, help="How many shards are read.")

@@ -23,6 +23,7 @@ class Recipe(training.Recipe):
         starts: Share of crops that begin where an utterance begins.
         guessed: Share of crops whose residual codebooks are as the talker guesses them, if that
             is known: see `guess`.
+        heard: Share of crops whose codes are as the encoder hears them, likewise: see `hear`.
         shards: How many shards are read, see `codes.evenly`.
     """
 
@@ -30,6 +31,7 @@ class Recipe(training.Recipe):
     frames: int
     starts: float = 0.25
     guessed: float = 0.0
+    heard: float = 0.0
     shards: int
 
 
@@ -45,9 +47,15 @@ class Crops:
         self._shards = []
         for path in evenly(work / "codes", recipe.shards):
             codes, speech = load_shard(path), load_shard(work / "speech" / path.name)
-            known = work / "guessed" / f"{path.stem}.npy"
-            guessed = np.load(known) if known.exists() else codes["codes"][:, DESCRIBED:]
-            self._shards.append((codes["codes"], guessed, codes["offset"], speech["samples"]))
+            true = codes["codes"]
+            guessed, heard = (work / kind / f"{path.stem}.npy" for kind in ("guessed", "heard"))
+            instead = [
+                np.concatenate([true[:, :DESCRIBED], np.load(guessed)], 1)
+                if guessed.exists()
+                else true,
+                np.load(heard) if heard.exists() else true,
+            ]
+            self._shards.append((true, instead, codes["offset"], speech["samples"]))
 
     def draw(self, step: int) -> Batch:
         """Draw the crops of a step; they do not depend on what was drawn before."""
@@ -55,16 +63,18 @@ class Crops:
         codes, samples, starts = [], [], []
         for _ in range(self.recipe.crops):
             shard = self._shards[random.integers(len(self._shards))]
-            all_codes, guessed, offsets, all_samples = shard
+            all_codes, (guessed, heard), offsets, all_samples = shard
             first = random.random() < self.recipe.starts
             if first:
                 at = int(random.choice(offsets[offsets <= len(all_codes) - frames]))
             else:
                 at = int(random.integers(len(all_codes) - frames))
-            books = all_codes[at : at + frames].astype(np.int64).T
-            if random.random() < self.recipe.guessed:
-                books[DESCRIBED:] = guessed[at : at + frames].T
-            codes.append(books)
+            share = random.random()
+            if share < self.recipe.guessed:
+                all_codes = guessed
+            elif share < self.recipe.guessed + self.recipe.heard:
+                all_codes = heard
+            codes.append(all_codes[at : at + frames].astype(np.int64).T)
             piece = all_samples[at * FRAME : (at + frames) * FRAME]
             samples.append(piece.astype(np.float32) / 32768)
             starts.append(first)

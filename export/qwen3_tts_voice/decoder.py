@@ -42,7 +42,8 @@ class Recipe(crops.Recipe):
     save_every: int = 100
     crops: int = 3
     frames: int = 16
-    guessed: float = 0.7
+    guessed: float = 0.6
+    heard: float = 0.2
     shards: int = 12
 
 

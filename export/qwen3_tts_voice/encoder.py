@@ -2,6 +2,8 @@
 
 Each codebook has a corner of the quantiser's space to itself, so the residual of one stage is the
 next stage's input unchanged, and the nearest row of every codebook can be trained like a class.
+The official encoder hears nothing of what comes, and the codes of a frame name the phoneme that
+follows it: so it learns to say them a frame late.
 In: `speech/`, `codes/`. Out: `encoder.pt` and `encoder.csv`.
 """
 
@@ -25,8 +27,8 @@ CONFIG: dict[str, Any] = {
     "codebook_dim": WIDTH,
     "codebook_size": CODES,
     "vector_quantization_hidden_dimension": WIDTH,
-    "hidden_size": 192,
-    "num_filters": 8,
+    "hidden_size": 256,
+    "num_filters": 16,
     "num_residual_layers": 1,
     "kernel_size": 7,
     "last_kernel_size": 3,
@@ -37,20 +39,22 @@ CONFIG: dict[str, Any] = {
     "rope_theta": 10_000.0,
     "num_quantizers": BOOKS,
     "num_semantic_quantizers": 1,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
-    "head_dim": 48,
-    "intermediate_size": 256,
+    "head_dim": 64,
+    "intermediate_size": 512,
     "sampling_rate": 24_000,
     "frame_rate": 12.5,
     "upsampling_ratios": [8, 6, 5, 4],
     "sliding_window": 250,
     "max_position_embeddings": 8000,
     "use_causal_conv": True,
-    "upsample_groups": 192,
+    "upsample_groups": 256,
     "model_type": "mimi",
 }
+LATE = 1
+"""Frames by which its codes come later than what they are of; the first ones repeat the first."""
 CORNER = WIDTH // (BOOKS - 1)
 """Dimensions of a codebook from 1 on; codebook 0 has a projection and all of them to itself."""
 UNJUDGED = 4
@@ -120,6 +124,11 @@ class Encoder(nn.Module):
         return state
 
 
+def late(codes: torch.Tensor) -> torch.Tensor:
+    """Turn true codes (n, frames, 16) into those that the encoder is to say."""
+    return torch.cat([codes[:, :1].expand(-1, LATE, -1), codes[:, :-LATE]], 1)
+
+
 def _nearness(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Compute minus the squared distance to each row, up to a constant."""
     return 2 * x @ rows.T - (rows**2).sum(1)
@@ -150,7 +159,7 @@ class Training(training.Training):
         judged = starts[:, None] | (torch.arange(codes.shape[2]) >= UNJUDGED)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = self.encoder(samples)
-        true = codes.transpose(1, 2)[judged]
+        true = late(codes.transpose(1, 2))[judged]
         losses = [
             F.cross_entropy(logits.float()[judged], true[:, book])
             for book, logits in enumerate(found)

@@ -16,6 +16,7 @@ from qwen3_tts_export.parity import judge
 from qwen3_tts_voice import decoder_model, training
 from qwen3_tts_voice.codes import CODEBOOKS, CODES, Quantiser, blocks
 from qwen3_tts_voice.encoder import Encoder
+from qwen3_tts_voice.hear import heard
 from qwen3_tts_voice.sounds import mos, pesq, spectrograms
 from qwen3_tts_voice.speakers import NAMED
 from qwen3_tts_voice.speech import Teacher
@@ -83,14 +84,13 @@ def judgements(work: Path, every: int) -> Iterator[Judgement]:
             true = quantiser.encode(blocks(sound, pitch), phone, speaker.tract)
             noisy = true.clone()
             noisy[:, -RESIDUAL:] = torch.randint(CODES, (len(true), RESIDUAL), generator=random)
-            heard = torch.stack([logits.argmax(-1)[0] for logits in encoder(sound[None])], dim=1)
-            sounds = [decoder(codes.T[None])[0, 0].numpy() for codes in (true, noisy, heard)]
+            said = heard(encoder, sound)
+            sounds = [decoder(codes.T[None])[0, 0].numpy() for codes in (true, noisy, said)]
             errors = [
                 before + judge.errors(sentence, listener.transcribe(made))
                 for before, made in zip(errors, sounds, strict=True)
             ]
-            both = min(len(true), len(heard))
-            right.append((heard[:both] == true[:both]).numpy())
+            right.append((said == true).numpy())
             quality.append(pesq(sound.numpy(), sounds[0]))
             scores.append([mos(sound.numpy()), mos(sounds[0])])
             if index == 0:

@@ -177,20 +177,42 @@ def test_the_average_follows_the_weights_and_they_find_the_line(tmp_path: Path) 
         assert not torch.equal(made.average[name], start[name])
 
 
-def test_residual_codebooks_are_guessed_in_some_crops(tmp_path: Path) -> None:
+def test_some_crops_have_codes_as_they_are_guessed_or_heard(tmp_path: Path) -> None:
     from qwen3_tts_voice import crops
     from qwen3_tts_voice import encoder as stage
 
     encoder(tmp_path, silent)
-    (tmp_path / "guessed").mkdir()
-    np.save(tmp_path / "guessed" / "0000.npy", np.full((40, 2), 7, np.uint8))
-    recipe = stage.Recipe(crops=200, frames=6, guessed=0.5)
+    for kind, codes_of_a_frame in (("guessed", 2), ("heard", BOOKS)):
+        (tmp_path / kind).mkdir()
+        sevens = np.full((40, codes_of_a_frame), 7, np.uint8)
+        np.save(tmp_path / kind / "0000.npy", sevens)
+    recipe = stage.Recipe(crops=300, frames=6, guessed=0.5, heard=0.2)
     codes, samples, starts = crops.Crops(tmp_path, recipe).draw(0)
-    assert codes.shape == (200, BOOKS, 6)
-    assert samples.shape == (200, 6 * FRAME)
-    guessed = (codes[:, DESCRIBED:] == 7).flatten(1).all(1)
-    assert 70 < guessed.sum() < 130
-    assert 25 < starts.sum() < 75
+    assert codes.shape == (300, BOOKS, 6)
+    assert samples.shape == (300, 6 * FRAME)
+    heard = (codes == 7).flatten(1).all(1)
+    guessed = (codes[:, DESCRIBED:] == 7).flatten(1).all(1) & ~heard
+    assert 120 < guessed.sum() < 180
+    assert 40 < heard.sum() < 80
+    assert 40 < starts.sum() < 110
+
+
+def test_what_is_heard_stands_where_it_belongs(tmp_path: Path) -> None:
+    from qwen3_tts_voice import hear
+    from qwen3_tts_voice.encoder import LATE, late
+
+    class Echo(torch.nn.Module):
+        """An encoder that is never wrong: it says a frame late what the samples' level is."""
+
+        def forward(self, samples: "torch.Tensor") -> list["torch.Tensor"]:
+            level = samples.view(1, -1, FRAME)[..., 0].long()
+            said = late(level[..., None].expand(-1, -1, BOOKS))
+            return list(torch.nn.functional.one_hot(said, CODES).float().unbind(2))
+
+    level = torch.arange(9)
+    found = hear.heard(Echo(), level.repeat_interleave(FRAME).float())
+    assert found.shape == (9, BOOKS)
+    assert torch.equal(found[:-LATE], level[:-LATE, None].expand(-1, BOOKS))
 
 
 def test_discriminators_and_decoder_do_not_reach_into_each_others_weights(tmp_path: Path) -> None:
