@@ -20,18 +20,16 @@ from qwen3_tts_voice import decoder_model, encoder, training
 from qwen3_tts_voice.codes import BOOKS, CODEBOOKS, CODES, Quantiser
 from qwen3_tts_voice.talker_model import (
     CONTROL,
-    EPS,
     PREDICTOR,
     SPEAKER_CODES,
     SPEAKER_ENCODER,
     TALKER,
     TEXT_HIDDEN,
     TEXT_VOCAB,
-    THETA,
     VOCAB,
-    Stack,
     Talker,
 )
+from qwen3_tts_voice.transformer import EPS, THETA, Stack
 
 CUSTOM_VOICE, BASE = TYPES = ("custom_voice", "base")
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
