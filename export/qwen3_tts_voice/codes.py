@@ -104,6 +104,14 @@ def phonetic(phone: torch.Tensor, tract: int) -> torch.Tensor:
     )
 
 
+def with_tract(codes: torch.Tensor, tract: torch.Tensor) -> torch.Tensor:
+    """Give codes (…, 16) the tract (…) of another speaker."""
+    codes = codes.clone()
+    codes[..., 1] = codes[..., 1] % MOST_PHONES + MOST_PHONES * (tract // FINE)
+    codes[..., 2] = codes[..., 2] % (MOST_PHONES + 1) + (MOST_PHONES + 1) * (tract % FINE)
+    return codes
+
+
 def melodic(block: torch.Tensor) -> torch.Tensor:
     """Turn blocks (frames, 656) into codebooks 6 to 13: pitch, then loudness, by quarters."""
     voiced, height = block[:, BINS * PER_FRAME :].reshape(-1, QUARTERS, QUARTER, 2).unbind(-1)

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from qwen3_tts_voice import crops, training
 from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
 from qwen3_tts_voice.crops import Batch, Crops
 from qwen3_tts_voice.decoder_model import build, decode
 from qwen3_tts_voice.features import hann, log_mel
+from qwen3_tts_voice.muon import Muon, parted
 from qwen3_tts_voice.speech import FRAME
 
 WINDOWS = ((256, 64), (512, 128), (1024, 256), (2048, 480))
@@ -30,12 +32,17 @@ WARM_UP = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(crops.Recipe):
-    """How the decoder is trained."""
+    """How the decoder is trained.
+
+    Attributes:
+        matrix_rate: Learning rate of Muon: of convolutions and the matrices of the transformer.
+    """
 
     steps: int = 12_000
     fall: int = 9000
     lowest: float = 0.05
-    rate: float = 5e-4
+    rate: float = 2e-3
+    matrix_rate: float = 0.02
     clip: float = 5.0
     kept: float = 0.999
     report_every: int = 25
@@ -71,6 +78,15 @@ def distances(
     return spectral_distance(made, samples), F.l1_loss(one, other)
 
 
+def optimisers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Make the optimisers of a decoder: the codebooks' rows and what is small are AdamW's."""
+    matrices, rest = parted(model, "pre_conv.", "pre_transformer.", "upsample.", "decoder.")
+    return [
+        Muon(matrices, lr=recipe.matrix_rate),
+        torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0),
+    ]
+
+
 class Training(training.Training):
     """The decoder, judged by what it makes of crops."""
 
@@ -79,10 +95,7 @@ class Training(training.Training):
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.decoder = build(Quantiser.load(work / CODEBOOKS), recipe.seed)
-        optimiser = torch.optim.AdamW(
-            self.decoder.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
-        )
-        super().__init__(work, recipe, self.decoder, [optimiser])
+        super().__init__(work, recipe, self.decoder, optimisers(self.decoder, recipe))
 
     def batches(self) -> Iterator[Batch]:
         """Draw crops without end."""

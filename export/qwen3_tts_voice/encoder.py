@@ -22,6 +22,7 @@ from qwen3_tts_voice import crops, training
 from qwen3_tts_voice.codes import BOOKS, CODES
 from qwen3_tts_voice.crops import Batch, Crops
 from qwen3_tts_voice.decoder_model import WIDTH, official
+from qwen3_tts_voice.muon import Muon, parted
 
 CONFIG: dict[str, Any] = {
     "codebook_dim": WIDTH,
@@ -63,16 +64,21 @@ UNJUDGED = 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(crops.Recipe):
-    """How the encoder is trained."""
+    """How the encoder is trained.
+
+    Attributes:
+        matrix_rate: Learning rate of Muon: of convolutions and the matrices of the transformer.
+    """
 
     steps: int = 5000
     fall: int = 3000
     lowest: float = 0.03
     rate: float = 1.5e-3
+    matrix_rate: float = 0.015
     clip: float = 1.0
     kept: float = 0.998
     save_every: int = 200
-    crops: int = 8
+    crops: int = 5
     frames: int = 32
     shards: int = 16
 
@@ -142,10 +148,7 @@ class Training(training.Training):
 
     def __init__(self, work: Path, recipe: Recipe) -> None:
         self.encoder = Encoder(recipe.seed)
-        optimiser = torch.optim.AdamW(
-            self.encoder.parameters(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.01
-        )
-        super().__init__(work, recipe, self.encoder, [optimiser])
+        super().__init__(work, recipe, self.encoder, _optimisers(self.encoder, recipe))
 
     def batches(self) -> Iterator[Batch]:
         """Draw crops without end."""
@@ -168,3 +171,12 @@ class Training(training.Training):
         right = (found[0][judged].argmax(-1) == true[:, 0]).float().mean()
         shown = {"loss": loss.item(), "right": right.item()}
         return training.Judged(loss, shown, codes[:, 0].numel())
+
+
+def _optimisers(encoder: Encoder, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    parts = ("encoder", "encoder_transformer", "downsample")
+    matrices, rest = parted(encoder, *(f"encoder.{part}." for part in parts))
+    return [
+        Muon(matrices, lr=recipe.matrix_rate),
+        torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.01),
+    ]

@@ -56,7 +56,9 @@ def _residual(
     draw = random.Random(0)
     rows = data.batch(spoken, text_ids, references, streamed=False, draw=draw, respell=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden, _ = talker.talker(talker.rows(rows, rows.codes, rows.is_frame))
+        hidden, _ = talker.talker(
+            talker.rows(rows, rows.codes, rows.is_frame, talker.vectors(rows))
+        )
         asked = rows.is_frame.roll(-1, 1)  # the row before a frame is the one that predicts it
         codes = rows.codes.roll(-1, 1)[asked]
         for book in range(DESCRIBED, BOOKS):

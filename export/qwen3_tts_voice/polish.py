@@ -29,15 +29,16 @@ class Recipe(decoder.Recipe):
     """How the decoder is polished: what differs from how it is trained.
 
     Attributes:
-        heard: Frames of a crop that the discriminators hear.
+        listened: Frames of a crop that the discriminators hear.
         alone: Steps in which only the discriminators learn.
     """
 
     steps: int = 40_000
     fall: int = 25_000
     rate: float = 2e-4
+    matrix_rate: float = 2e-3
     clip: float = 20.0
-    heard: int = 9
+    listened: int = 9
     alone: int = 100
 
 
@@ -52,11 +53,10 @@ class Training(training.Training):
         self.decoder.load_state_dict(training.averaged(work, decoder.Training.name))
         self.discriminators = Discriminators()
         parts = {"decoder": self.decoder, "discriminators": self.discriminators}
-        optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(
-                part.parameters(), lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0
-            )
-            for part in parts.values()
+        theirs = self.discriminators.parameters()
+        optimisers = [
+            *decoder.optimisers(self.decoder, recipe),
+            torch.optim.AdamW(theirs, lr=recipe.rate, betas=(0.8, 0.99), weight_decay=0.0),
         ]
         super().__init__(work, recipe, nn.ModuleDict(parts), optimisers)
 
@@ -76,9 +76,9 @@ class Training(training.Training):
         made = decode(self.decoder, codes)
         spectrum, mel = decoder.distances(made, samples, starts)
         first = decoder.WARM_UP + self.step % (
-            codes.shape[2] - self.recipe.heard - decoder.WARM_UP + 1
+            codes.shape[2] - self.recipe.listened - decoder.WARM_UP + 1
         )
-        piece = slice(first * FRAME, (first + self.recipe.heard) * FRAME)
+        piece = slice(first * FRAME, (first + self.recipe.listened) * FRAME)
         real = self.discriminators(samples[:, piece])
         apart = told_apart(real, self.discriminators(made[:, piece].detach()))
         fixed = {name: p.detach() for name, p in self.discriminators.named_parameters()}

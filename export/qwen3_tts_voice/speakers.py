@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
@@ -17,6 +18,9 @@ WIDEST = 1.25
 """By what formants are moved up in the last tract, and down in the first."""
 HIGHEST = 1.15
 """Pitch, times the teacher's: above it the codebooks have no notes for her highest."""
+LOWEST = 0.55
+HEIGHTS = 25
+"""Steps of pitch that are told apart where a speaker is recognised."""
 MANY = 250
 NAMED_SENTENCES = 40_000
 """Sentences from the first on that those with names read; the others are read by the many."""
@@ -41,6 +45,12 @@ class Speaker:
         """What the teacher's formants are multiplied by."""
         return float(WIDEST ** ((self.tract - STRAIGHT) / STRAIGHT))
 
+    @property
+    def height(self) -> int:
+        """The pitch, from 0 to HEIGHTS - 1."""
+        share = math.log(self.pitch / LOWEST) / math.log(HIGHEST / LOWEST)
+        return round(share * (HEIGHTS - 1))
+
 
 NAMED = {"heart": Speaker(), "low": Speaker(tract=5, pitch=0.66)}
 
@@ -56,7 +66,7 @@ def speaker(number: int) -> Speaker:
     random = np.random.default_rng([7, number])
     made = Speaker(tract=int(random.integers(TRACTS)), rate=float(random.uniform(0.88, 1.14)))
     pitch = made.formants**1.5 * np.exp(random.normal(0, 0.15))
-    return dataclasses.replace(made, pitch=float(np.clip(pitch, 0.55, HIGHEST)))
+    return dataclasses.replace(made, pitch=float(np.clip(pitch, LOWEST, HIGHEST)))
 
 
 def reader(sentence: int) -> int:

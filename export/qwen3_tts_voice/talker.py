@@ -18,13 +18,15 @@ import torch.nn.functional as F
 from qwen3_tts_voice import talker_data as data
 from qwen3_tts_voice import training
 from qwen3_tts_voice.codes import CODEBOOKS, Quantiser
+from qwen3_tts_voice.muon import Muon, parted
 from qwen3_tts_voice.references import References
+from qwen3_tts_voice.speakers import HEIGHTS, TRACTS
 from qwen3_tts_voice.talker_model import END, FOLLOWING, IGNORE, Batch, Talker
 from qwen3_tts_voice.text_ids import TextIds
 
 HELD = 192
 WATCHED_LAYER, WATCHED_HEADS = 1, 2
-LOSSES = ("code0", "said", "rest", "next", "look", "right")
+LOSSES = ("code0", "said", "rest", "next", "look", "traits", "right")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Recipe(training.Recipe):
         dropout: Of the talker.
         dropped: Share of input frames left out.
         corrupted: Share of input frames whose deep codebooks are random.
+        disguised: Share of utterances whose input frames have tracts that are drawn.
     """
 
     steps: int = 60_000
@@ -48,7 +51,7 @@ class Recipe(training.Recipe):
     lowest: float = 0.04
     rate: float = 2e-3
     matrix_rate: float = 0.01
-    speaker_share: float = 0.1
+    speaker_share: float = 0.2
     clip: float = 1.0
     kept: float = 0.998
     average_every: int = 5
@@ -60,6 +63,7 @@ class Recipe(training.Recipe):
     dropout: float = 0.0
     dropped: float = 0.1
     corrupted: float = 0.25
+    disguised: float = 0.2
 
 
 class Losses(torch.nn.Module):
@@ -79,9 +83,11 @@ class Losses(torch.nn.Module):
         codes, keep = rows.codes, rows.is_frame
         if training:
             codes = data.corrupted(codes, recipe.corrupted)
+            codes = data.disguised(codes, recipe.disguised)
             keep = keep & (torch.rand(keep.shape) >= recipe.dropped)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            x = talker.rows(rows, codes, keep)
+            vectors = talker.vectors(rows).float()
+            x = talker.rows(rows, codes, keep, vectors)
             hidden, attention = talker.talker(x, recipe.dropout, WATCHED_LAYER)
             asked = rows.label != IGNORE
             logits = talker.codec_head(hidden[asked]).float()
@@ -104,8 +110,14 @@ class Losses(torch.nn.Module):
             "rest": (rest.mean(1) * self.weight).sum() / self.weight.sum(),
             "next": F.cross_entropy(guessed, following[:, FOLLOWING]),
             "look": look,
+            "traits": _traits(talker.traits(vectors), rows.traits),
             "right": (logits.argmax(-1) == label).float().mean(),
         }
+
+
+def _traits(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    tract, height = found.split((TRACTS, HEIGHTS), 1)
+    return F.cross_entropy(tract, true[:, 0]) + F.cross_entropy(height, true[:, 1])
 
 
 class Training(training.Training):
@@ -143,7 +155,8 @@ class Training(training.Training):
     def judge(self, batch: Batch) -> training.Judged:
         """Weigh and add all losses."""
         losses = self.losses(self.talker, batch)
-        total = losses["code0"] + 2.5 * losses["rest"] + losses["next"] + 0.2 * losses["look"]
+        total = losses["code0"] + 2.5 * losses["rest"] + losses["next"]
+        total = total + 0.2 * losses["look"] + 0.2 * losses["traits"]
         shown = {name: float(losses[name].detach()) for name in LOSSES}
         return training.Judged(total, shown, int(batch.is_frame.sum()))
 
@@ -184,22 +197,15 @@ class Training(training.Training):
 
 
 def _optimisers(talker: Talker, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    matrices = [p for n, p in talker.named_parameters() if p.dim() == 2 and ".layers." in n]
+    matrices, others = parted(talker, "talker.layers.", "predictor.layers.")
     speaker = list(talker.speaker_encoder.parameters())
-    inside = {id(p) for p in [*matrices, *speaker]}
-    rest = [p for p in talker.parameters() if id(p) not in inside]
+    heard = {id(p) for p in speaker}
+    rest = [p for p in others if id(p) not in heard]
     groups = [
         {"params": rest, "lr": recipe.rate},
         {"params": speaker, "lr": recipe.rate * recipe.speaker_share},
     ]
     return [
-        torch.optim.Muon(
-            matrices,
-            lr=recipe.matrix_rate,
-            momentum=0.95,
-            weight_decay=0.01,
-            ns_steps=4,
-            adjust_lr_fn="original",
-        ),
+        Muon(matrices, lr=recipe.matrix_rate),
         torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
     ]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qwen3_tts_voice.codes import BOOKS, CODES, load_shard
+from qwen3_tts_voice.codes import BOOKS, CODES, load_shard, with_tract
 from qwen3_tts_voice.references import References
-from qwen3_tts_voice.speakers import NAMED
+from qwen3_tts_voice.speakers import NAMED, TRACTS, speaker
 from qwen3_tts_voice.speech import NO_WORD
 from qwen3_tts_voice.talker_model import CONTROL, END, HEARD, IGNORE, SPEAKER_CODES, Batch
 from qwen3_tts_voice.text_ids import TextIds, Written
@@ -143,6 +143,7 @@ def batch(
         label=torch.full(shape, IGNORE),
         look=torch.zeros(*shape, time),
         mel=references.draw([u.speaker for u in spoken], draw),
+        traits=torch.tensor([_traits(u.speaker) for u in spoken]),
     )
     for i, (utterance, (text, control, first, at)) in enumerate(zip(spoken, rows, strict=True)):
         frames = len(utterance.codes)
@@ -165,14 +166,18 @@ def _held_back(u: Utterance) -> Utterance:
     return dataclasses.replace(u, codes=codes, word=word)
 
 
-def _prefix(speaker: int, draw: random.Random) -> list[int]:
+def _traits(number: int) -> tuple[int, int]:
+    return speaker(number).tract, speaker(number).height
+
+
+def _prefix(number: int, draw: random.Random) -> list[int]:
     """Draw how language and speaker are told: control codes, HEARD for the speaker's vector."""
     c = CONTROL
     language = [c["nothink"], c["think_bos"], c["think_eos"]]
     if draw.random() < 0.25:
         language = [c["think"], c["think_bos"], c["english"], c["think_eos"]]
-    named = speaker < len(NAMED) and draw.random() < 0.5
-    told = list(SPEAKER_CODES.values())[speaker] if named else HEARD
+    named = number < len(NAMED) and draw.random() < 0.5
+    told = list(SPEAKER_CODES.values())[number] if named else HEARD
     return [*language, told, c["pad"]]
 
 
@@ -240,3 +245,12 @@ def corrupted(codes: torch.Tensor, share: float) -> torch.Tensor:
     depth = torch.randint(2, BOOKS, codes.shape[:-1])[..., None]
     hit = (torch.rand(codes.shape[:-1]) < share)[..., None] & (torch.arange(BOOKS) >= depth)
     return torch.where(hit, torch.randint(0, CODES, codes.shape), codes)
+
+
+def disguised(codes: torch.Tensor, share: float) -> torch.Tensor:
+    """Give the frames of `share` of the utterances (n, frames, 16) tracts that are drawn.
+
+    Whose speech it is must then be taken from what the talker was told, not from what was said.
+    """
+    hit = torch.rand(len(codes), 1, 1) < share
+    return torch.where(hit, with_tract(codes, torch.randint(0, TRACTS, codes.shape[:-1])), codes)

@@ -15,7 +15,7 @@ from torch import nn
 
 from qwen3_tts_voice.codes import ACOUSTIC, BOOKS, CODES, Quantiser
 from qwen3_tts_voice.decoder_model import official
-from qwen3_tts_voice.speakers import NAMED
+from qwen3_tts_voice.speakers import HEIGHTS, NAMED, TRACTS
 from qwen3_tts_voice.transformer import Stack, Transformer
 
 _NAMES = ("pad", "bos", "eos", "think", "nothink", "think_bos", "think_eos", "english")
@@ -60,6 +60,7 @@ class Batch:
         label: (batch, time) codebook 0 to be predicted, END, or IGNORE.
         look: (batch, time, time) text a frame's row should look at; all zero where unknown.
         mel: (batch, frames, 128) something that the speaker said.
+        traits: (batch, 2) the speaker's tract and height of pitch.
     """
 
     text: torch.Tensor
@@ -69,10 +70,20 @@ class Batch:
     label: torch.Tensor
     look: torch.Tensor
     mel: torch.Tensor
+    traits: torch.Tensor
 
 
-def speaker_encoder() -> Any:
-    """Build the official speaker encoder in small, its weights random."""
+USUAL_MEL = -5.5
+"""Of speech, about, in the official log-mel."""
+
+
+@torch.no_grad()
+def speaker_encoder(seed: int) -> Any:
+    """Build the official speaker encoder in small, its weights random.
+
+    Its first layer has no norm before it and a ReLU behind: with usual log-mel taken off by its
+    bias it begins alive, where it would die of the first steps.
+    """
     official()
     from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig
     from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder
@@ -124,6 +135,8 @@ class Talker(nn.Module):
         self.speaker_encoder = speaker_encoder(seed)
         self.next_phone = nn.Linear(hidden, PHONES)
         """Training only: guess the phoneme after the frame, which has to be read from the text."""
+        self.traits = nn.Linear(hidden, TRACTS + HEIGHTS)
+        """Training only: tell tract and pitch by a speaker's vector."""
         self._start(quantiser, torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
@@ -154,22 +167,25 @@ class Talker(nn.Module):
         flat = codes + torch.arange(BOOKS) * CODES
         return F.embedding_bag(flat, self.codes.view(-1, TALKER.hidden), mode="sum")
 
-    def rows(self, batch: Batch, codes: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-        """Make the talker's input (batch, time, hidden), with `codes` where `keep` is true."""
+    def vectors(self, batch: Batch) -> torch.Tensor:
+        """Compute the vectors (batch, hidden) of the speakers."""
+        vectors: torch.Tensor = self.speaker_encoder(batch.mel)
+        return vectors
+
+    def rows(
+        self, batch: Batch, codes: torch.Tensor, keep: torch.Tensor, vectors: torch.Tensor
+    ) -> torch.Tensor:
+        """Make the talker's input (batch, time, hidden), with `codes` where `keep` is true.
+
+        The speakers' vectors are where they are to be HEARD.
+        """
         # One bag per frame row; other rows have none.
         embedded = torch.zeros(*keep.shape, TALKER.hidden)
         embedded[keep] = self.frames(codes[keep]).float()
         controls = F.embedding((batch.control - CODES).clamp(min=0), self.control)
         beside = (batch.control >= 0)[..., None]
-        return self.text(batch.text) + embedded + controls * beside + self._heard(batch)
-
-    def _heard(self, batch: Batch) -> torch.Tensor:
-        """Put the vectors of speakers who are heard where they belong: (batch, time, hidden)."""
-        at = batch.control == HEARD
-        rows = torch.zeros(*at.shape, TALKER.hidden)
-        if at.any():
-            rows[at] = self.speaker_encoder(batch.mel[at.any(1)]).float()
-        return rows
+        heard = (batch.control == HEARD)[..., None] * vectors[:, None]
+        return self.text(batch.text) + embedded + controls * beside + heard
 
     def _passes(self, hidden: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Run the code predictor over a frame's first 15 codes: hidden states (n, 16, inner)."""

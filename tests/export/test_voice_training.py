@@ -107,7 +107,7 @@ def polish(work: Path, report: Report) -> training.Training:
     if not (work / "decoder_start.pt").exists():
         torch.save(decoder_model.build(quantiser(), 0).state_dict(), work / "decoder_start.pt")
     recipe = stage.Recipe(
-        steps=4, crops=1, frames=6, heard=3, alone=1, report_every=1, save_every=2
+        steps=4, crops=1, frames=6, listened=3, alone=1, report_every=1, save_every=2
     )
     made = stage.Training(work, recipe)
     made.run(report)
@@ -175,6 +175,29 @@ def test_the_average_follows_the_weights_and_they_find_the_line(tmp_path: Path) 
         assert (made.average[name] - 1).abs().max() < 0.05
         assert not torch.equal(made.average[name], value)
         assert not torch.equal(made.average[name], start[name])
+
+
+def test_muon_takes_what_mixes_channels_as_matrices() -> None:
+    """A convolution moves as the matrix of its outputs by all it reads would."""
+    from qwen3_tts_voice.muon import Muon, parted
+
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv1d(6, 4, 3), torch.nn.Conv1d(4, 4, 3, groups=4), torch.nn.Linear(5, 4)]
+    model = torch.nn.ModuleDict({"a": torch.nn.ModuleList(layers), "b": torch.nn.Linear(4, 4)})
+    matrices, rest = parted(model, "a.")
+    assert [id(p) for p in matrices] == [id(layers[0].weight), id(layers[2].weight)]
+    assert len(rest) == 6
+    kernel, before = layers[0].weight, layers[0].weight.detach().clone()
+    alone = before.flatten(1).clone().requires_grad_()
+    one, other = Muon(matrices, lr=0.1), Muon([alone], lr=0.1)
+    for _ in range(3):
+        one.zero_grad()
+        kernel.square().sum().backward()
+        alone.grad = 2 * alone.detach()
+        one.step()
+        other.step()
+    assert (kernel - before).abs().max() > 0.01
+    assert torch.equal(kernel.flatten(1), alone)
 
 
 def test_some_crops_have_codes_as_they_are_guessed_or_heard(tmp_path: Path) -> None:
