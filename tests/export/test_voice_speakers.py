@@ -11,8 +11,10 @@ torch = pytest.importorskip("torch")
 
 from qwen3_tts_voice import begin, checkpoint, talker_data  # noqa: E402
 from qwen3_tts_voice import talker as training_of_talker  # noqa: E402
+from qwen3_tts_voice.codes import BOOKS, with_tract  # noqa: E402
 from qwen3_tts_voice.references import References  # noqa: E402
 from qwen3_tts_voice.speakers import (  # noqa: E402
+    HEIGHTS,
     MANY,
     NAMED,
     NAMED_SENTENCES,
@@ -123,6 +125,27 @@ def test_the_speaker_encoder_begins_alive() -> None:
         alive = (speaker_encoder(seed=0).blocks[0](mel) > 0).float().mean((0, 2))
     assert alive.min() > 0.2
     assert alive.max() < 0.8
+
+
+def test_heights_of_pitch_are_told_apart_from_the_lowest_to_the_highest() -> None:
+    heights = [speaker(number).height for number in range(2, 2 + MANY)]
+    assert (min(heights), max(heights)) == (0, HEIGHTS - 1)
+    assert speaker(0).height > speaker(1).height
+
+
+def test_who_is_disguised_says_the_same_with_the_tracts_of_others() -> None:
+    codes = torch.randint(0, 255, (40, FRAMES, BOOKS), generator=torch.Generator().manual_seed(0))
+    codes[..., 1] %= 250
+    mine = with_tract(codes, torch.tensor(7))
+    assert torch.equal(with_tract(mine, torch.tensor(19)), with_tract(codes, torch.tensor(19)))
+    torch.manual_seed(0)
+    made = talker_data.disguised(mine, 0.5)
+    changed = (made != mine).flatten(1).any(1)
+    assert 10 < changed.sum() < 30
+    tract = made[..., 1] // 50 * 5 + made[..., 2] // 51
+    assert (tract[~changed] == 7).all()
+    assert set(tract[changed].flatten().tolist()) == set(range(TRACTS))
+    assert torch.equal(with_tract(made, torch.tensor(7)), mine)
 
 
 def test_the_speaker_encoder_learns_slowly(tmp_path: Path) -> None:
