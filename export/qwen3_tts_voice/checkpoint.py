@@ -2,8 +2,8 @@
 
 In: `talker.pt`, `decoder.pt`, `encoder.pt`, `codebooks.npz`, tokenizer files. Out: folders that
 `qwen-tts` opens. One network speaks as those who have names and as whom it hears; the official
-format has a type for either, so there is a folder for each, and the one with names has no speaker
-encoder.
+format has a type for either, so there is a folder for each. What they share is in files that are the same, byte for byte; the one
+that clones has its speaker encoder beside.
 """
 
 from __future__ import annotations
@@ -160,9 +160,12 @@ def write(
     talker = Talker(quantiser, seed=0)
     talker.load_state_dict(training.averaged(work, "talker"), strict=False)
     state = talker.official_state()
+    heard = {name: v for name, v in state.items() if name.startswith("speaker_encoder.")}
+    said = {name: v for name, v in state.items() if name not in heard}
     if model_type == CUSTOM_VOICE:
-        state = {name: v for name, v in state.items() if name.startswith("talker.")}
-    _save(state, folder / "model.safetensors")
+        _save(said, folder / "model.safetensors")
+    else:
+        _save_shards([said, heard], folder)
     _save(_codec_state(work), codec / "model.safetensors")
     _json(folder / "config.json", config(tokenizer, model_type))
     _json(folder / "generation_config.json", generation_config(settings))
@@ -182,6 +185,17 @@ def _codec_state(work: Path) -> dict[str, torch.Tensor]:
     for name, value in training.averaged(work, "decoder").items():
         state[f"decoder.{name}"] = value
     return state
+
+
+def _save_shards(states: list[dict[str, torch.Tensor]], folder: Path) -> None:
+    """Save tensors in several files, and which is in which."""
+    files = [f"model-{n:05}-of-{len(states):05}.safetensors" for n in range(1, len(states) + 1)]
+    for file, state in zip(files, states, strict=True):
+        _save(state, folder / file)
+    where = {name: file for file, state in zip(files, states, strict=True) for name in state}
+    bytes_of_all = sum(2 * v.numel() for state in states for v in state.values())
+    index = {"metadata": {"total_size": bytes_of_all}, "weight_map": where}
+    _json(folder / "model.safetensors.index.json", index)
 
 
 def _save(state: dict[str, torch.Tensor], path: Path) -> None:
