@@ -2,8 +2,8 @@
 
 In: `talker.pt`, `decoder.pt`, `encoder.pt`, `codebooks.npz`, tokenizer files. Out: folders that
 `qwen-tts` opens. One network speaks as those who have names and as whom it hears; the official
-format has a type for either, so there is a folder for each. What they share is in files that are the same, byte for byte; the one
-that clones has its speaker encoder beside.
+format has a type for either, so there is a folder for each. What they share is in files that are
+the same, byte for byte; the one that clones has its speaker encoder beside.
 """
 
 from __future__ import annotations
