@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
     "num_quantizers": 16,
     "upsample_rates": [8, 5, 4, 3],
     "upsampling_ratios": [2, 2],
-    "decoder_dim": 128,
+    "decoder_dim": 256,
     "max_position_embeddings": 8000,
     "rms_norm_eps": 1e-05,
     "rope_theta": 10000,
