@@ -49,12 +49,13 @@ STAGE   := $(BIN)/python -m qwen3_tts_voice
 voice: $(DEV) $(SOURCES)/.fetched  ## train the bundled voice again
 	$(BIN)/pip install --quiet -e '.[cpu,export,dev,oracle,voice,judge]'
 	test -f $(VOICE)/text.txt || $(STAGE) text --work $(VOICE) --sources $(SOURCES)
-	for stage in speech teacher codebooks codes references decoder encoder; do \
+	for stage in speech teacher codebooks codes references encoder hear; do \
 	    $(STAGE) $$stage --work $(VOICE) || exit 1; done
 	$(STAGE) talker --work $(VOICE) --tokenizer models/edge-voice
 	$(STAGE) guess --work $(VOICE) --tokenizer models/edge-voice
-	$(STAGE) polish --work $(VOICE)
+	for stage in decoder polish; do $(STAGE) $$stage --work $(VOICE) || exit 1; done
 	$(STAGE) checkpoint --work $(VOICE) --tokenizer models/edge-voice -o $(VOICE)/edge-voice
+	$(STAGE) checkpoint --work $(VOICE) --tokenizer models/edge-voice --base -o $(VOICE)/edge-voice-base
 	test -d $(VOICE)/edge-voice/int8 || \
 	    $(BIN)/qwen3-tts-export bundle $(VOICE)/edge-voice --precision int8 -o $(VOICE)/edge-voice/int8
 	$(STAGE) curves --work $(VOICE)
