@@ -35,6 +35,9 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
     folder = work / "guessed"
     folder.mkdir(exist_ok=True)
     for path in evenly(work / "codes", shards):
+        target = folder / f"{path.stem}.npy"
+        if target.exists():
+            continue
         spoken = list(data.read(path, sentences))
         guessed: list[np.ndarray] = [np.empty(0)] * len(spoken)
         right = 0.0
@@ -45,7 +48,7 @@ def guess(work: Path, tokenizer: Path, shards: int) -> Iterator[str]:
             for i, codes in zip(some, made, strict=True):
                 guessed[i] = codes.numpy().astype(np.uint8)
                 right += (codes[:, 0] == spoken[i].codes[:, DESCRIBED]).float().mean().item()
-        np.save(folder / f"{path.stem}.npy", np.concatenate(guessed))
+        np.save(target, np.concatenate(guessed))
         yield f"{path.stem}: codebook {DESCRIBED} right in {right / len(spoken):.1%} of the frames"
 
 

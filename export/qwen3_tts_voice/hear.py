@@ -36,9 +36,12 @@ def hear(work: Path, shards: int) -> Iterator[str]:
     folder = work / "heard"
     folder.mkdir(exist_ok=True)
     for path in evenly(work / "codes", shards):
+        target = folder / f"{path.stem}.npy"
+        if target.exists():
+            continue
         speech = load_shard(work / "speech" / path.name)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = torch.cat([heard(encoder, u["samples"]) for u in utterances(speech)]).numpy()
-        np.save(folder / f"{path.stem}.npy", found.astype(np.uint8))
+        np.save(target, found.astype(np.uint8))
         right = (found == load_shard(path)["codes"]).mean(0)
         yield f"{path.stem}: {right[0]:.1%} of codebook 0 right, {right[1:].mean():.1%} of others"
