@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 EDGE_VOICE = Path(__file__).parent.parent / "models" / "edge-voice"
+EDGE_VOICE_BASE = EDGE_VOICE.with_name("edge-voice-base")
 
 LANGUAGES = {
     "english": 2050,

@@ -226,7 +226,7 @@ def hear(work: Path, shards: int) -> None:
 @click.option("--steps", default=12_000)
 @click.option("--fall", default=9000, help="Last steps, over which the learning rate falls.")
 @click.option("--shards", default=12, help="How many shards are read.")
-@click.option("--rate", default=2e-3)
+@click.option("--rate", default=1e-3)
 @click.option("--threads", default=1)
 def decoder(work: Path, threads: int, **recipe: Any) -> None:
     """Train the codec decoder."""

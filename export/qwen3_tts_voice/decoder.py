@@ -41,8 +41,8 @@ class Recipe(crops.Recipe):
     steps: int = 12_000
     fall: int = 9000
     lowest: float = 0.05
-    rate: float = 2e-3
-    matrix_rate: float = 0.02
+    rate: float = 1e-3
+    matrix_rate: float = 0.008
     clip: float = 5.0
     kept: float = 0.999
     report_every: int = 25

@@ -705,6 +705,19 @@ def test_a_text_taken_as_it_stands_is_one_utterance(tts: Synthesizer) -> None:
     assert np.array_equal(codes_of(list(stream)), tts.speak(text, seed=2, verbatim=True).codes)
 
 
+def test_how_long_a_piece_may_be_can_be_asked_for(tts: Synthesizer) -> None:
+    text = "Hello there. How are you? " * 3
+    assert len(tts.pieces(text, seed=2)) == 6
+    assert len(tts.pieces(text, seed=2, piece_seconds=60)) == 1
+    stream = tts.stream(text, seed=2, piece_seconds=60)
+    assert np.array_equal(codes_of(list(stream)), tts.speak(text, seed=2, piece_seconds=60).codes)
+    assert len(tts.pieces("Hello there and how are you", seed=2, piece_seconds=0.8)) > 1
+    with pytest.raises(InputError, match="piece_seconds is 0; it must be finite and above 0"):
+        tts.pieces(text, piece_seconds=0)
+    with pytest.raises(InputError, match="verbatim and piece_seconds were given"):
+        tts.pieces(text, piece_seconds=9, verbatim=True)
+
+
 def test_errors_have_a_remedy_of_their_own(tts: Synthesizer) -> None:
     with pytest.raises(InputError) as caught:
         tts.stream(" ")

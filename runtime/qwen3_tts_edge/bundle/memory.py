@@ -110,17 +110,17 @@ def longest(manifest: Manifest) -> float:
     return (manifest.max_positions - 1) / manifest.frames_per_second
 
 
-def check_seconds(max_seconds: float) -> None:
+def check_seconds(seconds: float, name: str = "max_seconds") -> None:
     """Refuse what is no length of speech.
 
     Raises:
         InputError: It is no number, or not above 0.
     """
-    given: object = max_seconds  # of any type: callers need not check theirs
+    given: object = seconds  # of any type: callers need not check theirs
     if isinstance(given, bool) or not isinstance(given, Real):
-        raise InputError.of("max_seconds", given, "a number of seconds")
-    if not (math.isfinite(max_seconds) and max_seconds > 0):
-        raise InputError(f"max_seconds is {max_seconds}; it must be finite and above 0")
+        raise InputError.of(name, given, "a number of seconds")
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"{name} is {seconds}; it must be finite and above 0")
 
 
 def frame_count(manifest: Manifest, seconds: float) -> int:

@@ -12,7 +12,7 @@ import click
 
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.bundle.memory import MAX_SECONDS, check_seconds, longest
+from qwen3_tts_edge.bundle.memory import MAX_SECONDS, longest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, TEXT_LAYOUTS, VOICE_DESIGN
 from qwen3_tts_edge.cli.next_step import tell_next_step
 from qwen3_tts_edge.cli.options import language_option, model_option, running_options
@@ -24,7 +24,7 @@ from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import PromptBuilder
-from qwen3_tts_edge.speech.request import Asked, Text
+from qwen3_tts_edge.speech.request import Asked, Request, Text
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
@@ -158,6 +158,11 @@ def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | Non
     help="Cut the speech after this long; without it when it has run away.",
 )
 @click.option(
+    "--piece-seconds",
+    type=float,
+    help="Cut a long text into pieces of so much speech; without it of what the model speaks well.",
+)
+@click.option(
     "--chunk-frames",
     callback=_chunk_frames,
     metavar="N,N,...",
@@ -186,6 +191,7 @@ def speak(
     text_layout: str | None,
     seed: int | None,
     max_seconds: float | None,
+    piece_seconds: float | None,
     chunk_frames: tuple[int, ...],
     backend: str,
     threads: int | None,
@@ -215,9 +221,9 @@ def speak(
         "sampling": _sampling(settings, greedy=greedy),
         "seed": seed,
         "max_seconds": max_seconds,
+        "piece_seconds": piece_seconds,
     }
-    if max_seconds is not None:
-        check_seconds(max_seconds)
+    Request(None, **asked)  # refuses what is no length
     sink = _sink(output, form, bundle.manifest.sample_rate, sample_rate, speed)
     if ref_audio == "-" and ((text or file) in (None, "-")):
         raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")

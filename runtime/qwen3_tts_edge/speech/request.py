@@ -27,6 +27,7 @@ class Asked(TypedDict, total=False):
     sampling: Sampling | None
     seed: int | None
     max_seconds: float | None
+    piece_seconds: float | None
     verbatim: bool
 
 
@@ -48,6 +49,8 @@ class Request:
         seed: 0 to 2**64 - 1; None draws one.
         max_seconds: Cut the speech after this long; None is several times what the text takes, for
             what goes on after that has run away.
+        piece_seconds: Of usual speech in one piece, at most, of however many sentences; None is
+            what the checkpoint speaks well in one go.
         verbatim: The text is one utterance, blanks and all.
 
     Raises:
@@ -62,6 +65,7 @@ class Request:
     sampling: Sampling | None = None
     seed: int | None = None
     max_seconds: float | None = None
+    piece_seconds: float | None = None
     verbatim: bool = False
 
     def __post_init__(self) -> None:
@@ -87,8 +91,14 @@ class Request:
             raise InputError(f"instruct is a {_kind(self.instruct)}; expected words")
         if self.max_seconds is not None:
             check_seconds(self.max_seconds)
+        if self.piece_seconds is not None:
+            check_seconds(self.piece_seconds, "piece_seconds")
         if not isinstance(self.verbatim, bool):
             raise InputError.of("verbatim", self.verbatim, "True or False")
+        if self.verbatim and self.piece_seconds is not None:
+            raise InputError(
+                "verbatim and piece_seconds were given", "what is verbatim has no pieces"
+            )
         if self.seed is not None and not is_whole(self.seed):
             raise InputError(f"seed is {quoted(self.seed)}; it must be a whole number")
         if self.seed is not None and not 0 <= self.seed < 2**64:
@@ -106,6 +116,7 @@ class Request:
             "sampling": self.sampling,
             "seed": self.seed,
             "max_seconds": self.max_seconds,
+            "piece_seconds": self.piece_seconds,
             "verbatim": self.verbatim,
         }
 

@@ -56,6 +56,8 @@ class Tools:
         """What cuts the request's text into pieces that an utterance can hold."""
         if request.verbatim:
             return Whole()
+        if request.piece_seconds is not None:
+            return Splitter(request.piece_seconds)
         holds = self.bundle.manifest.utterance
         return Splitter(holds.most_seconds, holds.most_sentences)
 
