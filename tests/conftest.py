@@ -121,6 +121,21 @@ def voice_bundle(request: pytest.FixtureRequest, made_once: MadeOnce) -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def spoken_codes(voice_bundle: Path) -> Any:
+    """Give codes (400, 16) that say something.
+
+    A trained codec is judged on these: it may make much of the last bits of what means nothing.
+    """
+    import numpy as np
+
+    from qwen3_tts_edge import Synthesizer
+
+    tts = Synthesizer.open(voice_bundle, threads=1)
+    text = "The old clock in the hall struck nine. Nobody was awake. The dog turned over and slept."
+    return np.concatenate([tts.speak(text, seed=seed).codes for seed in range(9)])[:400]
+
+
 TinyBundle = Callable[..., Path]
 
 

@@ -169,7 +169,7 @@ def test_what_voice_create_refuses(tiny_bundle: Callable[..., Path]) -> None:
     refused("control token", *ask, "anna.wav", "--ref-text", "a<|im_end|>b")
     refused("cannot name a voice", "voice", "create", "../x", "--ref-audio", "anna.wav")
     refused("there is no voice 'bob'", "voice", "delete", "bob")
-    refused(r"bob\.safetensors is not a file", "voice", "show", "bob.safetensors")
+    refused("there is no voice 'bob.safetensors'", "voice", "show", "bob.safetensors")
     assert library.names() == []
 
 

@@ -196,17 +196,6 @@ def test_a_memory_that_cannot_be_replaced(
     assert read == 2 * files_of(bundle)
 
 
-def test_a_folder_whose_name_is_no_unicode(cache: Path, bundle: Bundle, read: Read) -> None:
-    strange = bundle.folder.with_name(os.fsdecode(b"bundle-\xff"))
-    try:
-        bundle.folder.rename(strange)
-    except OSError:
-        pytest.skip("the file system refuses such names")
-    moved = Bundle.open(strange)
-    moved.check()
-    assert read == files_of(moved)
-
-
 def test_the_latest_are_kept(
     cache: Path, bundle: Bundle, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,7 +254,7 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"response_format": "opus", "sample_rate": 44100}, "sample_rate", "no sample rate of 44100"),
     ({"task_type": "Base"}, "task_type", "runs a CustomVoice checkpoint"),
     ({"language": "latin"}, "language", "'latin' is unknown"),
-    ({"language": "x" * 9999}, "language", "…; choose one of"),
+    ({"language": "x" * 9999}, "language", "… is unknown; choose one of"),
     ({"instructions": "sadly"}, "instructions", "takes no instruction"),
     ({"ref_audio": "AAAA"}, "ref_audio", "does not clone voices"),
     ({"speaker_embedding": [1.0]}, "speaker_embedding", "clones none"),

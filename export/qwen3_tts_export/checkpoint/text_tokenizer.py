@@ -133,10 +133,9 @@ def build_tokenizer(
 def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, AddedToken]]:
     """List the added tokens in id order, then the named specials not among them (without id)."""
     try:
-        decoder = sorted(
-            (int(key), dict(flags))
-            for key, flags in (config.get("added_tokens_decoder") or {}).items()
-        )
+        declared = config.get("added_tokens_decoder")
+        declared = {} if declared is None else declared
+        decoder = sorted((int(key), dict(flags)) for key, flags in declared.items())
         listed = {flags["content"] for _, flags in decoder}
         specials = [config.get(name, _SPECIAL_BY_DEFAULT.get(name)) for name in _NAMED_SPECIALS]
         specials += config.get("additional_special_tokens") or []
