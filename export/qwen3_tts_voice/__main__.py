@@ -297,15 +297,9 @@ def curves(work: Path) -> None:
     """Draw the losses of the trainings that ran: `talker.png` and so on."""
     from qwen3_tts_voice import curves as stage
 
-    drawn = {
-        "talker": ["code0", "said", "rest", "next", "look", "right"],
-        "decoder": ["spectrum", "mel"],
-        "polish": ["spectrum", "mel", "apart", "fool", "features"],
-        "encoder": ["loss", "right"],
-    }
-    for name, columns in drawn.items():
+    for name in ("talker", "decoder", "polish", "encoder"):
         if (table := work / f"{name}.csv").exists():
-            stage.draw(table, table.with_suffix(".png"), columns)
+            stage.draw(table, table.with_suffix(".png"))
 
 
 @main.command(name="judge")

@@ -6,9 +6,12 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+NO_LOSS = ("step", "seconds", "kind")
+"""Columns that say when a row was written and of what."""
 
-def draw(table: Path, picture: Path, columns: list[str]) -> None:
-    """Draw one panel a column, one line a kind (training, held out), against the step."""
+
+def draw(table: Path, picture: Path) -> None:
+    """Draw one panel a loss, one line a kind (training, held out), against the step."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -16,6 +19,7 @@ def draw(table: Path, picture: Path, columns: list[str]) -> None:
 
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    columns = [name for name in rows[0] if name not in NO_LOSS]
     lines: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
     for row in rows:
         for column in columns:
