@@ -89,6 +89,7 @@ KERNELS: dict[str, list[Kernel]] = {
     "Sqrt": [Kernel(_FLOATS, 13)],
     "Squeeze": [Kernel(_ALL, 23, host=(1,)), Kernel(_ALL, 13, 20, host=(1,))],
     "Sub": [Kernel(f"{_FLOATS} {_WHOLE}", 14)],
+    "Sum": [Kernel(_FLOATS, 13)],
     "TopK": [Kernel(f"float float16 {_WHOLE}", 11, host=(1,))],
     "Transpose": [Kernel(_ALL, 23), Kernel(_ALL, 13, 20)],
     "Unsqueeze": [Kernel(_ALL, 23, host=(1,)), Kernel(_ALL, 13, 20, host=(1,))],

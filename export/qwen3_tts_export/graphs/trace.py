@@ -7,13 +7,13 @@ costs no memory here, and the weights are filled in one at a time when the bundl
 import gc
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from onnx_ir.passes import common
-from onnxscript import ir
+from onnxscript import ir, opset18
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
@@ -24,8 +24,9 @@ from qwen3_tts_export.graphs.axes import write_down_shapes
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.flavours import FLAVOURS, Flavour
 from qwen3_tts_export.graphs.flavours.contrib import SKIP_NORM
+from qwen3_tts_export.modules import ordered_sum  # noqa: F401  which registers the operation
 
-CALL = torch.ops.qwen3_tts.call.default
+CALL, ORDERED_SUM = torch.ops.qwen3_tts.call.default, torch.ops.qwen3_tts.ordered_sum.default
 
 # Sizes to trace with: none may be 0 or 1, which torch takes for a constant, nor equal another; nor
 # may what is computed from them, as the 14 positions and 7 frames of 13001 samples.
@@ -111,7 +112,11 @@ def _converted(
         program,
         dynamo=True,
         opset_version=opset,
-        custom_translation_table={CALL: calls.lowered, **wanted.lowerings},
+        custom_translation_table={
+            CALL: calls.lowered,
+            ORDERED_SUM: _summed,
+            **wanted.lowerings,
+        },
         optimize=False,
         verbose=False,
     )
@@ -122,6 +127,20 @@ def _converted(
             exported.model.graph.initializers[name].const_value = None
     exported.optimize()
     return exported.model
+
+
+def _summed(terms: Sequence[ir.Value]) -> Any:
+    """Nodes that add their inputs one after the other.
+
+    Eight each, for so many CUDA adds in one launch. More would be a launch apiece.
+
+    Source: ComputeInternal in core/providers/cuda/math/variadic_elementwise_ops.cc of ONNX Runtime.
+    """
+    op: Any = opset18  # its type stubs do not know the values that a translation is given
+    total, *rest = terms
+    while rest:
+        total, rest = op.Sum(total, *rest[:7]), rest[7:]
+    return total
 
 
 class _Defined(TorchFunctionMode):

@@ -17,6 +17,7 @@ from qwen3_tts_export.modules.layers import (
     trunk_weights,
 )
 from qwen3_tts_export.modules.narrowing import cast, columns, wide
+from qwen3_tts_export.modules.ordered_sum import ordered_sum
 
 PROJECTION = "talker.code_predictor.small_to_mtp_projection"
 
@@ -92,7 +93,8 @@ class CodePredictor(nn.Module):
             embedded.append(table(code))
             if g < len(self.heads) - 1:
                 rows = (table if self.project is None else self.inputs[g])(code)[:, None]
-        return torch.stack(codes, dim=1), wide(torch.stack(embedded, dim=1)).sum(1, keepdim=True)
+        terms = torch.split(wide(torch.stack(embedded, dim=1)), 1, dim=1)
+        return torch.stack(codes, dim=1), ordered_sum(list(terms))
 
     def rows_of(self, hidden: Tensor, codes: Tensor, embedding: nn.Embedding) -> Tensor:
         """Give what the passes read of frames that are known.

@@ -1,4 +1,4 @@
-"""What the four custom operations become in a graph. A flavour is one family of runtimes.
+"""What four custom operations become in a graph. A flavour is one family of runtimes.
 
 - `ort`, ONNX Runtime on the CPU: attention and its cache update are one GroupQueryAttention node,
   whose cache output may be bound onto its cache input; a norm adds what it is the norm of, and
