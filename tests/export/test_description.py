@@ -1,6 +1,7 @@
 """The manifest says of a checkpoint what the runtime needs, in the form in which it looks it up."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ Changed = Callable[..., Checkpoint]
 def changed(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> Changed:
     """Return a function that opens a tiny checkpoint with other values in its config.json."""
 
-    def make(kind: str = "custom_voice", *, size: str = "1b7", **talker: Any) -> Checkpoint:
+    def make(kind: str = "custom_voice", *, size: str | float = "1b7", **talker: Any) -> Checkpoint:
         folder = shutil.copytree(tiny_checkpoint(kind), tmp_path / "checkpoint")
         values = json.loads((folder / "config.json").read_text())
         values["tts_model_size"] = size
@@ -73,10 +74,29 @@ def test_two_names_that_one_could_not_tell_apart_are_refused(
         ("voice_design", "1b7", True),
         ("voice_design", "tiny", True),
         ("base", "1b7", False),
+        ("custom_voice", "1.7B", True),
+        ("custom_voice", "4b", True),
+        ("custom_voice", "0.6B", False),
+        ("custom_voice", 0.6, False),
     ],
 )
-def test_who_takes_an_instruction(changed: Changed, kind: str, size: str, takes: bool) -> None:
+def test_who_takes_an_instruction(
+    changed: Changed, kind: str, size: str | float, takes: bool
+) -> None:
     assert described(changed(kind, size=size)).takes_instruct is takes
+
+
+@pytest.mark.parametrize("size", ["1b7", "1.7B", "1.7b", "1B7", 1.7, "Qwen3-TTS-12Hz-1.7B"])
+def test_a_size_is_called_as_published(changed: Changed, size: str | float) -> None:
+    assert described(changed(size=size)).checkpoint.model_size == "1b7"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\n"])
+@pytest.mark.parametrize("key", ["spk_id", "codec_language_id"])
+def test_a_name_that_nobody_can_type_is_refused(changed: Changed, key: str, name: str) -> None:
+    said = rf"config\.json: one of the (speakers|languages) is called {re.escape(repr(name))}, and"
+    with pytest.raises(CheckpointError, match=said):
+        changed(**{key: {name: 3000}}, spk_is_dialect={})
 
 
 @pytest.mark.parametrize(

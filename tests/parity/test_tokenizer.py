@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,27 @@ def test_tokens_named_special_without_an_entry_follow_the_listed_ones() -> None:
     assert ids == {"<|im_end|>": 256, "<e>": 257, "<|endoftext|>": 258, "<p>": 259}
 
 
+def test_special_tokens_that_an_object_names_are_those_of_the_official_class(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(EDGE_VOICE, tmp_path, dirs_exist_ok=True)
+    config = json.loads((EDGE_VOICE / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config["extra_special_tokens"] = {"image_token": "<|im|>", "pause_token": "<|im_start|>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    text = "<|im_start|>assistant\nan image_token <|im|>is <|im|><|im_end|>\n"
+    found = pair(tmp_path, tmp_path)
+    assert read_text_tokenizer(tmp_path).encode(text).ids == found.official_ids(text)
+
+
+@pytest.mark.parametrize("name", ["additional_special_tokens", "extra_special_tokens"])
+@pytest.mark.parametrize("given", [["<x>", {"content": "<y>"}], {"x_token": "<x>", "y": "<y>"}])
+def test_special_tokens_may_be_a_list_or_an_object(name: str, given: Any) -> None:
+    made = build_tokenizer(bytes_only(), [], {name: given})
+    assert list(made.get_added_tokens_decoder().values())[1:] == [
+        tokenizers.AddedToken(token, special=True, normalized=False) for token in ("<x>", "<y>")
+    ]
+
+
 def test_the_pattern_is_written_as_it_is_read() -> None:
     made = json.loads(build_tokenizer(bytes_only(), [], {}).to_str())
     assert made["pre_tokenizer"]["pretokenizers"][0]["pattern"] == {"Regex": SPLIT_PATTERN}
@@ -360,6 +382,9 @@ def test_the_pattern_is_written_as_it_is_read() -> None:
         (bytes_only(), [], added(300, "<x>"), "the id 300, but its place is 256"),
         (bytes_only(), [], {"added_tokens_decoder": {"256": {}}}, "added tokens are not readable"),
         (bytes_only(), [], {"added_tokens_decoder": []}, "added tokens are not readable"),
+        (bytes_only(), [], {"extra_special_tokens": "<x>"}, "extra_special_tokens is '<x>', exp"),
+        (bytes_only(), [], {"additional_special_tokens": [{}]}, "added tokens are not readable"),
+        (bytes_only(), [], {"extra_special_tokens": {"x": 1}}, "added tokens are not readable"),
         (bytes_only(), [], {"add_prefix_space": True}, "add_prefix_space"),
     ],
 )

@@ -35,8 +35,9 @@ _IN_COMPANY: Mapping[tuple[str, str], Literal["equal", "different"]] = {
 # The released checkpoints speak short texts safely, and public reports call long ones degrading:
 # words are left out, the pace drifts, end of speech does not come.
 _UTTERANCE = door.UtteranceLimits(most_seconds=20.0, most_sentences=None)
-# The bundled voice has learnt from single sentences, few of them longer than this.
-_UTTERANCES = {"tiny": door.UtteranceLimits(most_seconds=8.0, most_sentences=1)}
+_BUNDLED_VOICE = "tiny"
+# It has learnt from single sentences, few of them longer than this.
+_UTTERANCES = {_BUNDLED_VOICE: door.UtteranceLimits(most_seconds=8.0, most_sentences=1)}
 
 
 def describe(
@@ -141,9 +142,11 @@ def _files(folder: Path) -> dict[str, FileSpec]:
 
 
 def _takes_instruct(checkpoint: Checkpoint) -> bool:
-    # Source: Qwen3TTSModel.generate_custom_voice drops the instruction on the 0.6B. The bundled
-    # voice, which is smaller, has learnt none.
+    # Source: Qwen3TTSModel.generate_custom_voice, qwen_tts/inference/qwen3_tts_model.py. It drops the
+    # instruction where the size is "0b6", and takes it with any other: with "0.6B" too, where here
+    # the one is read as the other. The bundled voice has learnt none.
     config = checkpoint.config
+    dropped = config.tts_model_size in ("0b6", _BUNDLED_VOICE)
     return config.tts_model_type == VOICE_DESIGN or (
-        config.tts_model_type == CUSTOM_VOICE and config.tts_model_size == "1b7"
+        config.tts_model_type == CUSTOM_VOICE and not dropped
     )

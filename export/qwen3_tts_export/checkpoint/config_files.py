@@ -3,6 +3,7 @@
 A missing key is an error that names the file and the key; no value is guessed.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -59,7 +60,7 @@ class _Model(msgspec.Struct):
     """config.json."""
 
     tts_model_type: ModelType
-    tts_model_size: str
+    tts_model_size: str | float
     talker_config: TalkerConfig
     tts_pad_token_id: int
     tts_bos_token_id: int
@@ -196,7 +197,7 @@ def parse_checkpoint(
         token_ids=model.token_ids,
         text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,
-        tts_model_size=model.tts_model_size,
+        tts_model_size=_size(model.tts_model_size),
         sample_rate=codec_config.sample_rate,
         codec_encoder=codec_config.encoder,
         speaker_encoder=speaker_encoder,
@@ -241,6 +242,12 @@ def with_rope_theta(values: Mapping[str, Any]) -> dict[str, Any]:
             if values.get(key) is None:
                 values[key] = value
     return values
+
+
+def _size(given: str | float) -> str:
+    """Spell a size as published: `1b7` where somebody has written 1.7B, `1.7b` or 1.7."""
+    found = re.search(r"(?<![\d.])(\d)[.b](\d)(?!\d)", str(given).lower())
+    return "b".join(found.groups()) if found else str(given)
 
 
 def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:

@@ -121,7 +121,7 @@ class Parts:
             codec_folder=f"{codec.folder}/",
         )
         for what in ("speakers", "languages"):
-            folded(getattr(parsed.talker, what), what)
+            folded(getattr(parsed.talker, what), what, f"{self.folder / 'config.json'}")
         return parsed
 
     @cached_property

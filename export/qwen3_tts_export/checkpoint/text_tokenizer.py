@@ -42,6 +42,7 @@ _NAMED_SPECIALS = (
     "cls_token",
     "mask_token",
 )
+_SPECIAL_LISTS = ("additional_special_tokens", "extra_special_tokens")
 _SPECIAL_BY_DEFAULT = dict.fromkeys(("eos_token", "unk_token", "pad_token"), "<|endoftext|>")
 
 
@@ -78,7 +79,7 @@ def build_tokenizer(
         vocab: Byte-level symbol → id, the ids being 0 … n-1.
         merges: (left, right) pairs, best first.
         tokenizer_config: The parsed `tokenizer_config.json`; read are `added_tokens_decoder` and
-            the `*_token` names.
+            the `*_token` and `*_special_tokens` names.
 
     Returns:
         The tokenizer. It adds no token by itself, pads nothing and truncates nothing.
@@ -138,7 +139,8 @@ def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, Added
         decoder = sorted((int(key), dict(flags)) for key, flags in declared.items())
         listed = {flags["content"] for _, flags in decoder}
         specials = [config.get(name, _SPECIAL_BY_DEFAULT.get(name)) for name in _NAMED_SPECIALS]
-        specials += config.get("additional_special_tokens") or []
+        for name in _SPECIAL_LISTS:
+            specials += _listed(config.get(name), name)
         names = [
             each["content"] if isinstance(each, Mapping) else each
             for each in specials
@@ -159,6 +161,17 @@ def _added_tokens(config: Mapping[str, Any]) -> Iterable[tuple[int | None, Added
         raise CheckpointError(
             f"tokenizer_config.json: added tokens are not readable ({quoted(error)})"
         ) from error
+
+
+def _listed(given: Any, name: str) -> list[Any]:
+    """List tokens that stand in a list, or in an object that calls each by its part."""
+    if given is None:
+        return []
+    if isinstance(given, Mapping):
+        return list(given.values())
+    if isinstance(given, list):
+        return given
+    raise TypeError(f"{name} is {given!r}, expected a list or an object of tokens")
 
 
 def _check_vocab(vocab: Mapping[str, int]) -> None:

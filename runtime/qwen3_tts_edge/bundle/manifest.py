@@ -8,6 +8,7 @@ two graphs and a table more than the others.
 
 import shlex
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -276,7 +277,8 @@ def _check_codebooks(path: Path, manifest: CodecManifest) -> None:
 def _check_codes(path: Path, manifest: Manifest) -> None:
     """Refuse ids that the talker's vocabulary does not have."""
     control: dict[str, int] = msgspec.structs.asdict(manifest.control_codes)
-    for name, code in (control | dict(manifest.languages) | dict(manifest.speakers)).items():
+    codes = (control, manifest.languages, manifest.speakers)
+    for name, code in chain.from_iterable(each.items() for each in codes):
         if code >= manifest.vocab_size:
             raise _damaged(path, f"{shortened(name)} is {code}, of {manifest.vocab_size} codes")
 
