@@ -59,6 +59,22 @@ def left() -> list[str]:
 # Speaking
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize(
+    ("output", "way"),
+    [
+        ("/dev/stdout", "-o -"),
+        ("/dev/null", "-o - > /dev/null"),
+        ("my pipe", "-o - > 'my pipe'"),
+    ],
+)
+def test_a_pipe_that_does_not_say_what_to_write_is_shown_the_way(output: str, way: str) -> None:
+    os.mkfifo("my pipe")
+    done = run("speak", TEXT, "-o", output)
+    assert done.exit_code == 2
+    assert f"the name {output} does not say what to write; use {way}, which is PCM" in done.output
+
+
 def test_speak_writes_what_the_synthesizer_says(voice_bundle: Path) -> None:
     done = run("speak", TEXT, "--seed", "3")
     assert done.exit_code == 0, done.output

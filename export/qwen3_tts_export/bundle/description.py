@@ -142,9 +142,9 @@ def _files(folder: Path) -> dict[str, FileSpec]:
 
 
 def _takes_instruct(checkpoint: Checkpoint) -> bool:
-    # Source: Qwen3TTSModel.generate_custom_voice, qwen_tts/inference/qwen3_tts_model.py. It drops the
-    # instruction where the size is "0b6", and takes it with any other: with "0.6B" too, where here
-    # the one is read as the other. The bundled voice has learnt none.
+    # Source: Qwen3TTSModel.generate_custom_voice, qwen_tts/inference/qwen3_tts_model.py. It drops
+    # the instruction where the size is "0b6" and takes it with any other: with "0.6B" too, where
+    # here the one is read as the other. The bundled voice has learnt none.
     config = checkpoint.config
     dropped = config.tts_model_size in ("0b6", _BUNDLED_VOICE)
     return config.tts_model_type == VOICE_DESIGN or (

@@ -1,6 +1,7 @@
 """`qwen3-tts-edge speak`: text → a sound file, or raw PCM on stdout while it is made."""
 
 import codecs
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -30,6 +31,8 @@ from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
+
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 _AT_ONCE = 1 << 16
 """Bytes of stdin that are read together, if so many are there."""
@@ -260,6 +263,13 @@ def _sink(
             encoder(form or "pcm", sample_rate, rate_out=rate_out, speed=speed),
         )
     path = expanded(output, "output")
+    special = path.exists() and not (path.is_file() or path.is_dir())
+    if not path.suffix and (special or output in _STDOUT):
+        there = "" if output in _STDOUT else f" > {shlex.quote(output)}"
+        raise click.UsageError(
+            f"the name {output} does not say what to write; use -o -{there}, which is PCM, or what "
+            "--format says"
+        )
     named = format_of(path)
     if form not in (None, named):
         raise click.UsageError(
