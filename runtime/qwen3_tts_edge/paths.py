@@ -1,6 +1,7 @@
 """A path as somebody gave it: what can be none is refused before it is looked for."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from qwen3_tts_edge.errors import InputError
@@ -17,12 +18,12 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
         utf8: Whether libraries open it that know no other names, such as an old disk may have.
 
     Raises:
-        InputError: It is no text, empty, has a null character, is not UTF-8, or would be in the
-            home folder of a user who has none.
+        InputError: It is no text, empty or of blanks only, has a null character, is not UTF-8, or
+            would be in the home folder of a user who has none.
     """
     if not isinstance(given, str | os.PathLike) or not isinstance(text := os.fspath(given), str):
         raise InputError.of(name, given, "a path")
-    if not text:
+    if not text.strip():
         raise InputError(f"{name} is empty", "give a path")
     if "\0" in text:
         raise InputError.of(name, text, "a path, which has no null character")
@@ -37,6 +38,29 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
         raise InputError(
             "this user has no home folder", f"give {name} without a ~ at its beginning"
         ) from error
+
+
+def folder_of(variable: str, otherwise: Callable[[], Path]) -> Path:
+    """Give the folder that a variable of the environment names; it may not exist yet.
+
+    Args:
+        variable: Its name. A relative path is one from where the program was started.
+        otherwise: Gives the folder where it is not set, or to blanks only.
+
+    Raises:
+        InputError: As for `expanded`, or a file is in its way.
+    """
+    named: str | Path = os.environ.get(variable, "")
+    if not str(named).strip():
+        try:
+            named = otherwise()
+        except RuntimeError as error:
+            raise InputError("this user has no home folder", f"set {variable} to a folder") from error
+    folder = expanded(named, variable).absolute()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is no folder", f"remove it, or set {variable} to another place")
+    return folder
 
 
 def is_utf8(text: str) -> bool:

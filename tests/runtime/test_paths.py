@@ -27,9 +27,9 @@ def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     with pytest.raises(InputError, match="no home folder; give path without a ~ at its beginning"):
         expanded("~/a")
-    monkeypatch.delenv(library.VARIABLE, raising=False)
-    monkeypatch.setattr(library, "user_data_path", lambda *_, **__: Path("~/.local/share"))
-    with pytest.raises(InputError, match=f"no home folder; give {library.VARIABLE} without"):
+    for variable in (library.VARIABLE, "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match=f"no home folder; set {library.VARIABLE} to a folder"):
         library.folder()
 
 
@@ -37,6 +37,7 @@ def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     ("given", "message"),
     [
         ("", "is empty; give a path"),
+        (" ", "is empty; give a path"),
         ("a\0b", r"is 'a\\x00b'; expected a path, which has no null character"),
         (None, "is None; expected a path"),
         (b"a.wav", "is b'a.wav'; expected a path"),

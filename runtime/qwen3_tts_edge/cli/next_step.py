@@ -4,6 +4,7 @@ import click
 
 from qwen3_tts_edge.cache import cache_folder
 from qwen3_tts_edge.cli.progress import watched
+from qwen3_tts_edge.errors import InputError
 
 _SAID = "has-spoken"
 _NEXT = (
@@ -20,10 +21,10 @@ def tell_next_step() -> None:
     """
     if not watched():
         return
-    folder = cache_folder()
     try:
+        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _SAID).touch(exist_ok=False)
-    except OSError:  # it was said, too
+    except (OSError, InputError):  # it was said, too
         return
     click.echo(_NEXT, err=True)

@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 from qwen3_tts_edge import locks
 from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.files import sweep
-from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.paths import folder_of
 from qwen3_tts_edge.voices.profile import ENDING
 
 VARIABLE = "QWEN3_TTS_EDGE_VOICES"
@@ -26,9 +26,12 @@ _LONGEST = 200
 
 
 def folder() -> Path:
-    """Give the folder where voices are kept; it may not exist yet."""
-    data = user_data_path("qwen3-tts-edge", appauthor=False) / "voices"
-    return expanded(os.environ.get(VARIABLE) or data, VARIABLE)
+    """Give the folder where voices are kept; it may not exist yet.
+
+    Raises:
+        InputError: It would be in the home folder, and this user has none, or it is a file.
+    """
+    return folder_of(VARIABLE, lambda: user_data_path("qwen3-tts-edge", appauthor=False) / "voices")
 
 
 def path_of(name: str) -> Path:
