@@ -55,7 +55,9 @@ def folder_of(variable: str, otherwise: Callable[[], Path]) -> Path:
         try:
             named = otherwise()
         except RuntimeError as error:
-            raise InputError("this user has no home folder", f"set {variable} to a folder") from error
+            raise InputError(
+                "this user has no home folder", f"set {variable} to a folder"
+            ) from error
     folder = expanded(named, variable).absolute()
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():

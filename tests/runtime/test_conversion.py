@@ -9,6 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.audio import AudioStream
+from av.container import OutputContainer
 
 from qwen3_tts_edge import InputError
 from qwen3_tts_edge.sound import conversion
@@ -26,12 +28,18 @@ def swell(seconds: float) -> np.ndarray:
 def coded(kind: str, codec: str, seconds: float = 2.0) -> bytes:
     target = BytesIO()
     with av.open(target, "w", kind) as container:
-        stream = container.add_stream(codec, RATE, layout="mono", bit_rate=64_000)
-        frame = av.AudioFrame.from_ndarray(swell(seconds)[None], "fltp", "mono")
-        frame.sample_rate = RATE
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        _mux(container, codec, seconds)
     return target.getvalue()
+
+
+def _mux(container: OutputContainer, codec: str, seconds: float) -> None:
+    stream = container.add_stream(codec, RATE, layout="mono", bit_rate=64_000)
+    assert isinstance(stream, AudioStream)
+    frame = av.AudioFrame.from_ndarray(swell(seconds)[None], "fltp", "mono")
+    frame.sample_rate = RATE
+    for each in av.AudioResampler(stream.format.name, "mono", RATE).resample(frame):
+        container.mux(stream.encode(each))
+    container.mux(stream.encode(None))
 
 
 @pytest.fixture
@@ -67,6 +75,32 @@ def test_a_cut_file_is_used_with_a_word(
     assert not caplog.records
     assert 1.2 < read_reference(whole[: len(whole) // 2]).seconds < 2.2
     assert "the reference is cut or damaged, and used as far as it goes (ffmpeg: " in caplog.text
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.usefixtures("by_libraries")
+@pytest.mark.parametrize(
+    ("kind", "codec", "said"),
+    [
+        ("webm", "libopus", "2.0 of 4.0 s are there"),
+        ("matroska", "libopus", "2.0 of 4.0 s are there"),
+        ("adts", "aac", "Invalid data found"),
+        ("ipod", "aac", "a packet is not whole"),
+        ("ipod", "alac", "a packet is not whole"),
+    ],
+)
+def test_a_cut_file_is_used_with_a_word_by_the_libraries_too(
+    kind: str, codec: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "anna"
+    with av.open(path, "w", kind, options={"movflags": "faststart"} if kind == "ipod" else {}) as c:
+        _mux(c, codec, 4.0)
+    whole = path.read_bytes()
+    assert read_reference(path).seconds == pytest.approx(4, abs=0.1)
+    assert not caplog.records
+    path.write_bytes(whole[: len(whole) // 2])
+    assert read_reference(path).seconds == pytest.approx(2, abs=0.2)
+    assert "anna is cut or damaged, and used as far as it goes (" + said in caplog.text
     assert len(caplog.messages) == 1
 
 

@@ -14,12 +14,17 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import soundfile
 
-from qwen3_tts_edge.errors import shortened
+from qwen3_tts_edge.errors import reason, shortened
+from qwen3_tts_edge.sound.cut import DELAY
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _PATIENCE = 60.0
 """Seconds that `ffmpeg` may take for a bounded length; an hour of sound takes it less than that."""
@@ -36,6 +41,9 @@ _log = logging.getLogger(__name__)
 _LARGEST = 1 << 28
 """Bytes: 60 s of eight channels at 192 kHz, and more."""
 
+_TOLD = ("mov", "matroska")
+"""How the names of formats begin whose header tells the length."""
+
 _FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,"
     "w64,wav,wv"
@@ -43,7 +51,7 @@ _FORMATS = (
 
 
 def converted(file: Path | BinaryIO, name: str, seconds: float | None) -> BinaryIO | None:
-    """Convert a file's first sound track. Where `ffmpeg` complains of it, the log has a warning.
+    """Convert a file's first sound track. Where it is cut or damaged, the log has a warning.
 
     Args:
         file: A path, or an open binary file that can seek.
@@ -60,7 +68,7 @@ def converted(file: Path | BinaryIO, name: str, seconds: float | None) -> Binary
         if program is not None:
             done = _by_program(program, file, name, found, seconds)
         else:
-            done = _by_libraries(file, found, seconds)
+            done = _by_libraries(file, name, found, seconds)
     except BaseException:
         found.close()
         raise
@@ -106,29 +114,36 @@ def _warn(said: BinaryIO, name: str) -> None:
     """Tell what `ffmpeg` complained of although it went on: a file that was cut is read so far."""
     said.seek(0)
     if complaint := said.read(_MOST_SAID).decode(errors="replace").strip():
-        _log.warning(
-            "%s is cut or damaged, and used as far as it goes (ffmpeg: %s); copy it again",
-            name,
-            shortened(_SPEAKER.sub("", complaint)),
-        )
+        _warn_of(name, f"ffmpeg: {_SPEAKER.sub('', complaint)}")
 
 
-def _by_libraries(file: Path | BinaryIO, to: BinaryIO, seconds: float | None) -> bool:
+def _warn_of(name: str, what: str) -> None:
+    _log.warning(
+        "%s is cut or damaged, and used as far as it goes (%s); copy it again",
+        name,
+        shortened(what),
+    )
+
+
+def _by_libraries(file: Path | BinaryIO, name: str, to: BinaryIO, seconds: float | None) -> bool:
     try:
         import av
     except ImportError:
         return False
     if isinstance(file, Path):
         with file.open("rb") as opened:
-            return _by_libraries(opened, to, seconds)
+            return _by_libraries(opened, name, to, seconds)
     file.seek(0)
+    wrong = None
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
     target: soundfile.SoundFile | None = None
     try:
         with av.open(file, options=options) as container:
             packed = av.AudioResampler(format="s16")
-            for frame in container.decode(audio=0):
-                for each in packed.resample(frame):
+            for packet in container.demux(audio=0):
+                if packet.is_corrupt:
+                    wrong = "a packet is not whole"
+                for each in chain.from_iterable(map(packed.resample, packet.decode())):
                     rate, channels = each.sample_rate, each.layout.nb_channels
                     if target is None:
                         target = soundfile.SoundFile(
@@ -137,12 +152,30 @@ def _by_libraries(file: Path | BinaryIO, to: BinaryIO, seconds: float | None) ->
                     target.write(each.to_ndarray().reshape(-1, channels))
                 if target is not None and _enough(target, seconds):
                     break
-    except (av.FFmpegError, OSError, IndexError, ValueError):  # no track, or broken behind it
-        pass
+            else:
+                wrong = wrong or _missing(container, target)
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:  # no track, or broken
+        wrong = wrong or getattr(error, "strerror", None) or reason(error)
     if target is None:
         return False
     target.close()
+    if wrong is not None:
+        _warn_of(name, wrong)
     return True
+
+
+def _missing(container: "InputContainer", target: soundfile.SoundFile | None) -> str | None:
+    """Say what a header tells of that is not there. Of other formats the length is estimated."""
+    track = container.streams.audio[0]
+    told = container.duration and container.duration / 1e6
+    if track.duration is not None and track.time_base is not None:
+        told = float(track.duration * track.time_base)
+    elif len(container.streams) > 1:
+        return None  # the others may be longer
+    if target is None or told is None or not container.format.name.startswith(_TOLD):
+        return None
+    there = target.frames / target.samplerate
+    return f"{there:.1f} of {told:.1f} s are there" if told - there > DELAY else None
 
 
 def _enough(target: soundfile.SoundFile, seconds: float | None) -> bool:

@@ -23,7 +23,7 @@ _LARGEST_CLAIM = 0x7FFF_0000
 _CUT = 0.01
 """The share of a file that may be missing without a word."""
 
-_DELAY = 0.2
+DELAY = 0.2
 """Seconds. Packed in a WAV file some coders tell of as much more than they give."""
 
 _PAGE, _FLAGS, _LAST = b"OggS", 5, 4
@@ -41,7 +41,7 @@ def warn_if_cut(sound: soundfile.SoundFile, read: int, name: str) -> None:
         read: The frames of samples that were read of it.
         name: What a message calls it.
     """
-    claims = [(sound.frames, read)] if sound.frames - read > _DELAY * sound.samplerate else []
+    claims = [(sound.frames, read)] if sound.frames - read > DELAY * sound.samplerate else []
     claims += [(int(told), int(there)) for told, there in _CLAIM.findall(sound.extra_info)]
     missing = max(
         (1 - there / told for told, there in claims if there < told < _LARGEST_CLAIM), default=0.0
