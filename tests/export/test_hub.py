@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint.hub import download, is_hub_id
+from qwen3_tts_edge.hub import is_hub_id
+from qwen3_tts_export.checkpoint.hub import download
 from qwen3_tts_export.checkpoint.spec import load_spec, published_files
 from released import CODEC
 
@@ -32,6 +33,15 @@ from qwen3_tts_export.checkpoint.hub import download
 try:
     print(download(*sys.argv[1:]))
 except CheckpointError as error:
+    print("refused:", error)
+"""
+COMPAT = """
+import sys
+from qwen3_tts_edge.compat import Qwen3TTSModel
+from qwen3_tts_edge.errors import Qwen3TTSError
+try:
+    Qwen3TTSModel.from_pretrained(*sys.argv[1:], device_map="cpu")
+except Qwen3TTSError as error:
     print("refused:", error)
 """
 CHECK = """
@@ -190,15 +200,27 @@ def test_the_token_of_the_environment_is_sent(
     assert {token for _, token in handler.seen} == {"Bearer hf_for_tests"}
 
 
+@pytest.mark.parametrize("script", [DOWNLOAD, COMPAT])
+@pytest.mark.parametrize(
+    ("kind", "expected", "found"),
+    [
+        ("sha256", "5" * 64, hashlib.sha256(b"merges.txt").hexdigest()),
+        ("git hash", "5" * 40, "546c5bd7cccb344bde51a6093a19f9dd288e9ae1"),
+    ],
+)
 def test_a_file_that_was_damaged_on_the_way_is_refused_and_removed(
-    tmp_path: Path, small_hub: tuple[str, type[SmallHub]]
+    tmp_path: Path,
+    small_hub: tuple[str, type[SmallHub]],
+    script: str,
+    kind: str,
+    expected: str,
+    found: str,
 ) -> None:
     endpoint, handler = small_hub
-    handler.said["merges.txt"] = expected = "5" * 64
-    found = hashlib.sha256(b"merges.txt").hexdigest()
-    said, _ = ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint)
+    handler.said["merges.txt"] = expected
+    said, _ = ask(tmp_path, "someone/tiny", script=script, HF_ENDPOINT=endpoint)
     assert said.startswith("refused: ")
-    assert f"merges.txt has come with the sha256 {found}, expected {expected}: it was" in said
+    assert f"merges.txt has come with the {kind} {found}, expected {expected}: it was" in said
     handler.said.clear()
     again, _ = ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint)
     assert (Path(again) / "merges.txt").read_text() == "merges.txt"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.hub import TEXTS, WEIGHTS, is_hub_id
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.copies import CopyError
@@ -56,7 +57,7 @@ def check(
     """
     elsewhere = None if codec is None else locate_codec(codec)
     hub_id = source.rstrip("/")
-    if expanded(source, "checkpoint").is_dir() or not hub.is_hub_id(hub_id):
+    if expanded(source, "checkpoint").is_dir() or not is_hub_id(hub_id):
         return _look(locate(source, revision), elsewhere, None, report)
     folder = hub.cached(hub_id, revision)
     if folder is not None:
@@ -95,7 +96,7 @@ def _hashes(
     """Hash each file; None for weights whose size shows that they are not published ones."""
     files = {
         file.relative_to(folder).as_posix(): file
-        for pattern in (*hub.TEXTS, *hub.WEIGHTS)
+        for pattern in (*TEXTS, *WEIGHTS)
         for file in sorted(folder.glob(pattern))
     }
     sizes = {fact.size for spec in specs for fact in all_files(spec).values()}

@@ -1,42 +1,14 @@
-"""Download a checkpoint by its Hugging Face id: the one place of export that uses the network.
+"""The hub's checkpoints by their Hugging Face id: whole, as cached, or in outline."""
 
-`huggingface_hub` decides where and whether: HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean
-here what they mean everywhere. What comes is hashed once, when it comes.
-"""
-
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwen3_tts_edge.bundle.own_files import sha256
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.hub import TEXTS, WEIGHTS, refusals
+from qwen3_tts_edge.hub import download as downloaded
 from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.safetensors_header import write_empty
 from qwen3_tts_export.checkpoint.spec import published_files
-
-TEXTS = (
-    "config.json",
-    "configuration.json",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "adapter_config.json",
-    "model.safetensors.index.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer_config.json",
-    "tokenizer.json",
-    "speech_tokenizer/*.json",
-)
-"""The small files of a checkpoint."""
-
-WEIGHTS = ("model*.safetensors", "speech_tokenizer/model*.safetensors")
-
-
-def is_hub_id(source: str) -> bool:
-    """Tell whether `source` looks like `owner/name`."""
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", source) is not None
 
 
 def download(hub_id: str, revision: str | None = None) -> Path:
@@ -47,30 +19,14 @@ def download(hub_id: str, revision: str | None = None) -> Path:
         revision: A branch, tag or commit; the repository's main branch if None.
 
     Raises:
-        CheckpointError: `huggingface_hub` is not installed, the repository or revision does not
-            exist or is gated, nothing is cached and the hub cannot be reached, or a file that came
-            is not the one that was published.
+        CheckpointError: As for `qwen3_tts_edge.hub.download`.
     """
-    with _refusals(hub_id, revision):
-        from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
-
-        cache = Path(constants.HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}"
-        had = set(cache.rglob("*"))
-        wanted = [*TEXTS, *WEIGHTS]
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted))
-    came = [file for file in sorted(folder.rglob("*")) if file.resolve() not in had]
-    if not came:
-        return folder
-    for file in tqdm(came, desc="Comparing hashes"):  # type: ignore[no-untyped-call]
-        if file.is_file():
-            _refuse_other(file, folder)
-    return folder
+    return downloaded(hub_id, lambda folder: published_files(*identify(folder)), revision=revision)
 
 
 def cached(hub_id: str, revision: str | None = None) -> Path | None:
     """Return the folder of a checkpoint whose weights were downloaded before, or None."""
-    with _refusals(hub_id, revision):
+    with refusals(hub_id, revision):
         from huggingface_hub import errors, snapshot_download
 
         try:
@@ -102,7 +58,7 @@ def outline(hub_id: str, revision: str | None, into: Path) -> Outline:
     Raises:
         CheckpointError: As for `download`.
     """
-    with _refusals(hub_id, revision):
+    with refusals(hub_id, revision):
         from huggingface_hub import HfApi, snapshot_download
 
         small = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(TEXTS)))
@@ -125,62 +81,3 @@ def outline(hub_id: str, revision: str | None, into: Path) -> Outline:
             else:
                 place.touch()  # its name tells of another format
     return Outline(folder, hashes)
-
-
-def _refuse_other(file: Path, folder: Path) -> None:
-    """Refuse a file that is not what was published, or not what the hub has named it after.
-
-    It is removed from the cache, so that the next download brings it again.
-    """
-    blob, name = file.resolve(), file.relative_to(folder).as_posix()
-    expected = published_files(*identify(folder)).get(name)
-    if expected is None and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        expected = blob.name
-    if expected is not None and (found := sha256(file)) != expected:
-        file.unlink()
-        blob.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"{file} has come with the sha256 {found}, expected {expected}: it was damaged on the"
-            " way, and is removed",
-            "download it again",
-        )
-
-
-@contextmanager
-def _refusals(hub_id: str, revision: str | None) -> Iterator[None]:
-    """Say in one line why the hub does not give a checkpoint."""
-    try:
-        from huggingface_hub import constants, errors
-    except ImportError as error:
-        raise CheckpointError(
-            f"downloading {hub_id} needs huggingface_hub",
-            'run: pip install "qwen3-tts-edge[hub]", or give a local folder',
-        ) from error
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise CheckpointError(
-            f"{hub_id} is gated",
-            f"accept its terms at {constants.ENDPOINT}/{hub_id} and set HF_TOKEN, or run "
-            "`hf auth login`",
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise CheckpointError(f"{hub_id} has no revision {revision!r}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise CheckpointError(
-            f"{hub_id} was not found on {constants.ENDPOINT}",
-            "check the name, or set HF_TOKEN if it is private",
-        ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        why = (
-            "HF_HUB_OFFLINE is set"
-            if constants.HF_HUB_OFFLINE
-            else f"{constants.ENDPOINT} cannot be reached"
-        )
-        raise CheckpointError(
-            f"{hub_id} is not in the cache {constants.HF_HUB_CACHE} and {why}",
-            "download it once with a connection, or give a local folder",
-        ) from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise CheckpointError(f"{hub_id} could not be downloaded: {reason[0]}") from error

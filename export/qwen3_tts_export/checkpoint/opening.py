@@ -15,6 +15,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_edge.hub import is_hub_id
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.config import CheckpointConfig, CodecConfig
@@ -161,7 +162,7 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         if revision is not None:
             raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")
         return folder
-    if isinstance(source, str) and hub.is_hub_id(hub_id := source.rstrip("/")):
+    if isinstance(source, str) and is_hub_id(hub_id := source.rstrip("/")):
         return hub.download(hub_id, revision)
     raise CheckpointError(f"{source} is not a folder, nor a hub id such as owner/name")
 

@@ -87,6 +87,7 @@ class Qwen3TTSModel:
             ArgumentError: An unknown keyword argument.
             InputError: What was asked for is not to be had; says what is.
             BackendError: There is no backend for the device.
+            CheckpointError: The hub does not give the checkpoint, or not whole.
             BundleError: The bundle is damaged, or the checkpoint could not be exported.
         """
         fetch_urls = truth("fetch_urls", fetch_urls)

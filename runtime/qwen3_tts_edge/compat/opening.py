@@ -7,7 +7,6 @@ The command `qwen3-tts-export` exports, in a process of its own: PyTorch is neve
 import hashlib
 import logging
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -28,9 +27,10 @@ from qwen3_tts_edge.compat.loading import (
 )
 from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.errors import BundleError, InputError
+from qwen3_tts_edge.hub import download, is_hub_id
 from qwen3_tts_edge.paths import expanded
 
-_WANTED_FILES = ["*.json", "*.txt", "*.safetensors", "speech_tokenizer/*"]
+_LOOKED_AT = ("*.json", "*.txt", "*.safetensors", "speech_tokenizer/*")
 _SAMPLES, _SAMPLE = 256, 4096
 
 _log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ def bundle(source: str | Path, loading: Loading) -> tuple[Path, str]:
         ArgumentError: `source` is no path and no string, or a keyword argument is not known.
         InputError: `source` is none of these, or what was asked for is unknown or not the bundle's.
         BackendError: There is nothing here for the device.
+        CheckpointError: The hub does not give the checkpoint, or not whole.
         BundleError: Exporting failed; says why.
     """
     check(loading)
@@ -102,21 +103,10 @@ def _cache() -> Path:
 
 
 def _download(source: str, asked: dict[str, Any]) -> Path:
-    """A checkpoint of the hub, in its own cache; HF_HOME, HF_TOKEN and the rest mean the usual."""
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
+    """A checkpoint of the hub, in its own cache."""
+    if not is_hub_id(source):
         raise InputError(f"{shown(source)} is not a folder, nor a hub id such as owner/name")
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise InputError(
-            f"{shown(source)} is not a folder, and downloading it needs huggingface_hub",
-            'run: pip install "qwen3-tts-edge[hub]", or give a folder',
-        ) from error
-    try:
-        return Path(snapshot_download(source, allow_patterns=_WANTED_FILES, **asked))
-    except Exception as error:  # its errors come from several packages
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{shown(source)} could not be downloaded: {reason}") from error
+    return download(source, **asked)
 
 
 def _fingerprint(folder: Path) -> str:
@@ -125,7 +115,7 @@ def _fingerprint(folder: Path) -> str:
     Training moves every tensor, so it shows; it is no proof against somebody who hides a change.
     """
     total = hashlib.sha256(f"bundle format {FORMAT}".encode())
-    found = {path for wanted in _WANTED_FILES for path in folder.glob(wanted)}
+    found = {path for wanted in _LOOKED_AT for path in folder.glob(wanted)}
     for path in sorted(filter(Path.is_file, found)):  # a download leaves its folder .cache there
         size = path.stat().st_size
         total.update(f"\0{path.relative_to(folder).as_posix()}\0{size}\0".encode())

@@ -17,7 +17,7 @@ from parity.compat.calls import GREEDY, HELLO
 from qwen3_tts_edge import BackendError, InputError, cache
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, loading, opening
-from qwen3_tts_edge.errors import BundleError
+from qwen3_tts_edge.errors import BundleError, CheckpointError
 from traces import command_at
 
 
@@ -250,7 +250,7 @@ def test_a_hub_id_is_downloaded(
         raise OSError("no route\nto anywhere")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
-    with pytest.raises(InputError, match=r"could not be downloaded: no route$"):
+    with pytest.raises(CheckpointError, match=r"could not be downloaded: no route$"):
         opening.bundle("somebody/Some-Model", {})
 
 

@@ -1,0 +1,144 @@
+"""Download a checkpoint by its Hugging Face id: the one place that fetches one, for both packages.
+
+`huggingface_hub` decides where and whether: HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean
+here what they mean everywhere. What comes is hashed once, when it comes.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qwen3_tts_edge.bundle.own_files import sha256
+from qwen3_tts_edge.errors import CheckpointError, shortened
+
+TEXTS = (
+    "config.json",
+    "configuration.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "adapter_config.json",
+    "model.safetensors.index.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "speech_tokenizer/*.json",
+)
+"""The small files of a checkpoint."""
+
+WEIGHTS = ("model*.safetensors", "speech_tokenizer/model*.safetensors")
+
+
+def is_hub_id(source: str) -> bool:
+    """Tell whether `source` looks like `owner/name`."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", source) is not None
+
+
+def download(
+    hub_id: str,
+    published: Callable[[Path], Mapping[str, str]] = lambda _: {},
+    **asked: Any,
+) -> Path:
+    """Return the local folder of a checkpoint, downloading what is not cached yet.
+
+    Args:
+        hub_id: `owner/name`, such as `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice`.
+        published: Says of a folder which sha256 its files are known to have; the others have those
+            that the hub says.
+        **asked: What `huggingface_hub.snapshot_download` takes, such as `revision` and `cache_dir`.
+
+    Raises:
+        CheckpointError: `huggingface_hub` is not installed, the repository or revision does not
+            exist or is gated, nothing is cached and the hub cannot be reached, or a file that came
+            is not the one that was published.
+    """
+    with refusals(hub_id, asked.get("revision")):
+        from huggingface_hub import constants, snapshot_download
+        from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+        cache = Path(asked.get("cache_dir") or constants.HF_HUB_CACHE)
+        place = cache / f"models--{hub_id.replace('/', '--')}"
+        had = set() if asked.get("force_download") else set(place.resolve().rglob("*"))
+        folder = Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, *WEIGHTS], **asked))
+    came = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    came = [file for file in came if file.resolve() not in had]
+    if not came:
+        return folder
+    known = published(folder)
+    for file in tqdm(came, desc="Comparing hashes"):  # type: ignore[no-untyped-call]
+        _refuse_other(file, known.get(file.relative_to(folder).as_posix()))
+    return folder
+
+
+def _refuse_other(file: Path, expected: str | None) -> None:
+    """Refuse a file that is not what was published, or not what the hub has named it after.
+
+    That is the sha256 of a large file, and git's own hash of a small one. It is removed from the
+    cache, so that the next download brings it again.
+    """
+    blob = file.resolve()
+    kind, found = "sha256", ""
+    if expected is None and re.fullmatch(r"[0-9a-f]{40}", blob.name):
+        kind, expected, found = "git hash", blob.name, _git_hash(file.read_bytes())
+    elif expected is None and re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        expected = blob.name
+    if expected is None or (found := found or sha256(file)) == expected:
+        return
+    file.unlink()
+    blob.unlink(missing_ok=True)
+    raise CheckpointError(
+        f"{file} has come with the {kind} {found}, expected {expected}: it was damaged on the way,"
+        " and is removed",
+        "download it again",
+    )
+
+
+def _git_hash(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def refusals(hub_id: str, revision: str | None) -> Iterator[None]:
+    """Say in one line why the hub does not give a checkpoint.
+
+    Raises:
+        CheckpointError: In the place of what its libraries raise.
+    """
+    try:
+        from huggingface_hub import constants, errors
+    except ImportError as error:
+        raise CheckpointError(
+            f"downloading {hub_id} needs huggingface_hub",
+            'run: pip install "qwen3-tts-edge[hub]", or give a local folder',
+        ) from error
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise CheckpointError(
+            f"{hub_id} is gated",
+            f"accept its terms at {constants.ENDPOINT}/{hub_id} and set HF_TOKEN, or run "
+            "`hf auth login`",
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise CheckpointError(f"{hub_id} has no revision {revision!r}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"{hub_id} was not found on {constants.ENDPOINT}",
+            "check the name, or set HF_TOKEN if it is private",
+        ) from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        why = (
+            "HF_HUB_OFFLINE is set"
+            if constants.HF_HUB_OFFLINE
+            else f"{constants.ENDPOINT} cannot be reached"
+        )
+        raise CheckpointError(
+            f"{hub_id} is not in the cache {constants.HF_HUB_CACHE} and {why}",
+            "download it once with a connection, or give a local folder",
+        ) from error
+    except Exception as error:  # of several packages
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(f"{hub_id} could not be downloaded: {shortened(lines[0])}") from error
