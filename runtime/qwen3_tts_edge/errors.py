@@ -24,6 +24,18 @@ def shortened(text: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
+def refuse_lfs_pointer(head: bytes, name: object, error: "type[Qwen3TTSError]") -> None:
+    """Refuse what Git leaves in the place of a large file that was not fetched.
+
+    Args:
+        head: How the file begins.
+        name: What the message calls it.
+        error: What is raised.
+    """
+    if head.startswith(b"version https://git-lfs"):
+        raise error(f"{name} is a Git LFS pointer, not the file itself", "run: git lfs pull")
+
+
 def quoted(value: object) -> str:
     """Give a value that others have written, as a message can hold it."""
     return shortened(repr(value))

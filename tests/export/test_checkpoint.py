@@ -22,6 +22,7 @@ TinyCheckpoint = Callable[..., Path]
 
 
 TALKER, CODEC = "model.safetensors", "speech_tokenizer/model.safetensors"
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.0._codebook"
 
 
@@ -179,7 +180,10 @@ def values(name: str, **new: Any) -> Edit:
         (cut(TALKER, 5000), "has 5000 bytes, too few for its header; copy or save it again"),
         (cut(TALKER, 3), "has 3 bytes, too few for its header"),
         (cut(CODEC, -4096), "speech_tokenizer/model.safetensors has"),
-        (write(TALKER, "version https://git-lfs.github.com/spec/v1\n"), "run `git lfs pull`"),
+        *(
+            (write(name, LFS), f"{name} is a Git LFS pointer, not the file itself; run: git lfs")
+            for name in (TALKER, CODEC, "vocab.json", "merges.txt")
+        ),
         (write(TALKER, "\4\0\0\0\0\0\0\0nope"), "is not a safetensors file"),
         (write("config.json", "{"), "config.json is not readable JSON"),
         (write("config.json", "[]"), "config.json holds a list, expected a JSON object"),

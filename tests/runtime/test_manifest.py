@@ -180,6 +180,17 @@ def test_a_cut_file(copy: Path, name: str) -> None:
         path.write_bytes(whole)
 
 
+def test_a_file_that_git_did_not_fetch(copy: Path) -> None:
+    path = copy / "frame.onnx"
+    whole = path.read_bytes()
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+    try:
+        with pytest.raises(BundleError, match=r"frame\.onnx is a Git LFS pointer, .*git lfs pull"):
+            Synthesizer.open(copy)
+    finally:
+        path.write_bytes(whole)
+
+
 @pytest.mark.parametrize("name", bundle_files())
 def test_a_missing_file(copy: Path, name: str) -> None:
     away = (copy / name).rename(copy.parent / name)

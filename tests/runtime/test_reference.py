@@ -281,7 +281,8 @@ def test_what_is_no_reference_at_all(tmp_path: Path) -> None:
         ((voice(),), r"1 values; expected \(samples, rate\)"),
         (voice(), "the reference is a ndarray"),
         (io.StringIO("text"), "is open as text; open it in binary mode"),
-        (b"", "the reference is not a sound file that can be read"),
+        (b"", "the reference is empty: it has no bytes; copy or record it again"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "the reference is a Git LFS pointer"),
         (b"hello", "the reference is not a sound file that can be read"),
     ):
         with pytest.raises(InputError, match=message):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from qwen3_tts_edge.errors import CheckpointError, reason, shortened
+from qwen3_tts_edge.errors import CheckpointError, reason, refuse_lfs_pointer, shortened
 from qwen3_tts_export.checkpoint.identity import cure
 
 T = TypeVar("T")
@@ -20,7 +20,9 @@ def read_json(file: Path) -> dict[str, Any]:
         CheckpointError: The file is missing, is not JSON, or is not an object.
     """
     try:
-        value = json.loads(file.read_text(encoding="utf-8-sig"))
+        data = file.read_bytes()
+        refuse_lfs_pointer(data, file, CheckpointError)
+        value = json.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         raise CheckpointError(
             f"{file} is missing; expected a Qwen3-TTS checkpoint folder"

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, refuse_lfs_pointer
 from qwen3_tts_export.checkpoint.identity import cure
 
 _AGAIN = "copy or save it again"
@@ -56,12 +56,10 @@ def read_header(file: Path) -> Header:
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
+            refuse_lfs_pointer(stream.read(32), file, CheckpointError)
+            stream.seek(0)
             start = stream.read(8)
             length = int.from_bytes(start, "little")
-            if start == b"version ":
-                raise CheckpointError(
-                    f"{file} is a Git LFS pointer, not weights", "run `git lfs pull`"
-                )
             if len(start) < 8 or length > size - 8:
                 raise CheckpointError(
                     f"{file} has {size} bytes, too few for its header", cure(file, _AGAIN)

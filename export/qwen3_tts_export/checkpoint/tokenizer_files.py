@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from qwen3_tts_edge.errors import CheckpointError, reason
+from qwen3_tts_edge.errors import CheckpointError, reason, refuse_lfs_pointer
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.json_file import convert, read_json
 
@@ -96,11 +96,15 @@ def _lists_added_tokens(config: Path) -> bool:
 
 def _read_merges(file: Path) -> list[Merge]:
     try:
-        return parse_merges(file.read_text(encoding="utf-8-sig"))
+        data = file.read_bytes()
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(
             f"{file} cannot be read as UTF-8 text ({reason(error)})", cure(file, TAKE)
         ) from error
+    refuse_lfs_pointer(data, file, CheckpointError)
+    try:
+        return parse_merges(text)
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error.found}", cure(file, TAKE)) from error
 

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta
 
 from qwen3_tts_edge.bundle.external_data import weight_files
-from qwen3_tts_edge.errors import BundleError, quoted
+from qwen3_tts_edge.errors import BundleError, quoted, refuse_lfs_pointer
 from qwen3_tts_edge.files import Strict
 
 Has: TypeAlias = Callable[[Path, str], bool]
@@ -77,6 +77,8 @@ def compare(path: Path, spec: FileSpec, has: Has = has_hash, source: Source = MA
         raise BundleError(f"{path} is missing", source.remedy)
     size = path.stat().st_size
     if size != spec.size:
+        with path.open("rb") as file:
+            refuse_lfs_pointer(file.read(32), path, BundleError)
         raise BundleError(f"{path} has {size} bytes, {source.name} says {spec.size}", source.remedy)
     if not has(path, spec.sha256):
         raise BundleError(

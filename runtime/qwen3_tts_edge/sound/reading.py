@@ -14,7 +14,7 @@ import soundfile
 import soxr
 
 from qwen3_tts_edge.arrays import Array, Block, Samples
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, refuse_lfs_pointer
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.conversion import converted
 from qwen3_tts_edge.sound.cut import warn_if_cut
@@ -51,6 +51,7 @@ def open_sound(
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
+        _refuse_stand_in(file, name)
         reason = getattr(error, "error_string", str(error)).rstrip(". \n")
         other = converted(file, name, seconds)
         if other is None:
@@ -66,6 +67,19 @@ def open_sound(
         sound.close()
         raise
     return sound
+
+
+def _refuse_stand_in(file: Path | BinaryIO, name: str) -> None:
+    """Refuse what lies in the place of a file that was not brought along."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(32)
+    else:
+        file.seek(0)
+        head = file.read(32)
+    if not head:
+        raise InputError(f"{name} is empty: it has no bytes", "copy or record it again")
+    refuse_lfs_pointer(head, name, InputError)
 
 
 def _unfinished(
