@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from edits import Edit, edit_json, edit_tensors, refusal
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.checking import check
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint, open_checkpoint
 from tiny import EDGE_VOICE
@@ -117,7 +118,17 @@ def test_an_index_that_names_no_file_is_refused(copy: Path, shard: Any) -> None:
     index = {"weight_map": {NORM: shard, "talker.codec_head.weight": "model-1.safetensors"}}
     (copy / "model.safetensors.index.json").write_text(json.dumps(index))
     said = refusal(copy)
-    assert f"{NORM} is in {shard!r}, expected a safetensors file beside it; save the w" in said
+    assert f"{NORM} is in {shard!r}, expected a safetensors file beside it or below; save" in said
+
+
+@pytest.mark.parametrize("place", ["./model-1.safetensors", "weights/model-1.safetensors"])
+def test_an_index_may_name_files_below(copy: Path, place: str) -> None:
+    (copy / "weights").mkdir()
+    (copy / "model.safetensors").rename(copy / place)
+    names = load_file(copy / place)
+    index = {"weight_map": dict.fromkeys(names, place)}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert set(Checkpoint.open(copy).talker) == set(names)
 
 
 @pytest.mark.parametrize("weight_map", [None, {}, [], "model-1.safetensors"])
@@ -129,8 +140,56 @@ def test_an_index_without_a_map_is_refused(copy: Path, weight_map: Any) -> None:
 
 
 def test_tensors_nobody_asked_for_are_fine(copy: Path) -> None:
-    edit_tensors(copy / "model.safetensors", lambda t: t.update(extra=torch.ones(3)))
-    assert Checkpoint.open(copy).talker["extra"].tolist() == [1, 1, 1]
+    extra = torch.tensor([1, math.inf, 2])
+    edit_tensors(copy / "model.safetensors", lambda t: t.update(extra=extra))
+    talker = Checkpoint.open(copy).talker
+    assert talker["extra"].tolist() == extra.tolist()
+    talker.refuse_infinite()
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [(TALKER, "talker.codec_head.weight"), (CODEC, f"{BOOK}.embedding_sum")]
+)
+def test_a_file_that_was_not_written_to_its_end_is_told_by_its_zeros(
+    copy: Path, file: str, name: str
+) -> None:
+    edit_tensors(copy / file, lambda t: t.update({name: torch.zeros_like(t[name])}))
+    checkpoint = Checkpoint.open(copy)
+    with pytest.raises(CheckpointError, match=f"{name} are zero, as in a file that was not wri"):
+        (checkpoint.talker if file == TALKER else checkpoint.codec).refuse_infinite()
+
+
+def test_what_the_codecs_encoder_does_not_use_may_be_zero(copy: Path) -> None:
+    last = "encoder.quantizer.acoustic_residual_vector_quantizer.layers.30.codebook.embed_sum"
+    edit_tensors(copy / CODEC, lambda t: t.update({last: torch.zeros_like(t[last])}))
+    Checkpoint.open(copy).codec.refuse_infinite()
+
+
+@pytest.mark.parametrize("ending", [".incomplete", ".part", ".aria2"])
+def test_a_download_that_has_not_ended_is_told(copy: Path, ending: str) -> None:
+    (copy / TALKER).rename(copy / f"{TALKER}{ending}")
+    assert f"but model.safetensors{ending}: the download has not ended; end it" in refusal(copy)
+
+
+def test_a_link_that_leads_nowhere_is_told(copy: Path) -> None:
+    (copy / TALKER).unlink()
+    (copy / TALKER).symlink_to("../../blobs/4d7a")
+    said = refusal(copy)
+    assert "model.safetensors is a link to ../../blobs/4d7a, which is not there; copy the" in said
+    found = check(str(copy))
+    assert any("is a link to" in problem for problem in found.problems)
+
+
+def test_who_names_a_file_or_a_cache_is_told_the_folder(
+    tmp_path: Path, tiny_checkpoint: TinyCheckpoint
+) -> None:
+    folder = tiny_checkpoint()
+    with pytest.raises(CheckpointError, match=f"{TALKER} is a file; name its folder, {folder}"):
+        Checkpoint.open(folder / TALKER)
+    cache = tmp_path / "models--someone--tiny"
+    shutil.copytree(folder, cache / "snapshots" / "4d7a")
+    with pytest.raises(CheckpointError, match=rf"a cache holds .*such as {cache}/snapshots/4d7a$"):
+        Checkpoint.open(cache)
 
 
 @pytest.mark.parametrize(

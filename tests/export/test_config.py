@@ -218,7 +218,14 @@ def test_only_a_base_checkpoint_reads_along_by_default(kind: Any, upfront: bool)
 
 
 OPTIONAL = {
-    *("architectures", "speaker_encoder_config", "encoder_config", "hidden_act", "attention_bias"),
+    *(
+        "tts_model_size",  # but for custom_voice
+        "architectures",
+        "speaker_encoder_config",
+        "encoder_config",
+        "hidden_act",
+        "attention_bias",
+    ),
     *("rope_scaling", "use_sliding_window", "sliding_window", "layer_types", "spk_is_dialect"),
     *("audio_channels", "use_causal_conv", "pad_mode", "use_conv_shortcut", "frame_rate"),
     *("im_start_token_id", "im_end_token_id", "assistant_token_id", "spk_id", "codec_language_id"),

@@ -21,7 +21,9 @@ Changed = Callable[..., Checkpoint]
 def changed(tiny_checkpoint: Callable[..., Path], tmp_path: Path) -> Changed:
     """Return a function that opens a tiny checkpoint with other values in its config.json."""
 
-    def make(kind: str = "custom_voice", *, size: str | float = "1b7", **talker: Any) -> Checkpoint:
+    def make(
+        kind: str = "custom_voice", *, size: str | float | None = "1b7", **talker: Any
+    ) -> Checkpoint:
         folder = shutil.copytree(tiny_checkpoint(kind), tmp_path / "checkpoint")
         values = json.loads((folder / "config.json").read_text())
         values["tts_model_size"] = size
@@ -89,6 +91,17 @@ def test_who_takes_an_instruction(
 @pytest.mark.parametrize("size", ["1b7", "1.7B", "1.7b", "1B7", 1.7, "Qwen3-TTS-12Hz-1.7B"])
 def test_a_size_is_called_as_published(changed: Changed, size: str | float) -> None:
     assert described(changed(size=size)).checkpoint.model_size == "1b7"
+
+
+def test_a_size_may_be_missing_where_it_says_nothing(changed: Changed) -> None:
+    assert described(changed("base", size=None)).checkpoint.model_size == ""
+
+
+def test_a_size_that_says_whether_instructions_are_taken_may_not_be_missing(
+    changed: Changed,
+) -> None:
+    with pytest.raises(CheckpointError, match=r"tts_model_size is missing, .* make it 0b6 or 1b7"):
+        changed(size=None)
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u200b", "\n"])

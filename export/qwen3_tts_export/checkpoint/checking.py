@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen3_tts_edge.bundle.own_files import sha256
-from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.errors import CheckpointError, shortened
 from qwen3_tts_edge.hub import TEXTS, WEIGHTS, is_hub_id
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
@@ -98,6 +98,7 @@ def _hashes(
         file.relative_to(folder).as_posix(): file
         for pattern in (*TEXTS, *WEIGHTS)
         for file in sorted(folder.glob(pattern))
+        if file.is_file()  # no link whose end is not there
     }
     sizes = {fact.size for spec in specs for fact in all_files(spec).values()}
     total = sum(file.stat().st_size for file in files.values())
@@ -162,7 +163,7 @@ def _shapes(tensors: TensorFile, specs: list[Spec]) -> str:
 def _voices(parts: Parts | CodecParts) -> str:
     if isinstance(parts, CodecParts):
         return ""
-    names = ", ".join(parts.config.talker.speakers)
+    names = shortened(", ".join(parts.config.talker.speakers))
     return f"{parts.config.tts_model_type}{f' ({names})' if names else ''}, "
 
 

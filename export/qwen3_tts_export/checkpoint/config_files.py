@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from qwen3_tts_edge.bundle.names import BASE, ModelType
+from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, ModelType
 from qwen3_tts_edge.errors import CheckpointError, quoted
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
@@ -60,11 +60,11 @@ class _Model(msgspec.Struct):
     """config.json."""
 
     tts_model_type: ModelType
-    tts_model_size: str | float
     talker_config: TalkerConfig
     tts_pad_token_id: int
     tts_bos_token_id: int
     tts_eos_token_id: int
+    tts_model_size: str | float | None = None
     im_start_token_id: int | None = None
     im_end_token_id: int | None = None
     assistant_token_id: int | None = None
@@ -72,11 +72,23 @@ class _Model(msgspec.Struct):
 
     def __post_init__(self) -> None:
         are_within(self.talker_config.text_vocab_size, self.token_ids)
+        if self.tts_model_type == CUSTOM_VOICE and not self.size:
+            raise ValueError(
+                "tts_model_size is missing, which says whether a custom_voice checkpoint takes"
+                " instructions: make it 0b6 or 1b7"
+            )
 
     @property
     def token_ids(self) -> dict[str, int]:
         """What is said of `TOKENS`."""
         return {key: index for key in TOKENS if (index := getattr(self, key)) is not None}
+
+    @property
+    def size(self) -> str:
+        """The size as published: `1b7` where somebody has written 1.7B, `1.7b` or 1.7."""
+        given = str(self.tts_model_size or "").lower()
+        found = re.search(r"(?<![\d.])(\d)[.b](\d)(?!\d)", given)
+        return "b".join(found.groups()) if found else given
 
 
 class _Codec(msgspec.Struct):
@@ -140,7 +152,8 @@ def refuse_foreign(config: Mapping[str, Any], *, file: str) -> None:
     if family.tts_model_type not in get_args(ModelType):
         raise CheckpointError(
             f"{file}: tts_model_type is {quoted(family.tts_model_type)}, expected one of"
-            f" {', '.join(get_args(ModelType))}"
+            f" {', '.join(get_args(ModelType))}",
+            cure(file, "correct it"),
         )
 
 
@@ -197,7 +210,7 @@ def parse_checkpoint(
         token_ids=model.token_ids,
         text_ids=TextIds(model.tts_pad_token_id, model.tts_bos_token_id, model.tts_eos_token_id),
         tts_model_type=model.tts_model_type,
-        tts_model_size=_size(model.tts_model_size),
+        tts_model_size=model.size,
         sample_rate=codec_config.sample_rate,
         codec_encoder=codec_config.encoder,
         speaker_encoder=speaker_encoder,
@@ -242,12 +255,6 @@ def with_rope_theta(values: Mapping[str, Any]) -> dict[str, Any]:
             if values.get(key) is None:
                 values[key] = value
     return values
-
-
-def _size(given: str | float) -> str:
-    """Spell a size as published: `1b7` where somebody has written 1.7B, `1.7b` or 1.7."""
-    found = re.search(r"(?<![\d.])(\d)[.b](\d)(?!\d)", str(given).lower())
-    return "b".join(found.groups()) if found else str(given)
 
 
 def _speaker_encoder(model: _Model, file: str) -> SpeakerEncoderConfig:

@@ -56,6 +56,7 @@ def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -
         ) from None
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
+        path = path.replace("[...]", "")  # of a mapping's value the key is not told
         keys = [key for key in path.rstrip("`").split(".") if key]
         where = ": ".join(part for part in (file, ".".join([at, *keys]).strip(".")) if part)
         if error.__cause__ is not None:  # a struct's own check, which says all there is to say
@@ -67,7 +68,7 @@ def convert(values: Mapping[str, Any], kind: type[T], file: str, at: str = "") -
 
 
 def _under(values: Any, keys: list[str]) -> Any:
-    """Look a path up as far as it is one: msgspec does not tell the key of a mapping's value."""
+    """Look a path up as far as it is one."""
     for key in keys:
         values = values.get(key.partition("[")[0])
         if "[" in key:

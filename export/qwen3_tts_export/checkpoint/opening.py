@@ -161,7 +161,15 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
     if folder.is_dir():
         if revision is not None:
             raise CheckpointError(f"{folder} is a folder", "a revision belongs to a hub id")
+        cached = sorted((folder / "snapshots").glob("*/config.json"))
+        if cached and not (folder / "config.json").exists():
+            raise CheckpointError(
+                f"{folder} is what a cache holds of a repository",
+                f"name a revision in it, such as {cached[-1].parent}",
+            )
         return folder
+    if folder.is_file():
+        raise CheckpointError(f"{folder} is a file", f"name its folder, {folder.parent}")
     if isinstance(source, str) and is_hub_id(hub_id := source.rstrip("/")):
         return hub.download(hub_id, revision)
     raise CheckpointError(f"{source} is not a folder, nor a hub id such as owner/name")

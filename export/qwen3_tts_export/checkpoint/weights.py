@@ -4,20 +4,17 @@ Tensors are mapped from the files when they are asked for.
 """
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
 
-import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 
-from qwen3_tts_edge.errors import CheckpointError, quoted, reason, shortened
-from qwen3_tts_export.checkpoint.copies import refuse_copy_by_files, refuse_copy_by_tensors
+from qwen3_tts_edge.errors import CheckpointError, reason, shortened
+from qwen3_tts_export.checkpoint.copies import refuse_copy_by_tensors
 from qwen3_tts_export.checkpoint.identity import cure
-from qwen3_tts_export.checkpoint.json_file import convert, read_json
 from qwen3_tts_export.checkpoint.safetensors_header import Header, TensorEntry, read_header
+from qwen3_tts_export.checkpoint.weight_files import weight_files
 
 DTYPES: Mapping[str, torch.dtype] = {
     "BF16": torch.bfloat16,
@@ -26,8 +23,8 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 """What a checkpoint may be stored in. A quantised file is another project's format."""
 
-_INDEX = "model.safetensors.index.json"
-_SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
+_MAY_BE_ZERO = "encoder."
+"""How tensors begin of which some are never used: the codec's encoder has twice the codebooks."""
 
 _ENCODER = "take those of the base it was trained from, or make tts_model_type custom_voice"
 _SAVE = "save the weights again, all of them and with the config.json they were trained with"
@@ -45,6 +42,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
         self.entries: dict[str, TensorEntry] = {}
         for header in headers.values():
             self.entries.update(header.entries)
+        self._wanted: Collection[str] = self.entries
 
     @classmethod
     def open(cls, folder: Path) -> "TensorFile":
@@ -54,7 +52,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
             CheckpointError: A file is missing, cut short, or not safetensors, or the weights are of
                 another format.
         """
-        return cls(folder, {file: read_header(file) for file in _weight_files(folder)})
+        return cls(folder, {file: read_header(file) for file in weight_files(folder)})
 
     def __getitem__(self, name: str) -> torch.Tensor:
         file = self.entries[name].file
@@ -74,6 +72,8 @@ class TensorFile(Mapping[str, torch.Tensor]):
 
     def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
         """Refuse the file unless every expected tensor is there, in its shape and a known dtype.
+
+        Others that are there too are nobody's business from then on.
 
         Raises:
             CheckpointError: Names the first offender, what was found and what was expected.
@@ -102,9 +102,12 @@ class TensorFile(Mapping[str, torch.Tensor]):
                     + ("a copy converted for another program" if turned else "the two differ"),
                     advice,
                 )
+        self._wanted = expected
 
     def refuse_infinite(self, read: Callable[[int], None] = lambda _: None) -> None:
         """Read all tensors through and refuse one with a number that is infinite, or none.
+
+        And a matrix of zeros: a download that broke off leaves room for what did not come.
 
         Args:
             read: Called with the bytes of each, before it is read.
@@ -112,7 +115,8 @@ class TensorFile(Mapping[str, torch.Tensor]):
         Raises:
             CheckpointError: Names the first such tensor.
         """
-        for name, entry in self.entries.items():
+        for name in self._wanted:
+            entry = self.entries[name]
             read(entry.end - entry.start)
             if entry.dtype in DTYPES and entry.end > entry.start:
                 low, high = self[name].aminmax()
@@ -122,6 +126,12 @@ class TensorFile(Mapping[str, torch.Tensor]):
                         f"{entry.file}: {bad} of the {math.prod(entry.shape)} numbers of {name} are"
                         " NaN or infinite",
                         cure(entry.file, "the training diverged, take an earlier step's weights"),
+                    )
+                if low == high == 0 and len(entry.shape) > 1 and not name.startswith(_MAY_BE_ZERO):
+                    raise CheckpointError(
+                        f"{entry.file}: all {math.prod(entry.shape)} numbers of {name} are zero,"
+                        " as in a file that was not written to its end",
+                        cure(entry.file, "copy or save it again"),
                     )
 
 
@@ -139,44 +149,3 @@ def _refuse_dtype(name: str, entry: TensorEntry) -> None:
             f"of {', '.join(DTYPES)}",
             "save it in float32" if doubled else "use the official weights, not a quantised copy",
         )
-
-
-def _refuse_other_names(folder: Path) -> None:
-    """Refuse weights that are there, and not where they are looked for: shards, or a file."""
-    found = sorted(folder.glob("[!.]*.safetensors"))
-    if not found:
-        return
-    missing = f"neither model.safetensors nor {_INDEX}"
-    remedy = "rename it to model.safetensors"
-    if len(found) > 1 or _SHARD.search(found[0].name):
-        remedy = f"copy {_INDEX} there too, or save the weights again"
-    raise CheckpointError(
-        f"{folder} has {found[0].name} and {missing}", cure(folder / _INDEX, remedy)
-    )
-
-
-class _Index(msgspec.Struct):
-    weight_map: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    single = folder / "model.safetensors"
-    if single.is_file():
-        return [single]
-    index = folder / _INDEX
-    if not index.is_file():
-        refuse_copy_by_files(folder)
-        _refuse_other_names(folder)
-        raise CheckpointError(
-            f"{single} is missing; expected the weights of a Qwen3-TTS checkpoint",
-            cure(single, "copy or save them there"),
-        )
-    shards = convert(read_json(index), _Index, str(index)).weight_map
-    for name, shard in shards.items():
-        plain = isinstance(shard, str) and not {"/", "\\"} & set(shard)
-        if not plain or not shard.endswith(".safetensors"):
-            raise CheckpointError(
-                f"{index}: {name} is in {quoted(shard)}, expected a safetensors file beside it",
-                cure(index, "save the weights again"),
-            )
-    return [folder / name for name in sorted(set(shards.values()))]
