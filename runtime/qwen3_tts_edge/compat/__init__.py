@@ -16,9 +16,11 @@ Calls, defaults, broadcasting and errors are the official ones, arrays are numpy
   are refused; base64 may have slashes, and the content of a voice that the demo saved is a prompt.
 - Arrays are numpy's: they have no `.cpu()` and no `.numpy()`, and what `torch.load` is to read with
   `weights_only=True` has to be made a tensor by `torch.as_tensor` before it is saved.
-- Text: blanks at its ends are dropped, as the official demo does; an empty text and a text that
-  spells a control token are errors. An instruction to a checkpoint that takes none is dropped, as
-  there, and a warning says so.
+- Of the attributes of `.model` there are those that the official demo asks for; there is no
+  `.device`, for there are no tensors.
+- Text and instructions: blanks at their ends are dropped, as the official demo does; an empty text
+  and a text that spells a control token are errors. An instruction to a checkpoint that takes none
+  is dropped, as there, and a warning says so.
 - Text has the ids that a hub id gives it. There, a local folder of the same files has words like
   "macOS" cut elsewhere (transformers 4.57.3).
 - CustomVoice needs a speaker where it names any; there, None lets the model choose.

@@ -19,6 +19,7 @@ from qwen3_tts_edge.bundle.names import (
 )
 from qwen3_tts_edge.compat import opening, options
 from qwen3_tts_edge.compat.clone_prompt import VoiceClonePromptItem, clone, items
+from qwen3_tts_edge.compat.inside import Inside
 from qwen3_tts_edge.compat.loading import Loading
 from qwen3_tts_edge.compat.options import (
     Options,
@@ -95,6 +96,17 @@ class Qwen3TTSModel:
         tts = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=max_seconds)
         return cls(tts, fetch_urls=fetch_urls)
 
+    @property
+    def model(self) -> Inside:
+        """What the official demo asks of the model inside; no other of its attributes is there."""
+        origin = self.synthesizer.manifest.checkpoint
+        return Inside(
+            origin.model_type,
+            origin.model_size,
+            tuple(self.get_supported_languages()),
+            tuple(self.get_supported_speakers()),
+        )
+
     def get_supported_speakers(self) -> list[str]:
         """The named speakers in lower case, sorted; empty where there are none."""
         return sorted(name.lower() for name in self.synthesizer.speakers)
@@ -109,7 +121,7 @@ class Qwen3TTSModel:
         speaker: str | list[str],
         language: str | list[str] | None = None,
         instruct: str | list[str] | None = None,
-        non_streaming_mode: bool = True,
+        non_streaming_mode: bool | None = True,
         **given: Unpack[Options],
     ) -> Wavs:
         """Speak with a named speaker of a CustomVoice checkpoint.
@@ -121,7 +133,8 @@ class Qwen3TTSModel:
             speaker: Who says it, in any letter case; None where the checkpoint names nobody.
             language: None is `Auto`.
             instruct: How to say it, in words; the 0.6B drops it, with a warning in the log.
-            non_streaming_mode: The whole text goes into the prompt; else one token a frame.
+            non_streaming_mode: The whole text goes into the prompt; else, or with None, one token a
+                frame.
             **given: See `Options`.
 
         Returns:
@@ -157,7 +170,7 @@ class Qwen3TTSModel:
         text: str | list[str],
         instruct: str | list[str],
         language: str | list[str] | None = None,
-        non_streaming_mode: bool = True,
+        non_streaming_mode: bool | None = True,
         **given: Unpack[Options],
     ) -> Wavs:
         """Speak with a voice that is described in words, of a VoiceDesign checkpoint.
@@ -194,7 +207,7 @@ class Qwen3TTSModel:
         ref_text: str | list[str | None] | None = None,
         x_vector_only_mode: bool | list[bool] = False,
         voice_clone_prompt: ClonePrompt | None = None,
-        non_streaming_mode: bool = False,
+        non_streaming_mode: bool | None = False,
         **given: Unpack[Options],
     ) -> Wavs:
         """Speak with a voice that is heard from a recording, of a Base checkpoint.
@@ -294,10 +307,10 @@ class Qwen3TTSModel:
         voices: Sequence[Voice | None],
         languages: Sequence[str],
         instructs: Sequence[str | None],
-        upfront: bool,
+        upfront: bool | None,
         given: Options,
     ) -> Wavs:
-        upfront = truth("non_streaming_mode", upfront)
+        upfront = upfront is not None and truth("non_streaming_mode", upfront)
         sampling = options.sampling(given)
         requests = [
             Request(

@@ -194,6 +194,23 @@ def test_what_is_missing_of_speech_is_told(
     assert re.search(said or "", caplog.text)
 
 
+@pytest.mark.parametrize("kind", ["custom_voice", "voice_design", "base"])
+def test_what_the_official_demo_asks_of_the_model_inside(both: Both, kind: str) -> None:
+    ours, theirs = (model.model for model in both(kind))
+    for name in ("tts_model_type", "tts_model_size", "tokenizer_type"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert sorted(ours.get_supported_languages()) == sorted(theirs.get_supported_languages())
+    assert sorted(ours.get_supported_speakers()) == sorted(theirs.get_supported_speakers())
+
+
+def test_no_mode_is_the_streaming_one(both: Both) -> None:
+    ours, theirs = both("custom_voice")
+    asked = RYAN | GREEDY | {"non_streaming_mode": None}
+    assert_same_wavs(
+        ours.generate_custom_voice(**asked), theirs.generate_custom_voice(**asked), "None"
+    )
+
+
 def test_the_checkpoints_own_end_may_be_named(both: Both) -> None:
     ours, theirs = both("custom_voice")
     end = theirs.model.config.talker_config.codec_eos_token_id
