@@ -213,10 +213,15 @@ def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors
     """Read the description and all arrays. A `~` at the path's beginning is the home folder.
 
     Raises:
-        InputError: Not a file of that kind, damaged, or of another format.
+        InputError: Not a file of that kind or a pipe, damaged, or of another format.
         OSError: It cannot be read.
     """
     path = expanded(path)
+    mode = path.stat().st_mode  # before it is opened: a pipe would wait for who writes
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(
+            f"{path} is a pipe or a device, a {kind.name} is read from a file", "write it into one"
+        )
     with path.open("rb") as opened:  # a folder or a missing file says so
         size = os.fstat(opened.fileno()).st_size
     if size > kind.largest:

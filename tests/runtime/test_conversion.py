@@ -5,6 +5,7 @@ import shutil
 import sys
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 
 import av
 import numpy as np
@@ -141,6 +142,23 @@ def test_the_program_is_started_without_a_shell_and_with_its_limits(
     assert given[given.index("-t") + 1] == "61"
     for each in ("-protocol_whitelist", "file", "-nostdin", "-fs"):
         assert each in given
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize(("kind", "codec"), [("wav", "pcm_s16le"), ("flac", "flac"), *KINDS[:1]])
+def test_what_comes_out_of_a_named_pipe_is_read_whole(
+    kind: str, codec: str, tmp_path: Path
+) -> None:
+    data, pipe = coded(kind, codec), tmp_path / "pipe"
+    with open_sound(BytesIO(data), "anna") as sound:
+        expected = sound.read()
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(data,), daemon=True)
+    writer.start()
+    with open_sound(pipe, "anna") as sound:
+        assert np.array_equal(sound.read(), expected)
+    writer.join(10)
+    assert not writer.is_alive()
 
 
 @pytest.mark.usefixtures("by_libraries")

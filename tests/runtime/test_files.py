@@ -1,6 +1,7 @@
 """Files and folders appear whole or not at all, whoever else writes them and whoever is killed."""
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_folder_or_nothing, whole_or_nothing
+from qwen3_tts_edge.voices.voice import Voice
 
 Writer = Callable[[Path], AbstractContextManager[Path]]
 WRITERS = (whole_or_nothing, whole_folder_or_nothing)
@@ -104,6 +107,14 @@ def test_the_longest_name_that_a_file_may_have(tmp_path: Path, writer: Writer, n
         if not part.is_dir():
             part.touch()
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for load in (Voice.load, CodeFile.load):
+        with pytest.raises(InputError, match=r"pipe is a pipe or a device, a .* is read"):
+            load(tmp_path / "pipe")
 
 
 def test_a_folder_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:

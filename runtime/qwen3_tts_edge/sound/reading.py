@@ -4,6 +4,8 @@ import logging
 import math
 import shlex
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -46,8 +48,7 @@ def open_sound(
         OSError: There is no such file.
     """
     if isinstance(file, str | Path):
-        file = expanded(file)
-        file.open("rb").close()  # libsndfile does not say why it cannot open a file
+        file = _opened(expanded(file))
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
@@ -67,6 +68,19 @@ def open_sound(
         sound.close()
         raise
     return sound
+
+
+def _opened(path: Path) -> Path | BinaryIO:
+    """Give a path that can be opened, or what has come out of a pipe: that can be read but once."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        path.open("rb").close()  # libsndfile does not say why it cannot open a file
+        return path
+    copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (gone with the sound)
+    with path.open("rb") as pipe:
+        shutil.copyfileobj(pipe, copy)
+    copy.seek(0)
+    return copy
 
 
 def _refuse_stand_in(file: Path | BinaryIO, name: str) -> None:
