@@ -341,6 +341,22 @@ def test_a_cut_file_of_a_packed_format_is_used_with_a_word(
     assert re.search(f"a is cut: {said}", caplog.text)
 
 
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [("WAV", "PCM_16"), ("AIFF", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")],
+)
+def test_a_tag_in_front_takes_nothing_away(
+    kind: str, subtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = wav(voice(3.0), subtype=subtype, kind=kind)
+    length = 10_000
+    sizes = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
+    tag = b"ID3\x04\0\0" + sizes + bytes(length)
+    expected = read_reference(whole)
+    assert np.array_equal(read_reference(tag + whole).samples, expected.samples)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "IMA_ADPCM", "MS_ADPCM"])
 def test_a_wrong_number_of_bytes_a_second_is_no_cut(
     subtype: str, caplog: pytest.LogCaptureFixture

@@ -4,8 +4,6 @@ import logging
 import math
 import shlex
 import shutil
-import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +14,12 @@ import soundfile
 import soxr
 
 from qwen3_tts_edge.arrays import Array, Block, Samples
-from qwen3_tts_edge.errors import InputError, refuse_lfs_pointer
+from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.conversion import converted
 from qwen3_tts_edge.sound.cut import warn_if_cut
 from qwen3_tts_edge.sound.rate import Resampler, fitted
+from qwen3_tts_edge.sound.source import opened, refuse_stand_in
 
 RATES = (1_000, 768_000)
 """The lowest and the highest sample rate that is read, in Hz."""
@@ -47,12 +46,11 @@ def open_sound(
         InputError: Nothing here reads it, or its sample rate is out of range.
         OSError: There is no such file.
     """
-    if isinstance(file, str | Path):
-        file = _opened(expanded(file))
+    file = opened(expanded(file) if isinstance(file, str | Path) else file)
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
-        _refuse_stand_in(file, name)
+        refuse_stand_in(file, name)
         reason = getattr(error, "error_string", str(error)).rstrip(". \n")
         other = converted(file, name, seconds)
         if other is None:
@@ -68,32 +66,6 @@ def open_sound(
         sound.close()
         raise
     return sound
-
-
-def _opened(path: Path) -> Path | BinaryIO:
-    """Give a path that can be opened, or what has come out of a pipe: that can be read but once."""
-    mode = path.stat().st_mode
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        path.open("rb").close()  # libsndfile does not say why it cannot open a file
-        return path
-    copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (gone with the sound)
-    with path.open("rb") as pipe:
-        shutil.copyfileobj(pipe, copy)
-    copy.seek(0)
-    return copy
-
-
-def _refuse_stand_in(file: Path | BinaryIO, name: str) -> None:
-    """Refuse what lies in the place of a file that was not brought along."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            head = opened.read(32)
-    else:
-        file.seek(0)
-        head = file.read(32)
-    if not head:
-        raise InputError(f"{name} is empty: it has no bytes", "copy or record it again")
-    refuse_lfs_pointer(head, name, InputError)
 
 
 def _unfinished(

@@ -1,0 +1,68 @@
+"""What a sound is read from: a file, or a copy of what a pipe gives or what stands behind a tag."""
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from qwen3_tts_edge.errors import InputError, refuse_lfs_pointer
+
+_TAG, _TAG_HEAD = b"ID3", 10
+_CHUNKED = (b"RIFF", b"RIFX", b"RF64", b"FORM")
+"""How WAV and AIFF begin: behind a tag libsndfile leaves out as much of their end."""
+
+
+def opened(file: Path | BinaryIO) -> Path | BinaryIO:
+    """Give what libsndfile can read: the file itself where that is possible.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    if isinstance(file, Path):
+        mode = file.stat().st_mode
+        with file.open("rb") as there:  # libsndfile does not say why it cannot open a file
+            if not stat.S_ISREG(mode):
+                return _copy(there)  # it can be read but once
+            return _copy(there) if _seek_behind_tag(there) else file
+    return _copy(file) if _seek_behind_tag(file) else file
+
+
+def refuse_stand_in(file: Path | BinaryIO, name: str) -> None:
+    """Refuse what lies in the place of a sound that was not brought along.
+
+    Raises:
+        InputError: It is empty, or a Git LFS pointer.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as there:
+            head = there.read(32)
+    else:
+        file.seek(0)
+        head = file.read(32)
+    if not head:
+        raise InputError(f"{name} is empty: it has no bytes", "copy or record it again")
+    refuse_lfs_pointer(head, name, InputError)
+
+
+def _copy(file: BinaryIO) -> BinaryIO:
+    copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (gone with the sound)
+    shutil.copyfileobj(file, copy)
+    copy.seek(0)
+    return copy
+
+
+def _seek_behind_tag(file: BinaryIO) -> bool:
+    """Tell whether a WAV or AIFF file stands behind a tag; if so, seek there, else to the start."""
+    head = file.read(_TAG_HEAD)
+    if head.startswith(_TAG) and len(head) == _TAG_HEAD:
+        length = 0
+        for byte in head[6:]:
+            length = length << 7 | byte & 0x7F
+        file.seek(_TAG_HEAD + length)
+        if file.read(4) in _CHUNKED:
+            file.seek(-4, os.SEEK_CUR)
+            return True
+    file.seek(0)
+    return False
