@@ -116,6 +116,8 @@ def refusals(hub_id: str, revision: str | None) -> Iterator[None]:
         ) from error
     try:
         yield
+    except CheckpointError:
+        raise
     except errors.GatedRepoError as error:
         raise CheckpointError(
             f"{hub_id} is gated",
