@@ -23,7 +23,9 @@ from qwen3_tts_edge.server.voices import Voices
 from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.server.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
+from qwen3_tts_edge.speech.growing_text import GrowingText
 from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.sentences import AT_ONCE
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
 
@@ -141,8 +143,10 @@ class Service:
         return frames / self.synthesizer.manifest.frames_per_second
 
     def count(self, text: str) -> int:
-        """Count the ids of a text."""
-        return len(self.synthesizer.bundle.tokenizer.encode(text))
+        """Count the ids of a text, bit by bit: the tokenizer keeps Python to itself."""
+        growing = GrowingText(self.synthesizer.bundle.tokenizer)
+        bits = (text[at : at + AT_ONCE] for at in range(0, len(text), AT_ONCE))
+        return sum(len(growing.feed(bit)) for bit in bits) + len(growing.finish())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
