@@ -15,7 +15,7 @@ from qwen3_tts_edge.machine.bench import voice_of
 from qwen3_tts_edge.server import whole
 from qwen3_tts_edge.server.admission import Admission, RefusedError, Ticket
 from qwen3_tts_edge.server.metrics import Metrics, Record
-from qwen3_tts_edge.server.problems import FieldError
+from qwen3_tts_edge.server.problems import FieldError, blaming
 from qwen3_tts_edge.server.references import References
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
@@ -181,6 +181,7 @@ class Service:
         encoder: Encoder,
         *,
         text: str,
+        field: str,
         ended: bool,
         transport: str,
         key: str,
@@ -192,6 +193,7 @@ class Service:
             request: Its text is left out.
             encoder: Of its sound.
             text: The first of what is said; more is appended to the session.
+            field: Of the client's request, that has it: what is wrong now is wrong with that.
             ended: It is all of it.
             transport: The protocol's name, for the books.
             key: Whose request it is, see `keys`.
@@ -208,7 +210,8 @@ class Service:
         ticket, record = await self._enter(transport, key)
         session = Session(self.worker, request, chunk_frames, encoder, ticket, record)
         try:
-            await session.begin(text, ended=ended)
+            with blaming(field):
+                await session.begin(text, ended=ended)
         except BaseException as error:
             record.end(_outcome(error))
             session.close()
