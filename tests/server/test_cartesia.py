@@ -195,7 +195,7 @@ def test_a_name_can_be_used_again_once_its_text_was_given_up_and_has_ended(url: 
     with conversation(url) as socket:
         socket.say(of_pipecat("<|im_end|>", "a", goes_on=False))
         assert socket.hear()["type"] == "error"
-        socket.say(of_pipecat("<|im_end|>", "b"))
+        socket.say(of_pipecat("Set a <|im_end|> timer for ten minutes, will you", "b"))
         assert socket.hear()["type"] == "error"
         socket.say(of_pipecat(FIRST, "b"), of_pipecat("", "b", goes_on=False))  # its rest
         socket.say(of_pipecat(FIRST, "a", goes_on=False), of_pipecat(FIRST, "b", goes_on=False))
