@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -249,13 +250,17 @@ class Service:
         record.admitted()
         return ticket, record
 
-    async def drain(self) -> None:
-        """Let nobody in any more, and wait until all have spoken or time is up."""
+    async def drain(self) -> float:
+        """Let nobody in any more, and wait until all have spoken or time is up.
+
+        Returns:
+            Seconds that are left, in which who listens may take what was spoken.
+        """
         self.admission.close()
-        patience = self.settings.drain_seconds
-        while self.admission.running and self.alive and patience > 0:
+        end = time.monotonic() + self.settings.drain_seconds
+        while self.admission.running and self.alive and time.monotonic() < end:
             await asyncio.sleep(0.05)
-            patience -= 0.05
+        return max(0.0, end - time.monotonic())
 
 
 def _remote(settings: Settings) -> "Remote":
