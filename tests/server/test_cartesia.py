@@ -245,6 +245,7 @@ def test_bytes_over_http(served: Served) -> None:
         ({"voice": {"mode": "id", "id": "nobody"}}, "voice"),
         ({"voice": {"mode": "embedding", "embedding": [1.0]}}, "voice"),
         ({"language": "xx"}, "language"),
+        ({"output_format": "mp3"}, "output_format"),
         ({"output_format": {"container": "raw", "sample_rate": 9}}, "output_format"),
         ({"output_format": {"container": "wav", "encoding": "pcm_alaw"}}, "output_format"),
         ({"generation_config": {"speed": 9}}, "generation_config"),
