@@ -25,8 +25,8 @@ from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.server.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.growing_text import GrowingText
+from qwen3_tts_edge.speech.pieces import AT_ONCE
 from qwen3_tts_edge.speech.request import Request
-from qwen3_tts_edge.speech.sentences import AT_ONCE
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
 

@@ -13,9 +13,8 @@ A line break is a blank, but in front of an item of a list: that is a piece by i
 """
 
 import re
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from qwen3_tts_edge.errors import InputError
@@ -53,9 +52,6 @@ _RESUMES = re.compile(rf"(?:[^\W_]| )(?=[^{ATTACHED}])")
 _NEAR = 256
 """Characters of a sentence that are searched for a place to leave out what is before it."""
 
-AT_ONCE = 500
-"""Characters of a text that are cut at once; after some in which nothing is said, twice as many."""
-
 _SECONDS_PER_BYTE = 0.02
 """Of UTF-8, in usual speech at least: marks that are piled on a letter take no time, and have text
 ids, of which an utterance holds so many. No letter that is spoken has so many bytes."""
@@ -77,19 +73,6 @@ class Part:
     pause: float = 0.0
 
 
-@dataclass(frozen=True)
-class Piece:
-    """What one utterance says.
-
-    Attributes:
-        text: One line with a letter or digit, without blanks at its ends.
-        pause: Seconds of silence after it; 0 inside a sentence, and after the last.
-    """
-
-    text: str
-    pause: float
-
-
 def check_text(text: str) -> None:
     """Refuse a text in which there is nothing to say.
 
@@ -99,78 +82,6 @@ def check_text(text: str) -> None:
     if not SPOKEN.search(visible(text)):
         found = "has no letter or digit" if one_line(text) else "is empty"
         raise InputError(f"the text {found}", "give at least one word to say")
-
-
-def split(splitter: "Splitter | Whole", text: str) -> Iterator[Piece]:
-    """Cut a whole text into pieces, each when it is asked for.
-
-    Returns:
-        The pieces in order, none where there is nothing to say. No piece has parts of two
-        paragraphs.
-    """
-    cut = Cut(splitter)
-    cut.feed(text)
-    cut.finish()
-    last: Piece | None = None
-    begun = ""
-    while (part := cut.first()) is not None:
-        cut.drop()
-        begun += part.text
-        if part.ends:
-            if last is not None:
-                yield last
-            last, begun = Piece(begun.strip(), part.pause), ""
-        elif part.pause and last is not None:
-            last = replace(last, pause=part.pause)
-    if last is not None:
-        yield replace(last, pause=0.0)
-
-
-class Cut:
-    """A text that may come bit by bit, and its parts: cut when they are asked for, and not before.
-
-    A long text takes as long to cut as a few frames to speak, for which nobody should wait.
-    """
-
-    def __init__(self, splitter: "Splitter | Whole") -> None:
-        """Begin; the splitter is its own from now on."""
-        self._splitter = splitter
-        self._text = ""  # that is not cut yet
-        self._size = AT_ONCE
-        self._ended = self._cut = False
-        self._parts: deque[Part] = deque()
-
-    def feed(self, text: str) -> None:
-        """Add to the text."""
-        self._text += text
-
-    def finish(self) -> None:
-        """End the text."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget what is left of it, and end it."""
-        self._text, self._ended, self._cut = "", True, True
-        self._parts.clear()
-
-    def first(self) -> Part | None:
-        """Give the first part that is left; None where none is certain, or there is none."""
-        while not self._parts:
-            if self._text:
-                text, self._text = self._text[: self._size], self._text[self._size :]
-                self._size *= 2  # or a line of signs would be looked at again and again
-                self._parts.extend(self._splitter.feed(text))
-            elif self._ended and not self._cut:
-                self._cut = True
-                self._parts.extend(self._splitter.finish())
-            else:
-                return None
-        self._size = AT_ONCE
-        return self._parts[0]
-
-    def drop(self) -> None:
-        """Go on to the part behind the first."""
-        self._parts.popleft()
 
 
 class Splitter:

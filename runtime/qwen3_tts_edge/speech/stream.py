@@ -15,9 +15,10 @@ from qwen3_tts_edge.errors import BusyError, InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
+from qwen3_tts_edge.speech.pieces import Cut
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Cut, check_text
+from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 RAMP = (1, 1, 2, 2, 4, 4, 8)

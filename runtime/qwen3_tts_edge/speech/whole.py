@@ -20,9 +20,10 @@ from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
+from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Piece, check_text, split
+from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 _AHEAD = 2

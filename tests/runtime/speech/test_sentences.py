@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.blanks import one_line, seen
+from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.sentences import (
     PARAGRAPH_PAUSE,
     SECTION_PAUSE,
     SENTENCE_PAUSE,
     Part,
-    Piece,
     Splitter,
     Whole,
     check_text,
-    split,
     usual_seconds,
 )
 from qwen3_tts_edge.speech.stops import sentence_ends
