@@ -56,9 +56,11 @@ def sound(messages: list[Any], field: str) -> bytes:
     return b"".join(base64.b64decode(each[field]) for each in messages if each.get(field))
 
 
-def encoded(text: str, seed: int, name: str, rate_out: int, **asked: Unpack[Asked]) -> bytes:
-    """Speak a text as `reference.spoken` does, in another format."""
+def encoded(
+    text: str, seed: int, name: str, rate_out: int, factor: float = 1.0, **asked: Unpack[Asked]
+) -> bytes:
+    """Speak a text as `reference.spoken` does, in another format or so many times as fast."""
     voice = Voice.speaker("heart")
     stream = synthesizer().stream(text, voice, seed=seed, **asked)
     samples = np.concatenate([chunk.samples for chunk in stream])
-    return encoder(name, 24_000, rate_out=rate_out).whole(samples)
+    return encoder(name, 24_000, rate_out=rate_out, speed=factor).whole(samples)

@@ -195,7 +195,7 @@ def test_a_name_can_be_used_again_once_its_text_was_given_up_and_has_ended(url: 
     with conversation(url) as socket:
         socket.say(of_pipecat("<|im_end|>", "a", goes_on=False))
         assert socket.hear()["type"] == "error"
-        socket.say(of_pipecat(FIRST, "b", language="xx"))
+        socket.say(of_pipecat("Set a <|im_end|> timer for ten minutes, will you", "b"))
         assert socket.hear()["type"] == "error"
         socket.say(of_pipecat(FIRST, "b"), of_pipecat("", "b", goes_on=False))  # its rest
         socket.say(of_pipecat(FIRST, "a", goes_on=False), of_pipecat(FIRST, "b", goes_on=False))
@@ -241,5 +241,40 @@ def test_bytes_over_http(served: Served) -> None:
     assert httpx2.post(url, params={"seed": 7}, json=body).content == spoken(FIRST, 7)
     wav = httpx2.post(url, json={**body, "output_format": {"container": "wav"}})
     assert (wav.headers["content-type"], wav.content[:4]) == ("audio/wav", b"RIFF")
-    wrong = httpx2.post(url, json={**body, "voice": {"mode": "id", "id": "nobody"}})
-    assert (wrong.status_code, "nobody" in wrong.json()["error"]["message"]) == (400, True)
+    for asked, param in (
+        ({"voice": {"mode": "id", "id": "nobody"}}, "voice"),
+        ({"voice": {"mode": "embedding", "embedding": [1.0]}}, "voice"),
+        ({"language": "xx"}, "language"),
+        ({"output_format": "mp3"}, "output_format"),
+        ({"output_format": {"container": "raw", "sample_rate": 9}}, "output_format"),
+        ({"output_format": {"container": "wav", "encoding": "pcm_alaw"}}, "output_format"),
+        ({"generation_config": {"speed": 9}}, "generation_config"),
+        ({"speed": "slowest of all"}, "speed"),
+        ({"voice": {"id": "heart", "__experimental_controls": {"speed": 2}}}, "voice"),
+        ({"transcript": ""}, "transcript"),
+    ):
+        wrong = httpx2.post(url, json={**body, **asked})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("asked", "factor"),
+    [
+        ({"generation_config": {"speed": 1.2}, "speed": "slow"}, 1.2),
+        ({"speed": "fast"}, 1.25),
+        ({"speed": "normal"}, 1.0),
+        ({"speed": -0.5}, 0.8),
+        ({"voice": {"id": "heart", "__experimental_controls": {"speed": "slowest"}}}, 0.6),
+        ({"voice": {"id": "heart", "__experimental_controls": {"speed": 1, "emotion": []}}}, 1.5),
+    ],
+)
+def test_every_version_s_own_word_for_the_speed(
+    url: str, served: Served, asked: dict[str, Any], factor: float
+) -> None:
+    expected = encoded(FIRST, 7, "pcm", 24_000, language="en", factor=factor)
+    with conversation(url) as socket:
+        socket.say(of_pipecat(FIRST, "a", goes_on=False, **asked))
+        assert heard(until_done(socket, "a"), "a") == expected
+    body = {"transcript": FIRST, "voice": {"id": "heart"}, "language": "en", **asked}
+    answer = httpx2.post(f"{served.url}/tts/bytes?seed=7", json=body)
+    assert answer.content == expected

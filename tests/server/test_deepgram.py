@@ -128,7 +128,7 @@ def test_a_message_that_is_wrong_is_warned_of_and_the_speech_goes_on(url: str) -
     warnings = [each["warn_msg"] for each in messages if not isinstance(each, bytes)]
     assert [each[:25] for each in warnings] == [
         "the message: Input tag 'S",
-        "Speak.text: Field require",
+        "text: Field required",
         "the message is not JSON: "[:25],
         "the message is not JSON: "[:25],
     ]
@@ -158,6 +158,16 @@ def test_a_text_over_http(served: Served) -> None:
     raw = httpx2.post(f"{url}&container=none&sample_rate=24000", json={"text": FIRST})
     assert raw.content == spoken(FIRST, 7)
     assert httpx2.post(url, json={"text": FIRST}).content[44:] == raw.content
-    for other in ("linear16&container=ogg", "mulaw&container=wav", "opus&container=wav"):
-        wrong = httpx2.post(f"{served.url}/v1/speak?encoding={other}", json={"text": FIRST})
-        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "container")
+    for asked, text, param in (
+        ("encoding=linear16&container=ogg", FIRST, "container"),
+        ("encoding=mulaw&container=wav", FIRST, "container"),
+        ("encoding=opus&container=wav", FIRST, "container"),
+        ("encoding=flac&bit_rate=9", FIRST, "bit_rate"),
+        ("encoding=mp3&sample_rate=9", FIRST, "sample_rate"),
+        ("speed=9", FIRST, "speed"),
+        ("model=nobody", FIRST, "model"),
+        ("language=xx", FIRST, "language"),
+        ("model=heart", "<|im_end|>", "text"),
+    ):
+        wrong = httpx2.post(f"{served.url}/v1/speak?{asked}", json={"text": text})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)

@@ -133,3 +133,14 @@ def test_a_text_over_http(served: Served, ending: str) -> None:
     answer = httpx2.post(url, params={"output_format": "pcm_24000"}, json=body)
     assert answer.content == spoken(FIRST, 7)
     assert httpx2.post(url, json={**body, "text": 5}).status_code == 400
+    for voice, form, asked, param in (
+        ("nobody", "pcm_24000", {}, "voice"),
+        ("heart", "pcm_9", {}, "output_format"),
+        ("heart", "pcm_96000", {}, "output_format"),
+        ("heart", "pcm_24000", {"language_code": "xx"}, "language_code"),
+        ("heart", "pcm_24000", {"voice_settings": {"speed": 9}}, "voice_settings"),
+        ("heart", "pcm_24000", {"text": " \n"}, "text"),
+    ):
+        url = f"{served.url}/v1/text-to-speech/{voice}{ending}?output_format={form}"
+        wrong = httpx2.post(url, json={**body, **asked})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)

@@ -44,6 +44,10 @@ def test_every_error_has_openais_shape(served: Served) -> None:
         ("POST", "/v1/audio/speech", 400),
         ("POST", "/v1/audio/voices", 400),
         ("GET", "/docs", 404),
+        ("GET", "/v1/models/", 404),  # as everywhere with a slash at its end
+        ("GET", "/v1/models/tts-1/", 404),
+        ("GET", "/v1/audio/voices/", 404),
+        ("POST", "/v1/audio/speech/", 404),
     ):
         answer = httpx2.request(method, served.url + path)
         assert answer.status_code == status, (method, path)

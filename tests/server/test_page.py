@@ -93,9 +93,11 @@ def test_the_keyboard_and_a_narrow_window_are_enough(browser: str, served: Serve
     async def use(page: Page) -> None:
         assert await page.run("document.documentElement.scrollWidth <= innerWidth")
         await page.run("$('text').focus()")
-        await page.press("Enter", modifiers=2)
-        await page.until("measured.done")
-        assert await page.run("measured.played") > 0
+        for control_or_command in (2, 4):
+            await page.run("measured.done = false")
+            await page.press("Enter", modifiers=control_or_command)
+            await page.until("measured.done")
+            assert await page.run("measured.played") > 0
 
     used(browser, served.url, use, width=360, height=740)
 

@@ -101,14 +101,14 @@ def test_what_is_wrong_is_said(url: str) -> None:
     with conversation(url) as socket:
         socket.hear()
         for wrong, param in (
-            ({"type": "session.update", "session": sounds(speed=0)}, "session.audio.output"),
+            ({"type": "session.update", "session": sounds(speed=0)}, "session.audio.output.speed"),
             (
                 {"type": "session.update", "session": sounds(format={"rate": 0})},
-                "session.audio.output",
+                "session.audio.output.format",
             ),
             ({"type": "session.update", "session": nobody}, "session.audio.output.voice"),
             ({"type": "response.create"}, "response.input"),
-            ({"type": "response.create", "response": {"input": [5]}}, "response.create"),
+            ({"type": "response.create", "response": {"input": [5]}}, "response"),
             ({"type": "input_audio_buffer.append", "audio": ""}, None),
             ("{", None),
         ):

@@ -1,15 +1,22 @@
-"""The recipes do what they say: the C program speaks, systemd takes the unit."""
+"""The recipes do what they say: the C program speaks, systemd takes the unit, what they name is."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import wave
 from io import BytesIO
 from pathlib import Path
 
+import click
+import msgspec
 import pytest
 
+from qwen3_tts_edge.cli import commands
+from qwen3_tts_edge.cli.serve import serve
 from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.voices import library
 from server.reference import spoken
 from server.serving import Served
 
@@ -81,3 +88,60 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", here], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def read(*names: str) -> str:
+    """Read recipes, without the marks of comments; a line that goes on is one."""
+    files = [file for name in names for file in sorted(RECIPES.glob(name))]
+    assert files
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return re.sub(r"\\\n[# *]*", "", text)
+
+
+EVERYTHING = read("*.md", "*/*.c", "*/*Dockerfile", "*/*.service")
+
+
+def test_every_flag_of_a_recipe_is_one_of_the_command() -> None:
+    lines = re.findall(r"^[# *]*(?:\$ )?(?:\S*/)?qwen3-tts-edge (\w+) ?(.*)$", EVERYTHING, re.M)
+    assert len(lines) > 3
+    for name, rest in lines:
+        command = commands.get_command(click.Context(commands), name)
+        assert command, name
+        words = shlex.split(rest)
+        with command.make_context(name, words):
+            pass
+    inline = set(re.findall(r"`qwen3-tts-edge (\w+)", EVERYTHING))
+    assert inline <= set(commands.list_commands(click.Context(commands)))
+    said = set(re.findall(r"`(?:-- )?(--[a-z][a-z-]*)", EVERYTHING))
+    ours = {flag for each in serve.params for flag in each.opts}
+    assert said - {"--add-host"} <= ours
+    assert said
+
+
+def test_every_variable_of_a_recipe_is_read() -> None:
+    named = set(re.findall(r"QWEN3_TTS_EDGE_\w+", EVERYTHING))
+    given = {each.envvar or f"QWEN3_TTS_EDGE_{(each.name or '').upper()}" for each in serve.params}
+    assert len(named) > 5
+    assert named <= {*given, library.VARIABLE}
+
+
+def test_every_port_path_and_extra_of_a_recipe_is_there() -> None:
+    root = RECIPES.parents[1]
+    http = next(each for each in serve.params if each.name == "port").default
+    images = read("docker/*Dockerfile")
+    assert set(re.findall(r"EXPOSE (\d+)|127\.0\.0\.1:(\d+)/health|-p (\d+):", images)) == {
+        (str(http), "", ""), ("", str(http), ""), ("", "", str(http)),
+    }  # fmt: skip
+    assert set(re.findall(r"ADDRESS:(\d+)/v1", read("*.md"))) == {str(http)}
+    assert set(re.findall(r"tcp://[\d.]+:(\d+)", EVERYTHING)) == {"10200"}
+    for source in re.findall(r"^COPY (?!--)(.*) /src", images, re.M):
+        assert all(map(os.path.exists, (root / each for each in source.split())))
+    for page in RECIPES.glob("*.md"):
+        for link in re.findall(r"\]\(([^):]+)\)", page.read_text(encoding="utf-8")):
+            assert (RECIPES / link).exists(), link
+    project = msgspec.toml.decode((root / "pyproject.toml").read_bytes())["project"]
+    extras = re.findall(r"(?:/src|\.|PROJECT)\[([a-z,-]+)\]", EVERYTHING)
+    assert len(extras) > 4
+    assert {each for some in extras for each in some.split(",")} <= set(
+        project["optional-dependencies"]
+    )

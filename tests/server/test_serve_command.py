@@ -1,7 +1,9 @@
 """`qwen3-tts-edge serve` as a process of its own: what it refuses, and how it stops."""
 
+import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +72,43 @@ def test_who_speaks_may_finish_when_it_is_told_to_stop(voice_bundle: Path) -> No
             assert int(late.headers["retry-after"]) >= 1
             heard += parts
         assert b"".join(heard) == spoken(TEXT, 7)
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_a_second_signal_waits_for_nobody(voice_bundle: Path) -> None:
+    with process(voice_bundle) as (running, address):
+        body = {"input": TEXT * 40, "response_format": "pcm"}
+        with httpx2.stream("POST", f"{address}/v1/audio/speech", json=body) as answer:
+            parts = answer.iter_bytes()
+            next(parts)
+            running.send_signal(signal.SIGTERM)
+            while httpx2.get(f"{address}/ready").status_code == 200:
+                time.sleep(0.05)
+            running.send_signal(signal.SIGTERM)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                list(parts)
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_a_whole_answer_may_be_heard_to_its_end_by_who_reads_slowly(voice_bundle: Path) -> None:
+    with process(voice_bundle) as (running, address):
+        host, port = address.removeprefix("http://").split(":")
+        body = json.dumps({"input": TEXT, "stream": False, "response_format": "wav", "seed": 7})
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((host, int(port)))
+            head = f"POST /v1/audio/speech HTTP/1.1\r\nhost: {host}\r\n"
+            head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            client.sendall(f"{head}{body}".encode())
+            heard = client.recv(1024)  # all is spoken
+            running.send_signal(signal.SIGTERM)
+            time.sleep(3)
+            assert running.poll() is None
+            while piece := client.recv(1 << 16):
+                heard += piece
+        length = re.search(rb"content-length: (\d+)", heard)
+        assert length
+        assert len(heard.partition(b"\r\n\r\n")[2]) == int(length[1]) > 500_000
         assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 

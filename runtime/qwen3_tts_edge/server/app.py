@@ -112,7 +112,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """A body that is no JSON, or a field of another type or outside its range."""
     assert isinstance(error, ValidationException)
     first = error.errors()[0]
-    if first["type"] == "model_attributes_type":
+    if first["type"] == "model_attributes_type" and len(first["loc"]) == 1:
         return _answer(
             Problem(400, "the body is no JSON object; send one, as content-type: application/json")
         )

@@ -1,7 +1,8 @@
 """Cartesia's speech: `/tts/websocket`, where contexts speak side by side, and `POST /tts/bytes`.
 
 What only Cartesia's own models know is ignored: their names, emotions, volume, dictionaries, and
-timestamps, which clients ask for and do without.
+timestamps, which clients ask for and do without. Speed is what `generation_config` says, or in
+older versions `speed` or `__experimental_controls` of the voice.
 
 Source: https://docs.cartesia.ai/api-reference/tts/websocket
 """
@@ -17,19 +18,33 @@ from pydantic import Field, TypeAdapter
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
+
+_SCALE = {"slowest": -1.0, "slow": -0.5, "normal": 0.0, "fast": 0.5, "fastest": 1.0}
+_SLOWEST, _FASTEST = 0.6, 1.5
+"""Of `generation_config.speed`, which came after that scale and has these ends."""
+
+_Scaled = (
+    Literal["slowest", "slow", "normal", "fast", "fastest"] | Annotated[float, Field(ge=-1, le=1)]
+)
+
+
+class _Controls(Said):
+    speed: _Scaled | None = None
 
 
 class _Voice(Said):
     id: str
     mode: Literal["id"] = "id"
+    controls: Annotated[_Controls, Field(alias="__experimental_controls")] = _Controls()
 
 
 class _Format(Said):
@@ -38,20 +53,9 @@ class _Format(Said):
     sample_rate: int | None = None
     bit_rate: int | None = None
 
-    def encoder(self, sample_rate: int, speed: float) -> Encoder:
-        if self.container == "wav" and self.encoding != "pcm_s16le":
-            raise FieldError("output_format", f"no {self.encoding} in wav", "use pcm_s16le or raw")
-        return encoder(
-            self.encoding if self.container == "raw" else self.container,
-            sample_rate,
-            rate_out=self.sample_rate,
-            speed=speed,
-            bitrate=self.bit_rate if self.container == "mp3" else None,
-        )
-
 
 class _Generation(Said):
-    speed: float = 1.0
+    speed: float | None = None
 
 
 class Generation(Said):
@@ -62,16 +66,36 @@ class Generation(Said):
     language: str | None = None
     output_format: _Format = _Format()
     generation_config: _Generation | None = None
+    speed: _Scaled | None = None
 
     def request(self, service: Service, seed: int | None) -> Request:
         """Read what is asked for, without the text."""
-        voice = service.voices.find(self.voice.id if self.voice else None)
-        return Request(None, voice, language=self.language, seed=seed)
+        name = self.voice.id if self.voice else None
+        return Fields().request(service, name, self.language, seed)
 
     def encoder(self, service: Service) -> Encoder:
         """Make the encoder of the sound that is asked for."""
-        speed = self.generation_config.speed if self.generation_config else 1.0
-        return self.output_format.encoder(service.synthesizer.manifest.sample_rate, speed)
+        form = self.output_format
+        if form.container == "wav" and form.encoding != "pcm_s16le":
+            raise FieldError("output_format", f"no {form.encoding} in wav", "use pcm_s16le or raw")
+        field, speed = self._faster
+        return Fields(speed=field).encoder(
+            service,
+            form.encoding if form.container == "raw" else form.container,
+            rate=form.sample_rate,
+            bitrate=form.bit_rate if form.container == "mp3" else None,
+            speed=speed,
+        )
+
+    @property
+    def _faster(self) -> tuple[str, float | None]:
+        """How fast it is, and which field says so: the newest one of those that are there."""
+        if self.generation_config is not None:
+            return "generation_config", self.generation_config.speed
+        if self.speed is not None:
+            return "speed", _speed(self.speed)
+        controls = self.voice.controls.speed if self.voice else None
+        return "voice", None if controls is None else _speed(controls)
 
 
 class _Message(Generation):
@@ -82,6 +106,12 @@ class _Message(Generation):
 
 
 _MESSAGE = TypeAdapter(_Message)
+
+
+def _speed(scaled: str | float) -> float:
+    """Read the older scale, on which 0 is as it is and the ends are 1 and -1."""
+    at = _SCALE[scaled] if isinstance(scaled, str) else scaled
+    return 1 + at * (_FASTEST - 1 if at > 0 else 1 - _SLOWEST)
 
 
 def router(service: Service) -> APIRouter:
@@ -102,6 +132,7 @@ def router(service: Service) -> APIRouter:
             body.request(service, seed),
             form,
             text=body.transcript,
+            field="transcript",
             ended=True,
             transport="cartesia",
             key=http.state.key,
@@ -112,7 +143,7 @@ def router(service: Service) -> APIRouter:
 
 
 class _Cartesia(Conversation):
-    transport = "cartesia"
+    transport, field = "cartesia", "transcript"
 
     def __init__(self, service: Service, websocket: WebSocket, seed: int | None) -> None:
         super().__init__(service, websocket)

@@ -67,6 +67,7 @@ class Context:
         answers: Answers,
         send: Callable[[Iterable[Message]], Awaitable[None]],
         *,
+        field: str,
         largest: int,
     ) -> None:
         """Wait for text.
@@ -75,11 +76,12 @@ class Context:
             begin: Opens a session with the first of it, or all, which is what the second says.
             answers: What is told.
             send: Sends it.
+            field: Of the client's messages, that has text.
             largest: Characters that may be under way.
         """
         self.ended = self.failed = self.idle = False
         self._begin, self._answers, self._send = begin, answers, send
-        self._largest = largest
+        self._field, self._largest = field, largest
         self._inputs: deque[str | _Flush] = deque()
         self._size = 0  # of what came since all was spoken
         self._last = ""
@@ -122,7 +124,7 @@ class Context:
         most = self._largest * (1 if isinstance(each, str) else 2)  # what is there can be flushed
         if self._size + size > most:
             raise FieldError(
-                "text",
+                self._field,
                 f"more than {self._largest} characters are under way",
                 "wait until they are spoken, or begin another context",
             )

@@ -37,11 +37,13 @@ class Conversation(ABC):
 
     Attributes:
         transport: The protocol's name, for the books.
+        field: Of its messages, that has the text.
         service: What speaks.
         contexts: By the names that the client gave them.
     """
 
     transport: ClassVar[str]
+    field: ClassVar[str] = "text"
 
     def __init__(self, service: Service, websocket: WebSocket) -> None:
         """Take a socket; `run` accepts it."""
@@ -106,12 +108,14 @@ class Conversation(ABC):
                 request,
                 form,
                 text=text,
+                field=self.field,
                 ended=ended,
                 transport=self.transport,
                 key=self._websocket.state.key,
             ),
             answers,
             self.send,
+            field=self.field,
             largest=self.service.settings.largest_text,
         )
         self._speaking.add(context)
@@ -211,7 +215,10 @@ def parsed(kind: TypeAdapter[T], text: str) -> T:
         return kind.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise invalid("the message", first, first["loc"]) from None
+        where = first["loc"]
+        if where and where[0] == field_of(text, "type"):
+            where = where[1:]  # which kind of message it is
+        raise invalid("the message", first, where) from None
 
 
 def field_of(text: str, name: str) -> str | None:

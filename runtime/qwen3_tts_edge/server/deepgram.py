@@ -15,15 +15,17 @@ from pydantic import BaseModel, Field, TypeAdapter
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.version import VERSION
 
+_FIELDS = Fields(voice="model", form="encoding", rate="sample_rate", bitrate="bit_rate")
 _RAW = {"linear16": "pcm", "mulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
 _CONTAINERS = {"linear16": ("wav", "none"), "opus": ("ogg",)}
 """Of encodings; the others have none."""
@@ -40,8 +42,7 @@ class Asked(BaseModel):
 
     def request(self, service: Service) -> Request:
         """Read what is asked for, without the text."""
-        voice = service.voices.find(self.model)
-        return Request(None, voice, language=self.language, seed=self.seed)
+        return _FIELDS.request(service, self.model, self.language, self.seed)
 
 
 class Socket(Asked):
@@ -52,8 +53,8 @@ class Socket(Asked):
 
     def encoder(self, service: Service) -> Encoder:
         """Make an encoder of the sound that is asked for."""
-        rate = service.synthesizer.manifest.sample_rate
-        return encoder(_RAW[self.encoding], rate, rate_out=self.sample_rate, speed=self.speed)
+        name = _RAW[self.encoding]
+        return _FIELDS.encoder(service, name, rate=self.sample_rate, speed=self.speed)
 
 
 class Whole(Asked):
@@ -75,12 +76,8 @@ class Whole(Asked):
             )
         if self.encoding == "linear16" and self.container != "none":
             name = "wav"
-        return encoder(
-            name,
-            service.synthesizer.manifest.sample_rate,
-            rate_out=self.sample_rate,
-            speed=self.speed,
-            bitrate=self.bit_rate,
+        return _FIELDS.encoder(
+            service, name, rate=self.sample_rate, bitrate=self.bit_rate, speed=self.speed
         )
 
 
@@ -123,6 +120,7 @@ def router(service: Service) -> APIRouter:
             asked.request(service),
             form,
             text=body.text,
+            field="text",
             ended=True,
             transport="deepgram",
             key=http.state.key,

@@ -15,16 +15,18 @@ from pydantic import BaseModel, Field, TypeAdapter
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
-from qwen3_tts_edge.server.problems import FieldError, Problem, blaming
+from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 
 _FORMAT = re.compile(r"(mp3|pcm|ulaw|alaw|opus|wav)_(\d{4,6})(?:_(\d{1,3}))?")
+_FIELDS = Fields(language="language_code", speed="voice_settings")
 _OURS = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
 
 
@@ -37,14 +39,13 @@ class _Settings(Said):
                 "output_format", f"there is no {output_format[:40]!r}", "use pcm_24000 for one"
             )
         name, rate, kilobits = found.groups()
-        with blaming("output_format"):
-            return encoder(
-                _OURS.get(name, name),
-                service.synthesizer.manifest.sample_rate,
-                rate_out=int(rate),
-                speed=1.0 if self.speed is None else self.speed,
-                bitrate=1000 * int(kilobits) if kilobits else None,
-            )
+        return _FIELDS.encoder(
+            service,
+            _OURS.get(name, name),
+            rate=int(rate),
+            bitrate=1000 * int(kilobits) if kilobits else None,
+            speed=self.speed,
+        )
 
 
 class Text(Said):
@@ -85,8 +86,7 @@ def router(service: Service) -> APIRouter:
         websocket: WebSocket, voice: str, asked: Annotated[_Asked, Query()]
     ) -> None:
         _Settings().encoder(service, asked.output_format)  # said before the socket is open
-        found = service.voices.find(voice)
-        request = Request(None, found, language=asked.language_code, seed=asked.seed)
+        request = _FIELDS.request(service, voice, asked.language_code, asked.seed)
         await _ElevenLabs(service, websocket, asked, request).run()
 
     @routes.post("/v1/text-to-speech/{voice}", response_class=Response)
@@ -99,9 +99,10 @@ def router(service: Service) -> APIRouter:
         form = (body.voice_settings or _Settings()).encoder(service, output_format)
         begin = partial(
             service.speak,
-            Request(None, service.voices.find(voice), language=body.language_code, seed=body.seed),
+            _FIELDS.request(service, voice, body.language_code, body.seed),
             form,
             text=body.text,
+            field="text",
             ended=True,
             transport="elevenlabs",
             key=http.state.key,

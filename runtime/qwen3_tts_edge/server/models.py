@@ -1,6 +1,6 @@
 """`GET /v1/models`: the one bundle that is served."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from typing_extensions import TypedDict
 
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
@@ -42,6 +42,8 @@ def router(service: Service) -> APIRouter:
     @routes.get("/v1/models/{name:path}")
     async def model(name: str) -> Model:
         """Describe a model."""
+        if not name or name.endswith("/"):  # no address here has a slash at its end
+            raise HTTPException(404)
         service.check_model(name)
         return _model(service)
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
 
+from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.models import TASKS
 from qwen3_tts_edge.server.problems import FieldError, blaming, problem_of
 from qwen3_tts_edge.server.references import vector_of
@@ -20,7 +21,7 @@ from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.speech_body import Speech
 from qwen3_tts_edge.server.whole import Answer
-from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.sound.formats import FORMATS
 from qwen3_tts_edge.speech.languages import language_named
 from qwen3_tts_edge.speech.request import Request
@@ -28,6 +29,7 @@ from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
 _NAME = "openai"
+_FIELDS = Fields(form="response_format", rate="sample_rate")
 _EVENTS = "text/event-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _EVENT = {
@@ -63,18 +65,17 @@ def router(service: Service) -> APIRouter:
             with blaming("input"):  # all else has been checked
                 return await service.speak_whole(asked, form, transport=_NAME, key=key)
 
-        async def begin() -> Session:
-            with blaming("input"):
-                return await service.speak(
-                    request,
-                    form,
-                    text=body.input,
-                    ended=True,
-                    transport=_NAME,
-                    key=key,
-                    chunk_frames=body.chunk_frames,
-                )
-
+        begin = partial(
+            service.speak,
+            request,
+            form,
+            text=body.input,
+            field="input",
+            ended=True,
+            transport=_NAME,
+            key=key,
+            chunk_frames=body.chunk_frames,
+        )
         if body.whole:
             return WholeResponse(whole, form)
         if body.events:
@@ -87,13 +88,8 @@ def router(service: Service) -> APIRouter:
 def _encoder(service: Service, body: Speech) -> Encoder:
     if body.word_timestamps:
         raise FieldError("word_timestamps", "this server knows no times of words", "leave it out")
-    name, rate = body.response_format or "mp3", service.synthesizer.manifest.sample_rate
-    with blaming("response_format"):
-        encoder(name, rate)
-    with blaming("sample_rate"):
-        encoder(name, rate, rate_out=body.sample_rate)
-    with blaming("speed"):
-        return encoder(name, rate, rate_out=body.sample_rate, speed=body.speed or 1.0)
+    name = body.response_format or "mp3"
+    return _FIELDS.encoder(service, name, rate=body.sample_rate, speed=body.speed)
 
 
 async def _request(service: Service, body: Speech) -> Request:

@@ -14,14 +14,21 @@ from fastapi import APIRouter
 from pydantic import Field, TypeAdapter
 from starlette.websockets import WebSocket
 
+from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
-from qwen3_tts_edge.server.problems import FieldError, Problem, blaming
+from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.sound.encoding import Encoder, encoder
+from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 
+_FIELDS = Fields(
+    voice="session.audio.output.voice",
+    form="session.audio.output.format",
+    rate="session.audio.output.format",
+    speed="session.audio.output.speed",
+)
 _OURS = {"audio/pcm": "pcm", "audio/pcmu": "pcm_mulaw", "audio/pcma": "pcm_alaw"}
 _TELEPHONE = 8_000
 
@@ -102,7 +109,7 @@ def router(service: Service) -> APIRouter:
 
 
 class _Realtime(Conversation):
-    transport = "realtime"
+    transport, field = "realtime", "response.input"
 
     def __init__(self, service: Service, websocket: WebSocket, seed: int | None) -> None:
         super().__init__(service, websocket)
@@ -141,17 +148,10 @@ class _Realtime(Conversation):
         """Read how it shall sound."""
         voice, form = output.voice, output.format or _Format()
         name = voice.id if isinstance(voice, _Id) else voice
-        with blaming("session.audio.output.voice"):
-            found = self.service.voices.find(name)
         usual = None if form.type == "audio/pcm" else _TELEPHONE
-        with blaming("session.audio.output"):
-            sound = encoder(
-                _OURS[form.type],
-                self.service.synthesizer.manifest.sample_rate,
-                rate_out=usual if form.rate is None else form.rate,
-                speed=1.0 if output.speed is None else output.speed,
-            )
-        return Request(None, found, seed=self._seed), sound
+        rate = usual if form.rate is None else form.rate
+        sound = _FIELDS.encoder(self.service, _OURS[form.type], rate=rate, speed=output.speed)
+        return _FIELDS.request(self.service, name, None, self._seed), sound
 
     def _create(self, asked: _Response) -> list[Message]:
         if asked.input is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,6 +15,9 @@ from qwen3_tts_edge.server.response import CutError
 from qwen3_tts_edge.server.service import Service
 
 _log = logging.getLogger(__name__)
+
+_PARTING = 2
+"""Seconds in which an answer may end whose time to be spoken or heard is up."""
 
 _MESSAGE = 4 << 20
 """Bytes of a websocket's message."""
@@ -46,7 +50,7 @@ def server(service: Service, beside: Sequence[Beside] = ()) -> uvicorn.Server:
         http="h11",  # the other parser holds headers of any size
         ws_max_size=_MESSAGE,
         ws_per_message_deflate=False,  # sound grows no smaller by it, it takes time
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=_PARTING,
     )
     return _Server(config, service)
 
@@ -58,12 +62,15 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, told to stop only when all who speak have finished: it would cut websockets off."""
+    """Uvicorn, told to stop only when all who speak have finished: it would cut websockets off.
+
+    What was spoken may then be heard to its end, as long as the time to finish is not over.
+    """
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
-        self._draining: Future[None] | None = None
+        self._draining: Future[float] | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -71,8 +78,21 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is not None:
+            self._loop.call_soon_threadsafe(self._cut)
             super().handle_exit(sig, frame)
             return
         _log.info("stopping: %d still speak", self._service.admission.running)
         self._draining = asyncio.run_coroutine_threadsafe(self._service.drain(), self._loop)
-        self._draining.add_done_callback(lambda _: super(_Server, self).handle_exit(sig, frame))
+        self._draining.add_done_callback(lambda _: self._drained(sig, frame))
+
+    def _drained(self, sig: int, frame: FrameType | None) -> None:
+        assert self._draining is not None
+        left = 0.0 if self._draining.cancelled() else self._draining.result()
+        if not self.should_exit:  # by a second signal
+            self.config.timeout_graceful_shutdown = max(math.ceil(left), _PARTING)
+            super().handle_exit(sig, frame)
+
+    def _cut(self) -> None:
+        """End what is still heard."""
+        for task in self.server_state.tasks:
+            task.cancel()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from qwen3_tts_edge.machine.bench import voice_of
 from qwen3_tts_edge.server import whole
 from qwen3_tts_edge.server.admission import Admission, RefusedError, Ticket
 from qwen3_tts_edge.server.metrics import Metrics, Record
-from qwen3_tts_edge.server.problems import FieldError
+from qwen3_tts_edge.server.problems import FieldError, blaming
 from qwen3_tts_edge.server.references import References
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
@@ -23,6 +24,8 @@ from qwen3_tts_edge.server.voices import Voices
 from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.server.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
+from qwen3_tts_edge.speech.growing_text import GrowingText
+from qwen3_tts_edge.speech.pieces import AT_ONCE
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
@@ -141,8 +144,10 @@ class Service:
         return frames / self.synthesizer.manifest.frames_per_second
 
     def count(self, text: str) -> int:
-        """Count the ids of a text."""
-        return len(self.synthesizer.bundle.tokenizer.encode(text))
+        """Count the ids of a text, bit by bit: the tokenizer keeps Python to itself."""
+        growing = GrowingText(self.synthesizer.bundle.tokenizer)
+        bits = (text[at : at + AT_ONCE] for at in range(0, len(text), AT_ONCE))
+        return sum(len(growing.feed(bit)) for bit in bits) + len(growing.finish())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -177,6 +182,7 @@ class Service:
         encoder: Encoder,
         *,
         text: str,
+        field: str,
         ended: bool,
         transport: str,
         key: str,
@@ -188,6 +194,7 @@ class Service:
             request: Its text is left out.
             encoder: Of its sound.
             text: The first of what is said; more is appended to the session.
+            field: Of the client's request, that has it: what is wrong now is wrong with that.
             ended: It is all of it.
             transport: The protocol's name, for the books.
             key: Whose request it is, see `keys`.
@@ -204,7 +211,8 @@ class Service:
         ticket, record = await self._enter(transport, key)
         session = Session(self.worker, request, chunk_frames, encoder, ticket, record)
         try:
-            await session.begin(text, ended=ended)
+            with blaming(field):
+                await session.begin(text, ended=ended)
         except BaseException as error:
             record.end(_outcome(error))
             session.close()
@@ -242,13 +250,17 @@ class Service:
         record.admitted()
         return ticket, record
 
-    async def drain(self) -> None:
-        """Let nobody in any more, and wait until all have spoken or time is up."""
+    async def drain(self) -> float:
+        """Let nobody in any more, and wait until all have spoken or time is up.
+
+        Returns:
+            Seconds that are left, in which who listens may take what was spoken.
+        """
         self.admission.close()
-        patience = self.settings.drain_seconds
-        while self.admission.running and self.alive and patience > 0:
+        end = time.monotonic() + self.settings.drain_seconds
+        while self.admission.running and self.alive and time.monotonic() < end:
             await asyncio.sleep(0.05)
-            patience -= 0.05
+        return max(0.0, end - time.monotonic())
 
 
 def _remote(settings: Settings) -> "Remote":

@@ -14,14 +14,22 @@ A line break is a blank, but in front of an item of a list: that is a piece by i
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.pace import usual_seconds
-from qwen3_tts_edge.speech.blanks import BORDER, PERHAPS_BORDER, attached, one_line, seen, visible
+from qwen3_tts_edge.speech.blanks import (
+    ATTACHED,
+    BORDER,
+    PERHAPS_BORDER,
+    attached,
+    one_line,
+    seen,
+    visible,
+)
 from qwen3_tts_edge.speech.characters import character_ends
-from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, SPOKEN, sentence_ends, settled
+from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, REACH, SPOKEN, sentence_ends, settled
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
 """Seconds of silence, beside what each utterance has at its ends."""
@@ -37,6 +45,12 @@ _LINE_ENDS = re.compile(rf"[.!?…:。！？｡．：][{CLOSERS}]*\Z")
 _WORD = re.compile(r" +")
 _LONGEST_WORD = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
+
+_RESUMES = re.compile(rf"(?:[^\W_]| )(?=[^{ATTACHED}])")
+"""Ends where no clause does, and where nothing joins what is before it."""
+
+_NEAR = 256
+"""Characters of a sentence that are searched for a place to leave out what is before it."""
 
 _SECONDS_PER_BYTE = 0.02
 """Of UTF-8, in usual speech at least: marks that are piled on a letter take no time, and have text
@@ -59,47 +73,15 @@ class Part:
     pause: float = 0.0
 
 
-@dataclass(frozen=True)
-class Piece:
-    """What one utterance says.
-
-    Attributes:
-        text: One line with a letter or digit, without blanks at its ends.
-        pause: Seconds of silence after it; 0 inside a sentence, and after the last.
-    """
-
-    text: str
-    pause: float
-
-
 def check_text(text: str) -> None:
     """Refuse a text in which there is nothing to say.
 
     Raises:
         InputError: It is empty, or has no letter or digit.
     """
-    line = one_line(text)
-    if not SPOKEN.search(line):
-        found = "has no letter or digit" if line else "is empty"
+    if not SPOKEN.search(visible(text)):
+        found = "has no letter or digit" if one_line(text) else "is empty"
         raise InputError(f"the text {found}", "give at least one word to say")
-
-
-def split(splitter: "Splitter | Whole", text: str) -> list[Piece]:
-    """Cut a whole text into pieces.
-
-    Returns:
-        The pieces in order, [] where there is nothing to say. No piece has parts of two paragraphs.
-    """
-    pieces: list[Piece] = []
-    begun = ""
-    for part in (*splitter.feed(text), *splitter.finish()):
-        begun += part.text
-        if part.ends:
-            pieces.append(Piece(begun.strip(), part.pause))
-            begun = ""
-        elif part.pause:
-            pieces[-1] = replace(pieces[-1], pause=part.pause)
-    return [*pieces[:-1], *(replace(last, pause=0.0) for last in pieces[-1:])]
 
 
 class Splitter:
@@ -117,6 +99,7 @@ class Splitter:
         self._raw = "\n"  # from the sentence on that is being given
         self._line_end = ""  # a carriage return, whose line feed may come
         self._given = 0  # characters of that sentence
+        self._settled = 0  # of these, and of those that follow, are known to end no sentence
         self._pause: float | None = None  # after the last piece; None before the first
         self._lists = False  # whether a line of this paragraph has begun like an item
         self._begin()
@@ -170,15 +153,16 @@ class Splitter:
 
     def _finish_paragraph(self, pause: float) -> Iterator[Part]:
         yield from self._parts(whole=True)
-        self._raw, self._given = "\n", 0  # its first line may have nothing to say
+        self._raw, self._given, self._settled = "\n", 0, 0  # its first line may have nothing to say
         yield from self._end(pause)
 
     def _parts(self, *, whole: bool) -> Iterator[Part]:
         """Give what is certain of the paragraph, or all that is left of it."""
         certain = _beginning(self._raw, whole=whole)
         line, rest = one_line(self._raw[:certain]), self._raw[certain:]
+        known, self._settled = self._settled, len(line) if whole else settled(line, self._settled)
         sentence = 0
-        for end, border in list(self._words(line, whole=whole)):
+        for end, border in list(self._words(line, known, whole=whole)):
             yield from self._add(line[self._given : end])
             self._given = end
             if border == "sentence":
@@ -188,8 +172,11 @@ class Splitter:
                     yield from self._end(SENTENCE_PAUSE)
             elif self._is_full(border):
                 self._full = True
-        self._raw = line[sentence:] + rest
-        self._given -= sentence
+        said = line[sentence : self._given]
+        begun = _shortened(said)
+        self._raw = begun + line[self._given :] + rest
+        self._settled -= sentence + len(said) - len(begun)
+        self._given = len(begun)
 
     def _add(self, word: str) -> Iterator[Part]:
         """Add a word to the piece, or to the next where this one is full or cannot hold it."""
@@ -204,11 +191,10 @@ class Splitter:
             yield Part(self._held)
             self._held = ""
 
-    def _words(self, line: str, *, whole: bool) -> Iterator[tuple[int, str]]:
+    def _words(self, line: str, known: int, *, whole: bool) -> Iterator[tuple[int, str]]:
         """Give the ends of the words that are certain, and what each of them is the end of."""
-        certain = len(line) if whole else settled(line)
-        borders = _borders(line, certain, whole=whole)
-        at = self._given
+        at, certain = self._given, self._settled
+        borders = _borders(line, known, certain, whole=whole)
         for end in sorted(end for end in borders if end > at):
             for cut in self._cuts(line[at:end]):
                 yield at + cut, "character"
@@ -262,11 +248,32 @@ def _seconds(word: str) -> float:
     return max(usual_seconds(word), _SECONDS_PER_BYTE * len(word.encode("utf-8", "replace")))
 
 
-def _borders(line: str, certain: int, *, whole: bool) -> dict[int, str]:
-    """Where words, clauses and sentences end, the blanks behind them included."""
+def _shortened(said: str) -> str:
+    """Leave out what nobody looks at again of the beginning of a sentence that was given.
+
+    Its first letter stays, and as much of its end as a stop behind it looks at. So more of a
+    sentence takes the same time, however much of it was said.
+    """
+    first, end = SPOKEN.search(said), len(said) - REACH
+    if first is None:
+        return said
+    near = max(first.end() + 1, end - _NEAR)
+    resumes = [at for each in _RESUMES.finditer(said, near) if (at := each.end()) <= end]
+    return said[: first.end()] + said[resumes[-1] :] if resumes else said
+
+
+def _borders(line: str, known: int, certain: int, *, whole: bool) -> dict[int, str]:
+    """Where words, clauses and sentences end, the blanks behind them included.
+
+    Args:
+        line: From the beginning of a sentence on.
+        known: Up to there no sentence ends.
+        certain: Up to there all ends are known now.
+        whole: Whether it is all of the paragraph.
+    """
     found = dict.fromkeys(_ends(_WORD, line), "word")
     found |= dict.fromkeys(_ends(_CLAUSE, line), "clause")
-    for end in sentence_ends(line):
+    for end in sentence_ends(line, known):
         found[end + line[end:].startswith(" ")] = "sentence"
     return {
         end: kind for end, kind in found.items() if end <= certain and (whole or end < len(line))

@@ -40,43 +40,45 @@ _SAID = re.compile(
 )
 """After a quotation: its sentence goes on and says whose words they were. In Korean a particle
 stands right behind it."""
-_REACH = 24
+REACH = 24
 """Characters that are looked at on each side of a stop."""
 
 
-def sentence_ends(paragraph: str) -> list[int]:
+def sentence_ends(paragraph: str, known: int = 0) -> list[int]:
     """Find where the sentences of a paragraph end, closing marks and emoji included.
 
     Args:
         paragraph: One line.
+        known: Characters that are known to be of the first sentence, from `settled`.
 
     Returns:
         Offsets in ascending order, the last one `len(paragraph)`; [] for "". Every sentence has a
         letter or digit, if the paragraph has.
     """
-    return [*_inner_ends(paragraph), len(paragraph)] if paragraph else []
+    return [*_inner_ends(paragraph, known), len(paragraph)] if paragraph else []
 
 
-def settled(paragraph: str) -> int:
+def settled(paragraph: str, known: int = 0) -> int:
     """Say how much of a paragraph that goes on has sentence ends that no more text can change.
 
     Args:
         paragraph: One line, as far as it is known.
+        known: Characters of which that was said already.
 
     Returns:
         Characters: up to the first stop that is still to be decided.
     """
     last = _last_spoken(paragraph)
-    for stop in _STOP.finditer(paragraph):
-        if stop.end() > last or stop.end() + _REACH > len(paragraph):
+    for stop in _STOP.finditer(paragraph, known):
+        if stop.end() > last or stop.end() + REACH > len(paragraph):
             return stop.start()
     return len(paragraph)
 
 
-def _inner_ends(text: str) -> Iterator[int]:
+def _inner_ends(text: str, known: int) -> Iterator[int]:
     last = _last_spoken(text)
     start, spoken = 0, _first_spoken(text, 0)
-    for stop in _STOP.finditer(text):
+    for stop in _STOP.finditer(text, known):
         if stop.end() > last:
             return
         if spoken < stop.start() and _ends(text, start, spoken, stop):
@@ -96,8 +98,8 @@ def _first_spoken(text: str, start: int) -> int:
 def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     """Whether the sentence that begins at `start`, with its first letter at `spoken`, ends here."""
     marks, closing = stop.groups()
-    window = max(start, stop.start() - _REACH)
-    after = text[stop.end() : stop.end() + _REACH]
+    window = max(start, stop.start() - REACH)
+    after = text[stop.end() : stop.end() + REACH]
     if closing and _SAID.match(after):
         return False
     if marks[-1] in _WIDE:

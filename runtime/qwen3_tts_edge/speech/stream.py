@@ -3,7 +3,6 @@
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,9 +15,10 @@ from qwen3_tts_edge.errors import BusyError, InputError
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
+from qwen3_tts_edge.speech.pieces import Cut
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Part, check_text
+from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 RAMP = (1, 1, 2, 2, 4, 4, 8)
@@ -65,8 +65,7 @@ class Stream(Iterator[Chunk]):
         self.seed = self._request.seed
         self.metrics = Metrics(tools.bundle.manifest.sample_rate)
         self._tools, self._scheduler, self._sizes = tools, scheduler, sizes
-        self._splitter = tools.splitter(request)
-        self._parts: deque[Part] = deque()
+        self._cut = Cut(tools.splitter(request))
         self._pause = 0.0
         self._silence = 0
         self._text_ended = False
@@ -76,7 +75,7 @@ class Stream(Iterator[Chunk]):
         self._begin()
         try:
             if isinstance(request.text, str):
-                tools.bundle.tokenizer.encode(request.text)  # what is wrong at its end is said now
+                tools.bundle.tokenizer.check(request.text)  # what is wrong at its end is said now
                 self.feed(request.text)
                 self.finish()
             elif request.text is not None:
@@ -100,7 +99,7 @@ class Stream(Iterator[Chunk]):
         if self._text_ended:
             raise InputError("the text has ended", "start another stream for more of it")
         with self._scheduler.lock:
-            self._parts.extend(self._splitter.feed(checked(text)))
+            self._cut.feed(checked(text))
             self._supply()
 
     def finish(self) -> None:
@@ -114,19 +113,14 @@ class Stream(Iterator[Chunk]):
         with self._scheduler.lock:
             self._text_ended = True
             self._more = None
-            self._parts.extend(self._splitter.finish())
+            self._cut.finish()
             self._supply()
-            if self._spoken is not None and not self._spoken.text_ended:
-                if self.metrics.frames:
-                    self._end()
-                else:
-                    self._give("", ended=True)  # there was nothing to say, and it says so
 
     def close(self) -> None:
         """End the speech before the next frame."""
         with self._scheduler.lock:
             self._text_ended = True
-            self._parts.clear()
+            self._cut.clear()
             self._more = None
             if self._spoken is not None:
                 self._spoken.closed = True
@@ -215,7 +209,7 @@ class Stream(Iterator[Chunk]):
         if found is not None or not spoken.over:
             return found
         self._spoken = None
-        if (not self._parts and self._text_ended) or not self._time_is_left(spoken):
+        if (self._text_ended and not self._cut.first()) or not self._time_is_left(spoken):
             return None
         self._silence = round(self._pause * self.metrics.sample_rate)
         if self.metrics.ended:
@@ -256,18 +250,25 @@ class Stream(Iterator[Chunk]):
             self.metrics.ended = True
 
     def _supply(self) -> None:
-        """Give the utterance its parts of the text that are there."""
-        while self._parts and self._spoken is not None:
-            part = self._parts[0]
+        """Give the utterance its parts of the text that are there, and end it behind the last.
+
+        One part more is cut, to know whether it is the last.
+        """
+        while self._spoken is not None and (part := self._cut.first()) is not None:
             if part.pause and not part.ends:
                 self._lengthen(part.pause)
-                self._parts.popleft()
+                self._cut.drop()
                 continue
             if self._spoken.text_ended:
                 return
-            self._parts.popleft()
+            self._cut.drop()
             self._pause = part.pause
             self._give(part.text, ended=part.ends)
+        if self._text_ended and self._spoken is not None and not self._spoken.text_ended:
+            if self.metrics.frames:
+                self._end()
+            else:
+                self._give("", ended=True)  # there was nothing to say, and it says so
 
     def _give(self, text: str, *, ended: bool) -> None:
         """Give the utterance more of its text."""

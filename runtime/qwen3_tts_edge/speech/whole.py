@@ -5,6 +5,8 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from typing_extensions import Self
@@ -18,9 +20,10 @@ from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
+from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import Piece, check_text, split
+from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 _AHEAD = 2
@@ -135,13 +138,13 @@ class Pieces(Iterator[tuple[int, Audio]]):
             raise InputError.of("at_once", at_once, "a whole number from 1")
         self._tools, self._scheduler = tools, scheduler
         self._at_once = at_once or _AHEAD * scheduler.most
-        self._requests = [request.seeded() for request in requests]
+        self._requests = [_gathered(request.seeded()) for request in requests]
         self.seeds = [request.seed or 0 for request in self._requests]
-        cut = [_pieces(tools, request) for request in self._requests]
-        self._counts = [len(pieces) for pieces in cut]
-        self._waiting = deque(
-            (number, piece) for number, pieces in enumerate(cut) for piece in pieces
+        self._texts = deque(
+            (number, _pieces(tools, request)) for number, request in enumerate(self._requests)
         )
+        self._begun = [0] * len(requests)
+        self._waiting: deque[tuple[int, Piece]] = deque()
         self._speaking: deque[tuple[int, Speaking]] = deque()
         self._since = [(time.perf_counter(), tools.seconds)] * len(requests)
         manifest = tools.bundle.manifest
@@ -157,8 +160,12 @@ class Pieces(Iterator[tuple[int, Audio]]):
             raise
 
     def __len__(self) -> int:
-        """How many pieces there are in all."""
-        return sum(self._counts)
+        """How many pieces there are in all; a long text is cut for it."""
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(1 for each in self._requests for _ in _pieces(self._tools, each))
 
     @property
     def over(self) -> bool:
@@ -168,6 +175,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
     def close(self) -> None:
         """End the speech before the next frame."""
         with self._scheduler.lock:
+            self._texts.clear()
             self._waiting.clear()
             _close(self._speaking)
 
@@ -219,17 +227,30 @@ class Pieces(Iterator[tuple[int, Audio]]):
                 first.wait()
 
     def _begin(self) -> None:
-        """Let as many pieces speak as may."""
-        while self._waiting and len(self._speaking) < self._at_once:
+        """Let as many pieces speak as may, and know the one behind them."""
+        while self._waiting or self._cut():
+            if len(self._speaking) == self._at_once:
+                return
             number, piece = self._waiting.popleft()
             speaking = Speaking(self._tools, self._scheduler, self._requests[number], piece)
             self._speaking.append((number, speaking))
+
+    def _cut(self) -> bool:
+        """Cut the next piece of the texts; return whether there is one."""
+        while self._texts:
+            number, pieces = self._texts[0]
+            if (piece := next(pieces, None)) is not None:
+                self._begun[number] += 1
+                self._waiting.append((number, piece))
+                return True
+            self._texts.popleft()
+        return False
 
     def _measured(self, number: int, spoken: Speaking) -> tuple[int, Audio]:
         """Note the time that a piece took, and cut it where its request said so."""
         audio = spoken.audio
         assert audio is not None
-        if self._counts[number] == 1:
+        if self._begun[number] == 1:
             self.seeds[number] = audio.seed
         now = (time.perf_counter(), self._tools.seconds)
         audio.metrics.total = audio.metrics.ttfa = now[0] - self._since[number][0]
@@ -244,6 +265,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
 
     def _drop(self, number: int) -> None:
         """Let nobody speak what is left of a text, after its last second."""
+        self._texts = deque(each for each in self._texts if each[0] != number)
         self._waiting = deque(each for each in self._waiting if each[0] != number)
         dropped = deque(each for each in self._speaking if each[0] == number)
         for each in dropped:
@@ -266,13 +288,20 @@ def _cut(audio: Audio, frames: int, manifest: Manifest) -> Audio:
     return replace(audio, samples=samples, codes=audio.codes[:frames], metrics=metrics)
 
 
-def _pieces(tools: Tools, request: Request) -> list[Piece]:
+def _gathered(request: Request) -> Request:
+    """Put a text together that comes in pieces."""
+    text = request.text or ""
+    return request if isinstance(text, str) else replace(request, text="".join(map(checked, text)))
+
+
+def _pieces(tools: Tools, request: Request) -> Iterator[Piece]:
     """Cut a text; find what is wrong with any of it now, and not when it is its turn."""
-    given = request.text or ()
-    text = given if isinstance(given, str) else "".join(map(checked, given))
+    text = request.text or ""
+    assert isinstance(text, str)
     if not request.verbatim:
         check_text(text)
-    tools.bundle.tokenizer.encode(text)
+    tools.bundle.tokenizer.check(text)
     pieces = split(tools.splitter(request), text)
-    Utterance(tools, request, Metrics(0), (1,)).feed(pieces[0].text, ended=True)
-    return pieces
+    first = next(pieces)
+    Utterance(tools, request, Metrics(0), (1,)).feed(first.text, ended=True)
+    return chain((first,), pieces)

@@ -1,6 +1,6 @@
 # The server on a CPU, x86-64 or aarch64. From the top of the repository:
 #   docker build -f runtime/recipes/docker/cpu.Dockerfile -t qwen3-tts-edge .
-#   docker run --rm -p 8000:8000 -e QWEN3_TTS_EDGE_API_KEY=KEY qwen3-tts-edge
+#   docker run --rm --stop-timeout 45 -p 8000:8000 -e QWEN3_TTS_EDGE_API_KEY=KEY qwen3-tts-edge
 # Another bundle: -v /path/to/bundle:/bundle:ro -e QWEN3_TTS_EDGE_MODEL=/bundle
 FROM python:3.11-slim AS build
 COPY pyproject.toml LICENSE README.md /src/
@@ -13,7 +13,7 @@ FROM python:3.11-slim
 COPY --from=build /opt/tts /opt/tts
 RUN useradd --system --uid 10001 --create-home tts
 USER tts
-ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0
+ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0 MALLOC_ARENA_MAX=2
 EXPOSE 8000
 HEALTHCHECK --start-period=60s --interval=10s --timeout=3s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)"]

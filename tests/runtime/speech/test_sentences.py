@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.blanks import one_line, seen
+from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.sentences import (
     PARAGRAPH_PAUSE,
     SECTION_PAUSE,
     SENTENCE_PAUSE,
     Part,
-    Piece,
     Splitter,
     Whole,
     check_text,
-    split,
     usual_seconds,
 )
 from qwen3_tts_edge.speech.stops import sentence_ends
@@ -241,6 +240,21 @@ _WORDS = [
 ]
 _TROUBLE = [*_SIGNS, *_LETTERS, *_UNSEEN, *_WORDS]
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(_TROUBLE), max_size=60).map("".join))
+_LONG_WORDS = [
+    "kettle ",
+    "tea, ",
+    "B",
+    "天气",
+    "क",
+    "\u200d",
+    "Dr. ",
+    "z. B. ",
+    "“a” ",
+    "…",
+    "—",
+    "1,2 ",
+]
+LONG = st.lists(st.sampled_from(_LONG_WORDS), min_size=50, max_size=200).map("".join)
 SECONDS = st.sampled_from([1.0, 2.5, 8.0, NO_LIMIT])
 SENTENCES = st.sampled_from([None, 1, 2])
 
@@ -251,7 +265,7 @@ ARTICLE = "\n\n".join(
 
 
 def cut(text: str, seconds: float, sentences: int | None = None) -> list[Piece]:
-    return split(Splitter(seconds, sentences), text)
+    return list(split(Splitter(seconds, sentences), text))
 
 
 def in_pieces(splitter: Splitter, pieces: list[str]) -> list[Part]:
@@ -534,6 +548,35 @@ def test_bit_by_bit_the_pieces_are_those_of_the_whole(
     assert joined(in_pieces(Splitter(seconds, sentences), list(text))) == joined(whole)
 
 
+@given(LONG, SECONDS, SENTENCES, st.integers(1, 30))
+def test_and_of_a_sentence_whose_beginning_is_forgotten(
+    text: str, seconds: float, sentences: int | None, size: int
+) -> None:
+    whole = [*(splitter := Splitter(seconds, sentences)).feed(text), *splitter.finish()]
+    bits = [text[at : at + size] for at in range(0, len(text), size)]
+    assert joined(in_pieces(Splitter(seconds, sentences), bits)) == joined(whole)
+
+
+def test_a_sentence_that_does_not_end_is_not_kept() -> None:
+    for part in ("kettle on tea ", "水壶", "z. B. ", "1. "):
+        splitter = Splitter(8.0, 1)
+        for _ in range(3000):
+            splitter.feed(part)
+        assert len(splitter._raw) < 1000
+
+
+def test_a_text_is_cut_when_its_pieces_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed = []
+    feed = Splitter.feed
+    monkeypatch.setattr(Splitter, "feed", lambda self, text: fed.append(text) or feed(self, text))
+    text = "The kettle is on. " * 5000
+    pieces = split(Splitter(8.0, 1), text)
+    assert next(pieces) == Piece("The kettle is on.", SENTENCE_PAUSE)
+    assert sum(map(len, fed)) < 2000
+    assert 1 + sum(1 for _ in pieces) == 5000
+    assert "".join(fed) == text
+
+
 @given(TEXTS, SECONDS, SENTENCES)
 def test_every_part_of_a_piece_is_given_before_its_end_and_nothing_after(
     text: str, seconds: float, sentences: int | None
@@ -566,7 +609,7 @@ def test_a_long_word_does_not_wait_for_its_end() -> None:
 
 def test_a_text_taken_whole_is_one_piece_as_it_stands() -> None:
     text = "One.  Two.\n\nThree."
-    assert split(Whole(), text) == [Piece(text, 0.0)]
+    assert list(split(Whole(), text)) == [Piece(text, 0.0)]
     assert "".join(part.text for bit in text for part in Whole().feed(bit)) == text
 
 

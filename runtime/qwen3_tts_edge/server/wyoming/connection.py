@@ -155,6 +155,7 @@ class Connection:
             Request(None, voice, language=language),
             form,
             text=utterance.take(),
+            field="text",
             ended=not utterance.streamed,
             transport="wyoming",
             key=ANYBODY,
