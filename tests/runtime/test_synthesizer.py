@@ -22,7 +22,7 @@ from qwen3_tts_edge import (
     Voice,
 )
 from qwen3_tts_edge.speech import scheduler
-from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
+from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS

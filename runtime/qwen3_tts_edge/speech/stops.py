@@ -18,11 +18,11 @@ CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_" + ATTACHED
 OPENS = "[“‘«‹]\\w"
 """Where a letter follows they open what comes: Chinese has no blank in front of them."""
 
-_EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
+EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
 _STOP = re.compile(
     r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
     rf"((?:(?!{OPENS})[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
-    rf"(?: ?[{_EMOJI}]+)*"
+    rf"(?: ?[{EMOJI}]+)*"
 )
 _WIDE = "。！？｡．‼⁇⁈⁉"
 _ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
@@ -35,26 +35,29 @@ SPOKEN = re.compile(r"[^\W_]")
 """A letter or digit: what is said, and not how."""
 _OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
 _SAID = re.compile(
-    r"[가-힣]| ?(?:と|って|\w{0,4}(?:[说說问問喊答]|(?<!知)道)|"
+    r"[가-힣]| ?(?:と|って|\w{0,4}(?:[说說](?!话|話|[:：])|[问問喊答](?![:：])|(?<!知)道(?![:：]))|"
     r"(?:\w+ ){0,2}(?:물었|물어|말했|말하|대답|외쳤))"
 )
 """After a quotation: its sentence goes on and says whose words they were. In Korean a particle
 stands right behind it."""
+_GOES_ON = re.compile("[,;:，、；：]")
+"""No sentence begins with one of these."""
 _REACH = 24
 """Characters that are looked at on each side of a stop."""
 
 
-def sentence_ends(paragraph: str) -> list[int]:
+def sentence_ends(paragraph: str, decided: int = 0) -> list[int]:
     """Find where the sentences of a paragraph end, closing marks and emoji included.
 
     Args:
         paragraph: One line.
+        decided: No sentence ends at a stop that begins before this.
 
     Returns:
         Offsets in ascending order, the last one `len(paragraph)`; [] for "". Every sentence has a
         letter or digit, if the paragraph has.
     """
-    return [*_inner_ends(paragraph), len(paragraph)] if paragraph else []
+    return [*_inner_ends(paragraph, decided), len(paragraph)] if paragraph else []
 
 
 def settled(paragraph: str) -> int:
@@ -73,13 +76,34 @@ def settled(paragraph: str) -> int:
     return len(paragraph)
 
 
-def _inner_ends(text: str) -> Iterator[int]:
+def shortened(sentence: str, given: int) -> str:
+    """Leave out of a sentence that goes on what no later stop is decided by.
+
+    Args:
+        sentence: As far as it is known.
+        given: So much of it is decided.
+
+    Returns:
+        Its first letter or digit, and its end from a few words before `given` on; or all of it.
+    """
+    first, at = _first_spoken(sentence, 0), given - 2 * _REACH
+    while at > first + 1 and not _between_words(sentence, at):
+        at -= 1
+    return sentence[first] + sentence[at:] if at > first + 1 else sentence
+
+
+def _between_words(text: str, at: int) -> bool:
+    """Whether there are letters or digits around an offset, and no sign."""
+    return text[at].isalnum() and text[at - 2 : at].rstrip()[-1:].isalnum()
+
+
+def _inner_ends(text: str, decided: int) -> Iterator[int]:
     last = _last_spoken(text)
     start, spoken = 0, _first_spoken(text, 0)
     for stop in _STOP.finditer(text):
         if stop.end() > last:
             return
-        if spoken < stop.start() and _ends(text, start, spoken, stop):
+        if max(spoken + 1, decided) <= stop.start() and _ends(text, start, spoken, stop):
             yield stop.end()
             start, spoken = stop.end(), _first_spoken(text, stop.end())
 
@@ -98,7 +122,7 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     marks, closing = stop.groups()
     window = max(start, stop.start() - _REACH)
     after = text[stop.end() : stop.end() + _REACH]
-    if closing and _SAID.match(after):
+    if _GOES_ON.match(after) or (closing and _SAID.match(after)):
         return False
     if marks[-1] in _WIDE:
         return not _is_within(text[window : stop.start()], marks, spoken - window)
