@@ -45,7 +45,7 @@ BEFORE_NUMBERS = words(
 BEFORE_NAMES = words(
     "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
     "Chr Jh Jhs Ltda Cía Cia Soc EE.UU",
-    "г гг в вв р им см ср св о обл",
+    "г гг в вв р им см ср св ст о обл",
 )
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""
 
