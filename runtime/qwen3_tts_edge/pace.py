@@ -1,7 +1,9 @@
 """How long a text may take to say, in any language, told by its letters alone."""
 
+import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 _SMALL_LETTER, _SYLLABLE, _OTHER = 80, 200, 300
 """Milliseconds in usual speech. A letter without capitals is a syllable of Chinese, Japanese or
@@ -11,20 +13,26 @@ _SLOW_LETTER, _SLOW_OTHER, _MORE = 0.25, 1.0, 5.0
 """Seconds. In usual speech a letter takes 0.07; a digit, a sign, a capital that is spelled out or a
 Chinese character may be a word or a syllable, 0.3. Slow speech takes twice that."""
 
+_LETTERS = re.compile(r"[^\W\d_]+")
+
 _TOO_FAST = 5
 """Nobody speaks so many times as fast as usual."""
 
 
-def usual_seconds(text: str) -> float:
+def usual_seconds(text: str, before: str = "") -> float:
     """Estimate how long a text takes in usual speech, in any language.
+
+    Capitals are taken to be spelled, "NASA" for one, but where their word stands right behind
+    another in capitals: "THIS IS A TEXT IN CAPITALS".
 
     Args:
         text: Blanks count for nothing, so a text takes as long as its parts.
+        before: What stands right before it; the last word is enough.
 
     Returns:
         Seconds; rather a little more than it takes than less.
     """
-    return _milliseconds(text) / 1000
+    return (_milliseconds(text) - _saved(before + text, len(before))) / 1000
 
 
 def patience(text: str) -> float:
@@ -50,6 +58,18 @@ def too_short(text: str, seconds: float) -> bool:
 
 def _milliseconds(text: str) -> int:
     return sum(map(_of_character, text))
+
+
+def _saved(text: str, start: int) -> int:
+    """How many milliseconds too many the capitals from `start` on count that nobody spells."""
+    capitals = 0
+    for first, word in pairwise(_LETTERS.finditer(text)):
+        if word.end() > max(start, word.start() + 1) and text[first.end() : word.start()].isspace():
+            shouted = first.group().isupper() and word.group().isupper()
+            capitals += shouted and sum(
+                map(str.isupper, text[max(start, word.start()) : word.end()])
+            )
+    return capitals * (_OTHER - _SMALL_LETTER)
 
 
 @lru_cache(maxsize=4096)

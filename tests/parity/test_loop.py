@@ -140,7 +140,7 @@ def compare_forced(
 ) -> list[tuple[int, int]]:
     """Choose every code in our graph, given the official ones before it; return the ties."""
     found = oracle.prompt(case)
-    prompt = Prompt(found.rows, found.text_rows, found.pad_row, opening=0)
+    prompt = Prompt(found.rows, [*found.text_rows], found.pad_row, opening=0)
     forced = ForcedGraph(folder).force(prompt, codes)
     talker, predictor = oracle.teacher_forced(case, codes)
     ties = []

@@ -44,7 +44,7 @@ def modules() -> Callable[[Path], Modules]:
 
 def official_prompt(oracle: Official, case: Case) -> Prompt:
     found = oracle.prompt(case)
-    return Prompt(found.rows, found.text_rows, found.pad_row, opening=0)
+    return Prompt(found.rows, [*found.text_rows], found.pad_row, opening=0)
 
 
 def random_codes(size: int, frames: int, seed: int = 0) -> np.ndarray:

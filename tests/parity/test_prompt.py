@@ -50,7 +50,7 @@ def test_ids_and_rows_are_the_official_ones(
     assert found.ended
     # Where no text is left for the frames, upstream has one text row, which we call silence.
     silent = case.non_streaming or np.array_equal(expected.text_rows, expected.pad_row[None])
-    text_rows = found.silence[None] if silent else found.text_rows
+    text_rows = found.silence[None] if silent else np.stack(found.text_rows)
     assert_close("prompt.rows", text_rows, expected.text_rows, f"{case} text rows")
     assert len(found.text_rows) == (0 if silent else len(expected.text_rows))
     for frame in (0, len(found.text_rows), 1000):

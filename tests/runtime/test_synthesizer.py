@@ -22,7 +22,7 @@ from qwen3_tts_edge import (
     Voice,
 )
 from qwen3_tts_edge.speech import scheduler
-from qwen3_tts_edge.speech.sentences import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
+from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS
@@ -275,7 +275,7 @@ def test_a_slot_that_nobody_reads_is_told_and_reading_or_closing_it_helps(
             speak()
         assert caught.value.found == "all 1 slots are taken by streams that nobody reads"
         assert caught.value.remedy == (
-            "read or close one of them, or open the bundle with more slots"
+            "read one of them to its end or close it, or open the bundle with more slots"
         )
     frames = len(first.metrics.frames)
     assert frames == round(UNREAD_SECONDS * 12.5) + 1  # it rests
@@ -284,6 +284,17 @@ def test_a_slot_that_nobody_reads_is_told_and_reading_or_closing_it_helps(
     first.close()
     assert np.array_equal(codes_of(list(second)), expected)
     assert list(first) == []
+
+
+def test_a_stream_that_nobody_reads_takes_no_slot_from_one_that_is_read(
+    alone: Synthesizer,
+) -> None:
+    expected = alone.speak(f"{TEXT} {TEXT}", seed=4).codes
+    read, unread = alone.stream(f"{TEXT} {TEXT}", seed=4), alone.stream(LONG, verbatim=True)
+    later = alone.stream(TEXT, seed=4)
+    assert np.array_equal(codes_of(list(read)), expected)
+    assert np.array_equal(codes_of(list(later)), alone.speak(TEXT, seed=4).codes)
+    unread.close()
 
 
 def test_another_thread_that_reads_is_waited_for(alone: Synthesizer) -> None:

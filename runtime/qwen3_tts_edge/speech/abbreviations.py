@@ -18,21 +18,23 @@ def words(*lines: str) -> frozenset[str]:
 BEFORE_ANYTHING = words(
     "mr mrs ms dr prof Gen Col Capt Lt Sgt Maj Sen Rep Gov Pres Rev Hon Messrs Mt Ft",
     "Adm Cmdr Cpl Pvt Supt Insp",
-    "e.g i.e eg ie cf vs viz approx resp incl",
-    "z.B d.h u.a v.a o.ä u.ä z.T i.d.R i.A m.E s.o s.u bzw ca evtl ggf inkl exkl sog vgl bspw",
-    "geb Hr Fr Frl Mio Mrd Hrsg Dipl.-Ing",
-    "M MM Mme Mlle Me Mgr p.ex c.-à-d av apr env",
-    "sr sra srta Sres Dña Ud Uds EE p.ej Lic Excmo Exmo Exma Dra Profa Eng",
-    "sig dott avv ing p.es ad.es",
-    "т.е т.к т.н т.ч ул пр-т пер пл просп проф акад доц гл тов",
+    "e.g i.e eg ie cf vs viz approx resp incl a.k.a",
+    "z.B d.h u.a v.a o.ä u.ä z.T z.Zt i.d.R i.A i.Allg m.E s.a s.o s.u u.U bzw ca evtl ggf inkl",
+    "exkl sog vgl bspw bzgl bezgl einschl zzgl abzgl insb frdl geb Hr Fr Frl Fa Mag u Mio Mrd Hrsg",
+    "Anm Bsp Dr.med Dr.jur Dr.phil Dr.rer.nat Dipl.-Ing",
+    "M MM Mme Mmes Mlle Mlles Me Mgr p.ex c.-à-d av bd apr env",
+    "sr sra srta Sres Dña Ud Uds EE p.ej Lic Sto Sta Excmo Excma Exmo Exma Dra Profa Eng",
+    "sig sigg dott avv ing geom mons Egr Spett p.es ad.es",
+    "т.е т.к т.н т.ч ул пр-т пер пл просп наб бул проф акад доц гл тов напр",
 )
 """Before names and examples: they never end a sentence."""
 
 BEFORE_NUMBERS = words(
     "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
-    "Nr Abs Abb Kap Bd Tab Str Tel max min",
-    "pág págs pag pagg núm núms n num cap séc tít nº",
-    "стр с рис табл д кв корп оф п пп ст мин руб тыс",
+    "ft lb lbs oz Mon Tue Wed Thu Fri",
+    "Nr Abs Abb Kap Bd Tab Str tel max min",
+    "tél obs pág págs pag pagg núm núms n num cap séc tít nº",
+    "стр с рис табл д кв корп оф п пп ст тел мин руб тыс",
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
     "janv févr avr juil sept déc ene abr dic fev giu lug sett ott",
     "янв февр апр авг сент окт нояб дек",
@@ -43,7 +45,7 @@ BEFORE_NUMBERS = words(
 BEFORE_NAMES = words(
     "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
     "Chr Jh Jhs Ltda Cía Cia Soc EE.UU",
-    "г гг в вв р им см ср св о обл",
+    "г гг в вв р им см ср св ст о обл",
 )
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""
 
@@ -69,10 +71,17 @@ BEGINNINGS = frozenset(
 )
 """Words that begin a sentence when they have a capital; names hardly ever begin with them."""
 
-ORDINALS = words("am im vom zum zur beim der die das dem den des")
+ORDINALS = words(
+    "am im vom zum zur beim ins der die das dem den des jede jeden jedem jeder jedes",
+    "seine seinen seinem seiner ihre ihren ihrem ihrer meine meinen meinem meiner",
+    "unsere unseren unserem unserer",
+)
 """German words after which a number with a stop is an ordinal: "am 3. Oktober"."""
 
 MONTHS = words(
     "Januar Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert"
 )
 """German words before which such a number is one too, as is that of a century."""
+
+SYLLABLES = "가나다라마바사"
+"""Korean labels, as a, b and c are."""

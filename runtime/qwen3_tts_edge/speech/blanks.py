@@ -17,19 +17,6 @@ _UNSEEN = re.compile(
 )
 _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
 
-_SIGNS = r"(?:[^\w\n\u2029]|_)*"
-_NUMBER = r"[ \t]*\d{1,3}[.)、．）]"
-BORDER = re.compile(
-    rf"(?P<paragraph>\n{_SIGNS}[\n\u2029]\s*|\u2029)|"
-    rf"\n(?=(?:[ \t]*[-*+•‣◦▪][ \t]|{_NUMBER}(?!\d)){_SIGNS}[^\W_])"
-)
-"""Of text that `seen` gave: the end of a paragraph, which is a line that is blank or has no letter
-or digit, "* * *" for one; or the beginning of a line that may be an item of a list."""
-
-PERHAPS_BORDER = re.compile(rf"\n(?:{_SIGNS}|[ \t]*\d{{1,3}}|{_NUMBER}{_SIGNS})\Z")
-"""A last line of which only more text can tell."""
-
-
 ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 """Joiners and variation selectors change how the character before them is read. Persian and Indic
 words have other letters without them, and a family of emoji falls apart. They stay after those."""

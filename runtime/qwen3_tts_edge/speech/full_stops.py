@@ -10,6 +10,7 @@ from qwen3_tts_edge.speech.abbreviations import (
     BEGINNINGS,
     MONTHS,
     ORDINALS,
+    SYLLABLES,
 )
 
 _SHORTENED = BEFORE_ANYTHING | BEFORE_NUMBERS | BEFORE_NAMES | BEFORE_SMALL
@@ -17,12 +18,13 @@ _WORDS = re.compile(r"(?:\b[^\W\d_]{1,3}\.[ -]{0,2})*\b[^\W\d_]+(?:-[^\W\d_]+)*$
 """The word before the stop, with those of three letters or fewer and a stop before it: "z. B"."""
 _UNIT = re.compile(r"\d ?[^\W\d_]$")
 _SHORT = re.compile(r"(?:[^\W_]{1,2}|Chr)\.")
-_LABEL = re.compile(r"(?=.)X{0,3}(?:IX|IV|V?I{0,3})")
+_LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNORECASE)
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
 _NUMERAL = re.compile(r"\d|[IVXLC]{2,}\b|[VX]\b")
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
 _DATE = re.compile(r"\d\. \d{1,2}$")
+_WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")
 
 
 def goes_on(before: str, after: str, opens: int) -> bool:
@@ -42,7 +44,7 @@ def goes_on(before: str, after: str, opens: int) -> bool:
         return _number_goes_on(before, number.start(), after, following, opens)
     found = _WORDS.search(before)
     if not found:
-        return False
+        return bool(_WHOLE_DATE.search(before)) and not after[:1].isupper()
     words = found.group().split(" ")
     word = words[-1].rpartition(".")[2]
     names = {"".join(words[at:]) for at in range(len(words))}

@@ -28,7 +28,7 @@ class Prompt:
 
     Attributes:
         rows: float32 (n, hidden), read before the first frame.
-        text_rows: float32 (m, hidden), one added to each frame's feedback.
+        text_rows: m times float32 (hidden,), one added to each frame's feedback.
         silence: float32 (hidden,), the text row once `text_rows` are used up.
         opening: How many of `rows` do not depend on the text.
         reference: What the speech goes on from, int64 (frames, codebooks), perhaps primed; or None.
@@ -36,7 +36,7 @@ class Prompt:
     """
 
     rows: Rows
-    text_rows: Rows
+    text_rows: list[Rows]
     silence: Rows
     opening: int
     reference: Codes | Primed | None = None
@@ -45,7 +45,7 @@ class Prompt:
     def text_row(self, frame: int) -> Rows | None:
         """Give the text row that follows a frame, float32 (1, hidden); None if it is not there."""
         if frame < len(self.text_rows):
-            return self.text_rows[frame : frame + 1]
+            return self.text_rows[frame][None]
         return self.silence[None] if self.ended else None
 
     def spoken(self, frames: int) -> bool:
@@ -189,12 +189,12 @@ class PromptBuilder:
         if start.layout == STREAMED:
             fixed = min(fixed, len(start.opening) + beside - 1)
         later_rows = self._tables.text(*later)
-        return Prompt(rows, later_rows, silence[0], fixed, start.reference, ended)
+        return Prompt(rows, [*later_rows], silence[0], fixed, start.reference, ended)
 
     def extend(self, prompt: Prompt, ids: Sequence[int], *, ended: bool) -> None:
         """Add text ids to a prompt that has not ended; `ended` with the last."""
         more = [*ids, *([self._manifest.text_ids.tts_eos] if ended else [])]
-        prompt.text_rows = np.concatenate([prompt.text_rows, self._tables.text(*more)])
+        prompt.text_rows.extend(self._tables.text(*more))
         prompt.ended = ended
 
     def _prefix(self, language: str | None, chosen: Match) -> Rows:

@@ -97,7 +97,7 @@ class Scheduler:
             )
         raise BusyError(
             f"all {self.most} slots are taken by streams that nobody reads",
-            "read or close one of them, or open the bundle with more slots",
+            "read one of them to its end or close it, or open the bundle with more slots",
         )
 
     def _read_elsewhere(self, utterance: Utterance) -> bool:
@@ -118,14 +118,17 @@ class Scheduler:
     def _join(self) -> tuple[bool, Utterance | None]:
         """Give slots to those who have enough text, in the order in which they came.
 
-        Up to the first whose prompt takes a launch: of these there is one between two frames.
+        But first to those of whom somebody has asked for sound: others may never be read, and would
+        keep their slots. Up to the first whose prompt takes a launch: of these there is one between
+        two frames.
 
         Returns:
             Whether anybody joined, and who has just read a prompt and has a frame already.
         """
         joined = False
         while self._slots.count < self.most:
-            ready = next((each for each in self._waiting if each.prompt is not None), None)
+            able = (each for each in self._waiting if each.prompt is not None)
+            ready = min(able, key=lambda each: each.reader is None, default=None)
             if ready is None:
                 break
             joined = True

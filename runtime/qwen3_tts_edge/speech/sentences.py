@@ -9,7 +9,8 @@ Signs without a letter or digit are never a piece: a checkpoint would make up so
 line of them ("* * *", "---", an emoji alone) ends a paragraph, with a longer pause. Inside a
 paragraph they stay with what they stand beside, and are left out only where no piece can hold them.
 
-A line break is a blank, but in front of an item of a list: that is a piece by itself.
+A line break is a blank, but in front of an item of a list and around a heading, as `lines` says:
+these are pieces by themselves.
 """
 
 import re
@@ -19,20 +20,10 @@ from itertools import pairwise
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.pace import usual_seconds
-from qwen3_tts_edge.speech.blanks import (
-    ATTACHED,
-    BORDER,
-    PERHAPS_BORDER,
-    attached,
-    one_line,
-    seen,
-    visible,
-)
+from qwen3_tts_edge.speech.blanks import attached, one_line, seen, visible
 from qwen3_tts_edge.speech.characters import character_ends
-from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, REACH, SPOKEN, sentence_ends, settled
-
-SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
-"""Seconds of silence, beside what each utterance has at its ends."""
+from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SENTENCE_PAUSE, Lines, undecided
+from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, SPOKEN, sentence_ends, settled, shortened
 
 _FULL = {"sentence": 0.5, "clause": 0.75, "word": 0.9, "character": 2.0}
 """How full a piece must be to end there; with a character only where the next does not fit."""
@@ -41,16 +32,9 @@ _CLAUSE = re.compile(
     rf"(?:[,;:–][{CLOSERS}]*(?= )|(?:[，：](?!\d)|[、；]|—+|…+)"
     rf"(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
 )
-_LINE_ENDS = re.compile(rf"[.!?…:。！？｡．：][{CLOSERS}]*\Z")
 _WORD = re.compile(r" +")
 _LONGEST_WORD = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
-
-_RESUMES = re.compile(rf"(?:[^\W_]| )(?=[^{ATTACHED}])")
-"""Ends where no clause does, and where nothing joins what is before it."""
-
-_NEAR = 256
-"""Characters of a sentence that are searched for a place to leave out what is before it."""
 
 _SECONDS_PER_BYTE = 0.02
 """Of UTF-8, in usual speech at least: marks that are piled on a letter take no time, and have text
@@ -96,17 +80,17 @@ class Splitter:
         """
         self._most_seconds = most_seconds
         self._most_sentences = most_sentences
-        self._raw = "\n"  # from the sentence on that is being given
+        self._raw = "\n"  # the sentence that is being given, perhaps shortened, and what follows
         self._line_end = ""  # a carriage return, whose line feed may come
         self._given = 0  # characters of that sentence
-        self._settled = 0  # of these, and of those that follow, are known to end no sentence
         self._pause: float | None = None  # after the last piece; None before the first
-        self._lists = False  # whether a line of this paragraph has begun like an item
+        self._lines = Lines()
         self._begin()
 
     def _begin(self) -> None:
         """Begin a piece."""
         self._held = ""  # its text so far, as long as it has no letter or digit
+        self._last = ""  # characters of it
         self._spoken = False  # whether it has a letter or digit
         self._full = False  # whether it ends before the next letter or digit
         self._seconds = 0.0
@@ -126,43 +110,24 @@ class Splitter:
         return [*self._paragraphs(), *self._finish_paragraph(PARAGRAPH_PAUSE)]
 
     def _paragraphs(self) -> Iterator[Part]:
-        """Give what is left of the paragraphs, and of the items of lists, that have ended."""
-        searched = 0
-        while border := BORDER.search(self._raw, searched):
-            pause = self._pause_at(border)
-            searched = border.end() if pause is None else 0
-            if pause is not None:
-                rest = self._raw[border.end() :]
-                self._raw = self._raw[: border.start()]
-                yield from self._finish_paragraph(pause)
-                self._raw += rest
-
-    def _pause_at(self, border: re.Match[str]) -> float | None:
-        """Say how long the pause at a border is; None where the sentence goes on.
-
-        A list has begun where its paragraph has, or after a stop or a colon. Elsewhere a line that
-        begins with a number may be of a sentence that was broken there.
-        """
-        if border["paragraph"]:
-            self._lists = False
-            return SECTION_PAUSE if border.group().strip() else PARAGRAPH_PAUSE
-        before = self._raw[: border.start()].rstrip()
-        begins = self._lists or bool(_LINE_ENDS.search(before))
-        self._lists = True
-        return SENTENCE_PAUSE if before and begins else None
+        """Give what is left of the paragraphs, headings and items of lists that have ended."""
+        while border := self._lines.border(self._raw):
+            rest = self._raw[border.end :]
+            self._raw = self._raw[: border.start]
+            yield from self._finish_paragraph(border.pause)
+            self._raw += rest
 
     def _finish_paragraph(self, pause: float) -> Iterator[Part]:
         yield from self._parts(whole=True)
-        self._raw, self._given, self._settled = "\n", 0, 0  # its first line may have nothing to say
+        self._raw, self._given = "\n", 0  # its first line may have nothing to say
         yield from self._end(pause)
 
     def _parts(self, *, whole: bool) -> Iterator[Part]:
         """Give what is certain of the paragraph, or all that is left of it."""
         certain = _beginning(self._raw, whole=whole)
         line, rest = one_line(self._raw[:certain]), self._raw[certain:]
-        known, self._settled = self._settled, len(line) if whole else settled(line, self._settled)
         sentence = 0
-        for end, border in list(self._words(line, known, whole=whole)):
+        for end, border in list(self._words(line, whole=whole)):
             yield from self._add(line[self._given : end])
             self._given = end
             if border == "sentence":
@@ -172,30 +137,31 @@ class Splitter:
                     yield from self._end(SENTENCE_PAUSE)
             elif self._is_full(border):
                 self._full = True
-        said = line[sentence : self._given]
-        begun = _shortened(said)
-        self._raw = begun + line[self._given :] + rest
-        self._settled -= sentence + len(said) - len(begun)
-        self._given = len(begun)
+        kept = shortened(line[sentence:], self._given - sentence)
+        self._raw = kept + rest
+        self._given -= len(line) - len(kept)
 
     def _add(self, word: str) -> Iterator[Part]:
         """Add a word to the piece, or to the next where this one is full or cannot hold it."""
-        seconds, spoken = _seconds(word), bool(SPOKEN.search(word))
+        seconds, spoken = _seconds(word, self._last), bool(SPOKEN.search(word))
         too_long = self._seconds + seconds > self._most_seconds
         if (too_long and self._seconds) or (self._full and spoken):
             yield from self._end(0.0)
+            seconds = _seconds(word)
         self._seconds += seconds
         self._spoken = self._spoken or spoken
         self._held += word
+        self._last = (self._last + word)[-2 * _LONGEST_WORD :]
         if self._spoken:
             yield Part(self._held)
             self._held = ""
 
-    def _words(self, line: str, known: int, *, whole: bool) -> Iterator[tuple[int, str]]:
+    def _words(self, line: str, *, whole: bool) -> Iterator[tuple[int, str]]:
         """Give the ends of the words that are certain, and what each of them is the end of."""
-        at, certain = self._given, self._settled
-        borders = _borders(line, known, certain, whole=whole)
-        for end in sorted(end for end in borders if end > at):
+        certain = len(line) if whole else settled(line)
+        at = self._given
+        borders = _borders(line, at, certain, whole=whole)
+        for end in sorted(borders):
             for cut in self._cuts(line[at:end]):
                 yield at + cut, "character"
             yield end, borders[end]
@@ -243,47 +209,27 @@ class Whole:
         return [Part("", ends=True)]
 
 
-def _seconds(word: str) -> float:
-    """Estimate what a word takes of a piece."""
-    return max(usual_seconds(word), _SECONDS_PER_BYTE * len(word.encode("utf-8", "replace")))
+def _seconds(word: str, before: str = "") -> float:
+    """Estimate what a word takes of a piece, behind what stands before it there."""
+    return max(
+        usual_seconds(word, before), _SECONDS_PER_BYTE * len(word.encode("utf-8", "replace"))
+    )
 
 
-def _shortened(said: str) -> str:
-    """Leave out what nobody looks at again of the beginning of a sentence that was given.
-
-    Its first letter stays, and as much of its end as a stop behind it looks at. So more of a
-    sentence takes the same time, however much of it was said.
-    """
-    first, end = SPOKEN.search(said), len(said) - REACH
-    if first is None:
-        return said
-    near = max(first.end() + 1, end - _NEAR)
-    resumes = [at for each in _RESUMES.finditer(said, near) if (at := each.end()) <= end]
-    return said[: first.end()] + said[resumes[-1] :] if resumes else said
-
-
-def _borders(line: str, known: int, certain: int, *, whole: bool) -> dict[int, str]:
-    """Where words, clauses and sentences end, the blanks behind them included.
-
-    Args:
-        line: From the beginning of a sentence on.
-        known: Up to there no sentence ends.
-        certain: Up to there all ends are known now.
-        whole: Whether it is all of the paragraph.
-    """
+def _borders(line: str, given: int, certain: int, *, whole: bool) -> dict[int, str]:
+    """Where the next words, clauses and sentences end, the blanks behind them included."""
     found = dict.fromkeys(_ends(_WORD, line), "word")
     found |= dict.fromkeys(_ends(_CLAUSE, line), "clause")
-    for end in sentence_ends(line, known):
+    for end in sentence_ends(line, given):
         found[end + line[end:].startswith(" ")] = "sentence"
-    return {
-        end: kind for end, kind in found.items() if end <= certain and (whole or end < len(line))
-    }
+    last = certain if whole else min(certain, len(line) - 1)
+    return {end: kind for end, kind in found.items() if given < end <= last}
 
 
 def _beginning(raw: str, *, whole: bool) -> int:
     """Say how much of a text is not its last line that has nothing to say yet, or blanks."""
     at = max(0, raw.rfind("\n"))
-    unsure = PERHAPS_BORDER.match(raw, at) and not (whole and SPOKEN.search(raw, at))
+    unsure = undecided(raw) and not (whole and SPOKEN.search(raw, at))
     return at if unsure else len(raw.rstrip())
 
 

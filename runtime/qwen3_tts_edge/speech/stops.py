@@ -18,11 +18,11 @@ CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_" + ATTACHED
 OPENS = "[“‘«‹]\\w"
 """Where a letter follows they open what comes: Chinese has no blank in front of them."""
 
-_EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
+EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
 _STOP = re.compile(
     r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
     rf"((?:(?!{OPENS})[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
-    rf"(?: ?[{_EMOJI}]+)*"
+    rf"(?: ?[{EMOJI}]+)*"
 )
 _WIDE = "。！？｡．‼⁇⁈⁉"
 _ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
@@ -35,53 +35,76 @@ SPOKEN = re.compile(r"[^\W_]")
 """A letter or digit: what is said, and not how."""
 _OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
 _SAID = re.compile(
-    r"[가-힣]| ?(?:と|って|\w{0,4}(?:[说說问問喊答]|(?<!知)道)|"
+    r"[가-힣]| ?(?:と|って|\w{0,4}(?:[说說](?!话|話|[:：])|[问問喊答](?![:：])|(?<!知)道(?![:：]))|"
     r"(?:\w+ ){0,2}(?:물었|물어|말했|말하|대답|외쳤))"
 )
 """After a quotation: its sentence goes on and says whose words they were. In Korean a particle
 stands right behind it."""
-REACH = 24
+_GOES_ON = re.compile("[,;:，、；：]")
+"""No sentence begins with one of these."""
+_REACH = 24
 """Characters that are looked at on each side of a stop."""
+_RESUMES = re.compile(rf"(?:[^\W_]| )(?=[^{ATTACHED}])")
+"""Ends where no clause does, and where nothing joins what is before it."""
+_NEAR = 256
+"""Characters of a sentence that are searched for a place to leave out what is before it."""
 
 
-def sentence_ends(paragraph: str, known: int = 0) -> list[int]:
+def sentence_ends(paragraph: str, decided: int = 0) -> list[int]:
     """Find where the sentences of a paragraph end, closing marks and emoji included.
 
     Args:
         paragraph: One line.
-        known: Characters that are known to be of the first sentence, from `settled`.
+        decided: No sentence ends at a stop that begins before this.
 
     Returns:
         Offsets in ascending order, the last one `len(paragraph)`; [] for "". Every sentence has a
         letter or digit, if the paragraph has.
     """
-    return [*_inner_ends(paragraph, known), len(paragraph)] if paragraph else []
+    return [*_inner_ends(paragraph, decided), len(paragraph)] if paragraph else []
 
 
-def settled(paragraph: str, known: int = 0) -> int:
+def settled(paragraph: str) -> int:
     """Say how much of a paragraph that goes on has sentence ends that no more text can change.
 
     Args:
         paragraph: One line, as far as it is known.
-        known: Characters of which that was said already.
 
     Returns:
         Characters: up to the first stop that is still to be decided.
     """
     last = _last_spoken(paragraph)
-    for stop in _STOP.finditer(paragraph, known):
-        if stop.end() > last or stop.end() + REACH > len(paragraph):
+    for stop in _STOP.finditer(paragraph):
+        if stop.end() > last or stop.end() + _REACH > len(paragraph):
             return stop.start()
     return len(paragraph)
 
 
-def _inner_ends(text: str, known: int) -> Iterator[int]:
+def shortened(sentence: str, given: int) -> str:
+    """Leave out of a sentence that goes on what no later stop is decided by.
+
+    Args:
+        sentence: As far as it is known.
+        given: So much of it is decided.
+
+    Returns:
+        Its first letter or digit, and its end from a few words before `given` on; or all of it.
+    """
+    end = given - 2 * _REACH
+    found = [each.end() for each in _RESUMES.finditer(sentence, max(0, end - _NEAR), max(0, end))]
+    if not found:
+        return sentence
+    first = _first_spoken(sentence[: found[-1]], 0)
+    return sentence[first : first + 1] + sentence[found[-1] :]
+
+
+def _inner_ends(text: str, decided: int) -> Iterator[int]:
     last = _last_spoken(text)
     start, spoken = 0, _first_spoken(text, 0)
-    for stop in _STOP.finditer(text, known):
+    for stop in _STOP.finditer(text):
         if stop.end() > last:
             return
-        if spoken < stop.start() and _ends(text, start, spoken, stop):
+        if max(spoken + 1, decided) <= stop.start() and _ends(text, start, spoken, stop):
             yield stop.end()
             start, spoken = stop.end(), _first_spoken(text, stop.end())
 
@@ -98,9 +121,9 @@ def _first_spoken(text: str, start: int) -> int:
 def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     """Whether the sentence that begins at `start`, with its first letter at `spoken`, ends here."""
     marks, closing = stop.groups()
-    window = max(start, stop.start() - REACH)
-    after = text[stop.end() : stop.end() + REACH]
-    if closing and _SAID.match(after):
+    window = max(start, stop.start() - _REACH)
+    after = text[stop.end() : stop.end() + _REACH]
+    if _GOES_ON.match(after) or (closing and _SAID.match(after)):
         return False
     if marks[-1] in _WIDE:
         return not _is_within(text[window : stop.start()], marks, spoken - window)

@@ -1,5 +1,6 @@
 """Texts that are wanted whole: their pieces spoken side by side, each until it is right."""
 
+import threading
 import time
 import weakref
 from collections import deque
@@ -92,6 +93,10 @@ class Speaking:
         self.audio = Audio(
             samples, self._spoken.codes, self._metrics.sample_rate, self.seed, self._metrics
         )
+
+    def ask(self) -> None:
+        """Note that this thread asks for it."""
+        self._spoken.reader = threading.current_thread()
 
     def wait(self) -> None:
         """Wait for others to go on, as `Scheduler.wait` says."""
@@ -221,6 +226,8 @@ class Pieces(Iterator[tuple[int, Audio]]):
                     return found
                 if self.over:
                     raise StopIteration
+                for _, each in self._speaking:
+                    each.ask()
                 _, first = self._speaking[0]
                 moved = self._scheduler.step()
             if not moved:

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.blanks import one_line, seen
+from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.sentences import (
-    PARAGRAPH_PAUSE,
-    SECTION_PAUSE,
-    SENTENCE_PAUSE,
     Part,
     Splitter,
     Whole,
@@ -66,6 +64,8 @@ CASES = {
         "We saw Mr. Fox. | Bob met the U.S. man. | Anna did not.",
         "Mail joe@gmx.de. | Go to x.com. | Visit rte.ie. | Thanks.",
         "I. Introduction. | II. Methods, by Adm. Jones et al. 2020. | Done.",
+        "He is 6 ft. 2 in. tall. | Bob, a.k.a. The Boss, is not.",
+        "He left at 5 p.m. | He was tired.",
         "She has an M.Sc. in physics. | J. R. Fox. | Bob has none.",
     ],
     "chinese": [
@@ -84,6 +84,8 @@ CASES = {
         "《你好！李焕英》很好看。|我笑了。",
         "我们走了。|“好！”|“不！”他们喊。",
         "今天（周五。）很好。|（他来了。）|他（真的！）走了。",
+        "他说：“你好。”|我说：“再见！”|“我走了。”|她没说话。",
+        "他说“好！”，走了。|她没走。",
         "他走了.|“好.”|你来。",
         "今天下午三点钟我们大家要一起去城外的公园里散步和划船。|（天气很好，）很多人都会带着自己的孩子到那里去玩耍的！|好。",
     ],
@@ -106,6 +108,7 @@ CASES = {
         "원주율은 3.14입니다. | 알겠습니다.",
         '"어디 가세요?" 그가 물었다. | 나는 웃었다.',
         "2024. 3. 5. 오후에 만나요. | 꼭 오세요.",
+        "2024.3.5. 오후에 만나요. | 꼭 오세요.",
         "음... 글쎄요. | 모르겠어요.",
         "메일은 a.b@example.com입니다. | 감사합니다.",
         "J. K. 롤링이 썼다. | 재미있다.",
@@ -135,6 +138,8 @@ CASES = {
         "Der Termin ist am Mo., 5. Mai. | Bitte kommen.",
         "Ich bin um 9.15 Uhr da. | Bis dann!",
         "Das sagt Hr. Abt. | Anna sagt: ‚Ja.‘ | „Oh.“ | Er ging.",
+        "Herr Dr. med. Müller von der Fa. Meier kommt bzgl. Ihrer Frage. | Gut.",
+        "Siehe Abb. 4 u. Tab. 5. | Seine 2. Frau kam zum 50. Geburtstag. | Gut.",
     ],
     "french": [
         "Bonjour. | Comment allez-vous ? | Très bien !",
@@ -151,6 +156,7 @@ CASES = {
         "Quoi ?! | Non !",
         "Hélas ! ce n'est pas vrai. | Tant pis.",
         "Il est 8 h. | Bien. | Le 5 janv. 2020, M. Roy. | Paul arriva.",
+        "Il habite bd. Voltaire, tél. 01 23. | Oui.",
     ],
     "russian": [
         "Привет. | Как дела? | Хорошо!",
@@ -168,6 +174,7 @@ CASES = {
         "Ну... не знаю. | Ладно.",
         "Это я. | Мария пришла.",
         "Это стоит 5 руб. 30 коп. сегодня. | Дорого.",
+        "Это фрукты, напр. Яблоки, с наб. Мойки, тел. 5. | Да.",
     ],
     "portuguese": [
         "Olá. | Como vai? | Tudo bem!",
@@ -198,6 +205,7 @@ CASES = {
         "¿¡Qué!? | ¡No puede ser!",
         "Cuesta 3.500 euros. | Es caro.",
         "El no. 5 ganó. | No. | Bravo.",
+        "Vive en Sto. Domingo con Excma. Ana. | Sí.",
         "Bueno... quizás. | Vale.",
     ],
     "italian": [
@@ -214,6 +222,7 @@ CASES = {
         "G. Verdi compose l'opera. | È bella.",
         "Cosa?! | Non ci credo!",
         "Alle 9.15 parte il treno. | Corri!",
+        "Spett. Ditta, i sigg. Neri e il geom. Rossi vengono. | Sì.",
     ],
 }
 """Sentences with a bar between them; without the bars, a paragraph."""
@@ -237,6 +246,18 @@ _WORDS = [
     "word ",
     "\n- ",
     "\n2. ",
+    "\n1) ",
+    "\n(a) ",
+    "\nII. ",
+    "\nb. ",
+    "\n# ",
+    "\n**",
+    "**\n",
+    "\n| ",
+    "\n```",
+    "\n①",
+    "\n1\ufe0f\u20e3",
+    "\n二、",
 ]
 _TROUBLE = [*_SIGNS, *_LETTERS, *_UNSEEN, *_WORDS]
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(_TROUBLE), max_size=60).map("".join))
@@ -446,6 +467,22 @@ def test_signs_alone_are_a_longer_pause(text: str, pieces: list[str | float]) ->
             ["Buy:", "- eggs", "- milk, of a cow", "- bread"],
         ),
         ("1、鸡蛋\n2、牛奶", ["1、鸡蛋", "2、牛奶"]),
+        ("To buy\n1. Eggs\n2. Milk", ["To buy", "1. Eggs", "2. Milk"]),
+        ("To buy\n1) Eggs\n2) Milk", ["To buy", "1) Eggs", "2) Milk"]),
+        ("To buy\n(a) Eggs\n(b) Milk", ["To buy", "(a) Eggs", "(b) Milk"]),
+        ("Which?\nA. Eggs\nB. Milk\nC. Tea", ["Which?", "A. Eggs", "B. Milk", "C. Tea"]),
+        ("I. Aims\nII. Means\nV. Ends", ["I. Aims", "II. Means", "V. Ends"]),
+        ("To buy\ni. Eggs\nii. Milk\niii. Tea", ["To buy", "i. Eggs", "ii. Milk", "iii. Tea"]),
+        ("To buy\n• Eggs\n• Milk", ["To buy", "• Eggs", "• Milk"]),
+        ("To buy\n- [ ] Eggs\n- [x] Milk", ["To buy", "- [ ] Eggs", "- [x] Milk"]),
+        ("Kaufen:\n– Eier\n– Milch", ["Kaufen:", "– Eier", "– Milch"]),
+        ("To do\n✅ Eggs\n❌ Milk", ["To do", "✅ Eggs", "❌ Milk"]),
+        ("To buy\n1️⃣ Eggs\n2️⃣ Milk", ["To buy", "1️⃣ Eggs", "2️⃣ Milk"]),
+        ("清单\n一、鸡蛋\n二、牛奶", ["清单", "一、鸡蛋", "二、牛奶"]),
+        ("清单\n①鸡蛋\n②牛奶", ["清单", "①鸡蛋", "②牛奶"]),
+        ("목록\n가. 사과\n나. 배", ["목록", "가. 사과", "나. 배"]),
+        ("Buy\n1. Fruit\n   - pears\n2. Milk", ["Buy", "1. Fruit", "- pears", "2. Milk"]),
+        ("|a|b|\n|1|2|\n|3|4|", ["|a|b|", "|1|2|", "|3|4|"]),
     ],
 )
 @pytest.mark.parametrize("sentences", [None, 1])
@@ -457,10 +494,48 @@ def test_an_item_of_a_list_is_a_piece(text: str, pieces: list[str], sentences: i
 
 @pytest.mark.parametrize(
     "text",
-    ["We met on May\n5. Nobody saw us.", "It is\n2.5 m\n3rd of all", "Am\n3. Oktober war es."],
+    [
+        "We met on May\n5. Nobody saw us.",
+        "It is\n2.5 m\n3rd of all",
+        "Am\n3. Oktober war es.",
+        "Es war am\n1. Mai.",
+        "It was written by\nA. Smith in the year\n1999 or so",
+        "The man was\n— as always — late",
+        "#one and\n#two",
+    ],
 )
-def test_a_line_that_a_number_happens_to_begin_is_none(text: str) -> None:
+def test_a_line_that_a_label_happens_to_begin_is_none(text: str) -> None:
     assert texts(cut(text, NO_LIMIT)) == [text.replace("\n", " ")]
+
+
+def test_a_heading_is_a_piece_between_longer_pauses() -> None:
+    page = """\
+# Tea
+Take a pot.
+## How to
+**What you need**
+**Water** and *tea*,
+and a [cup](https://example.com/a.b#c).
+```sh
+brew
+```
+Done."""
+    for sentences in (None, 1):
+        assert cut(page, NO_LIMIT, sentences) == [
+            Piece("# Tea", PARAGRAPH_PAUSE),
+            Piece("Take a pot.", PARAGRAPH_PAUSE),
+            Piece("## How to", PARAGRAPH_PAUSE),
+            Piece("**What you need**", PARAGRAPH_PAUSE),
+            Piece("**Water** and *tea*, and a [cup](https://example.com/a.b#c).", SENTENCE_PAUSE),
+            Piece("```sh brew", SECTION_PAUSE),
+            Piece("Done.", 0.0),
+        ]
+
+
+def test_words_in_capitals_are_not_taken_to_be_spelled() -> None:
+    sentence = "Do not ever walk on the grass between the old house and the river."
+    for seconds in (3.0, 5.5, 8.0):
+        assert len(cut(sentence.upper(), seconds)) == len(cut(sentence, seconds))
 
 
 def test_signs_stay_with_words_as_long_as_a_piece_can_hold_them() -> None:
@@ -601,6 +676,21 @@ def test_what_is_certain_is_given_at_once() -> None:
     assert splitter.finish() == []
 
 
+@pytest.mark.parametrize("part", ["on and on ", "天气", "3.5 and Dr. No, ", "NASA "])
+def test_a_sentence_that_goes_on_is_not_read_again_from_its_beginning(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr(
+        "qwen3_tts_edge.speech.sentences.one_line",
+        lambda text: read.append(len(text)) or one_line(text),
+    )
+    parts = in_pieces(Splitter(NO_LIMIT, 1), [*"Well, ", *[part] * 500, "so. Next"])
+    assert max(read) < 200
+    whole = f"Well, {part * 500}so."
+    assert texts(joined(parts)) == [f"{whole} ", "Next"]
+
+
 def test_a_long_word_does_not_wait_for_its_end() -> None:
     splitter = Splitter(8.0)
     given = sum(len(part.text) for part in splitter.feed("天气" * 50))
@@ -672,7 +762,7 @@ _REPEATED = [
 @pytest.mark.parametrize("part", _REPEATED)
 def test_time_is_in_proportion_to_the_text(part: str) -> None:
     """A step that looks at all that is left for each character would take a minute."""
-    text = "a" + part * (50_000 // len(part))
+    text = "a" + part * (20_000 // len(part))
     for sentences in (None, 1):
         pieces = cut(text, 30.0, sentences)
         assert spoken("".join(texts(pieces))) == spoken(text)
@@ -701,6 +791,7 @@ def test_seconds_are_those_of_its_parts_whatever_the_blanks() -> None:
         ("Das Wetter ist schön, wir gehen in den Park.", 3.2),
         ("3.14159265358979", 6.5),
         ("NASA, IBM, HTTP, XML, JSON", 6.0),
+        ("WHAT TIME IS IT IN TOKYO RIGHT NOW?", 2.8),
     ],
 )
 def test_and_about_what_speech_takes(text: str, usual: float) -> None:
