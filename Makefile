@@ -43,24 +43,29 @@ bench: $(DEV)  ## a full-size random 0.6B beside the official package
 	PYTHONPATH=tests $(BIN)/python tests/against_official.py build/0.6b-int8 build/0.6b
 
 # The bundled voice from the beginning, in build/voice: a day on two cores, resumed where it stopped.
-VOICE   := build/voice
-SOURCES := $(VOICE)/sources
+# `make voice REHEARSE=1` is all of it with few sentences and few steps, in build/rehearsal: minutes.
+VOICE   := build/$(if $(REHEARSE),rehearsal,voice)
+SOURCES := build/voice/sources
 STAGE   := $(BIN)/python -m qwen3_tts_voice
+READ    := $(if $(REHEARSE),--sentences 1500)
+LEARN   := $(if $(REHEARSE),--steps 4 --fall 2)
+JUDGE   := $(if $(REHEARSE),--every 100)
+LISTEN  := $(if $(REHEARSE),--kind everyday)
 voice: $(DEV) $(SOURCES)/.fetched  ## train the bundled voice again
 	$(BIN)/pip install --quiet -e '.[cpu,export,dev,oracle,voice,judge]'
-	test -f $(VOICE)/text.txt || $(STAGE) text --work $(VOICE) --sources $(SOURCES)
-	for stage in speech teacher codebooks codes references encoder hear; do \
+	test -f $(VOICE)/text.txt || $(STAGE) text --work $(VOICE) --sources $(SOURCES) $(READ)
+	for stage in speech teacher codebooks codes references "encoder $(LEARN)" hear; do \
 	    $(STAGE) $$stage --work $(VOICE) || exit 1; done
-	$(STAGE) talker --work $(VOICE) --tokenizer models/edge-voice
+	$(STAGE) talker --work $(VOICE) --tokenizer models/edge-voice $(LEARN)
 	$(STAGE) guess --work $(VOICE) --tokenizer models/edge-voice
-	for stage in decoder polish; do $(STAGE) $$stage --work $(VOICE) || exit 1; done
+	for stage in decoder polish; do $(STAGE) $$stage --work $(VOICE) $(LEARN) || exit 1; done
 	$(STAGE) checkpoint --work $(VOICE) --tokenizer models/edge-voice -o $(VOICE)/edge-voice
 	$(STAGE) checkpoint --work $(VOICE) --tokenizer models/edge-voice --base -o $(VOICE)/edge-voice-base
 	test -d $(VOICE)/edge-voice/int8 || \
 	    $(BIN)/qwen3-tts-export bundle $(VOICE)/edge-voice --precision int8 -o $(VOICE)/edge-voice/int8
 	$(STAGE) curves --work $(VOICE)
-	$(STAGE) judge --work $(VOICE)
-	$(BIN)/qwen3-tts-export listen $(VOICE)/edge-voice/int8
+	$(STAGE) judge --work $(VOICE) $(JUDGE)
+	$(BIN)/qwen3-tts-export listen $(VOICE)/edge-voice/int8 $(LISTEN)
 
 # What its text is made of, by the clients of three registries: apt-get, npm and pip.
 $(SOURCES)/.fetched: $(DEV)

@@ -36,12 +36,13 @@ def held_out() -> list[str]:
 @main.command()
 @work_folder
 @click.option("--sources", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--sentences", "count", type=int, help="So many of them, in place of all.")
 @click.option("--seed", default=7)
-def text(work: Path, sources: Path, seed: int) -> None:
+def text(work: Path, sources: Path, count: int | None, seed: int) -> None:
     """Write the sentences to be read."""
     from qwen3_tts_voice import text as stage
 
-    sentences = stage.corpus(sources, held_out(), seed)
+    sentences = stage.corpus(sources, held_out(), seed)[:count]
     work.mkdir(parents=True, exist_ok=True)
     (work / "text.txt").write_text("\n".join(sentences) + "\n", "utf-8")
     click.echo(f"{len(sentences)} sentences, {sum(len(s.split()) for s in sentences)} words")
