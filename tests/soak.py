@@ -6,6 +6,7 @@ Ends with 0 if nothing was lost, cut, kept or left behind, and says what was if 
 """
 
 import asyncio
+import os
 import random
 import re
 import signal
@@ -38,6 +39,8 @@ _PATIENCE = 120.0
 _JUDGED = 10
 """Samples after warm-up, one a minute, from which on growth is told from noise."""
 _GREW = 0.01
+_POOL = min(32, (os.cpu_count() or 1) + 4)
+"""Threads that asyncio begins one by one as it needs them, and keeps."""
 
 
 @dataclass
@@ -61,9 +64,9 @@ class Soak:
             return
         if len(later) >= _JUDGED and (grew := drift(later)) > _GREW:
             self.faults.append(f"its memory grew by {grew:.2%}")
-        for what in ("files", "threads"):
+        for what, spare in (("files", 0), ("threads", _POOL)):
             first, last = getattr(later[0], what), getattr(later[-1], what)
-            if len(later) > 1 and last > first:
+            if len(later) > 1 and last > first + spare:
                 self.faults.append(f"it has {last} {what}, and had {first}")
 
 

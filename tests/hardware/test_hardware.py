@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fake_cuda import FakeCuda, disguised, fake_cuda
@@ -197,7 +198,8 @@ def test_agreement_with_fp32(voice_bundle: Path, exact_voice_bundle: Path) -> No
     case = Case(voice_bundle, "auto", 1, FEW, [exact_voice_bundle])
     found = agreement(case)
     assert len(found["same_choice"]) == case.manifest.codebooks
-    assert min(found["same_choice"]) > 0.9
+    assert np.mean(found["same_choice"]) > 0.93
+    assert min(found["same_choice"]) > 0.8  # a pitch beside another is nearly as likely
     assert found["codec_snr_db"] is None  # equal: both decode in float32, in the same chunks
 
 

@@ -39,6 +39,12 @@ _MOST = 1000
 def _folder() -> Iterator[None]:
     """Say what is wrong with the folder of kept voices, which is no fault of a client."""
     try:
+        library.folder()
+    except InputError as error:
+        raise Qwen3TTSError(
+            f"the server's folder of voices cannot be used ({error.found})", error.remedy
+        ) from error
+    try:
         yield
     except OSError as error:
         raise Qwen3TTSError(
