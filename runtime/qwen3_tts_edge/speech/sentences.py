@@ -23,7 +23,14 @@ from qwen3_tts_edge.pace import usual_seconds
 from qwen3_tts_edge.speech.blanks import attached, one_line, seen, visible
 from qwen3_tts_edge.speech.characters import character_ends
 from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SENTENCE_PAUSE, Lines, undecided
-from qwen3_tts_edge.speech.stops import CLOSERS, OPENS, SPOKEN, sentence_ends, settled, shortened
+from qwen3_tts_edge.speech.stops import (
+    CLOSERS,
+    OPENS,
+    SPOKEN,
+    sentence_ends,
+    settled,
+    without_beginning,
+)
 
 _FULL = {"sentence": 0.5, "clause": 0.75, "word": 0.9, "character": 2.0}
 """How full a piece must be to end there; with a character only where the next does not fit."""
@@ -80,7 +87,9 @@ class Splitter:
         """
         self._most_seconds = most_seconds
         self._most_sentences = most_sentences
-        self._raw = "\n"  # the sentence that is being given, perhaps shortened, and what follows
+        self._raw = (
+            "\n"  # the sentence that is being given, perhaps without_beginning, and what follows
+        )
         self._line_end = ""  # a carriage return, whose line feed may come
         self._given = 0  # characters of that sentence
         self._pause: float | None = None  # after the last piece; None before the first
@@ -137,7 +146,7 @@ class Splitter:
                     yield from self._end(SENTENCE_PAUSE)
             elif self._is_full(border):
                 self._full = True
-        kept = shortened(line[sentence:], self._given - sentence)
+        kept = without_beginning(line[sentence:], self._given - sentence)
         self._raw = kept + rest
         self._given -= len(line) - len(kept)
 

@@ -80,7 +80,7 @@ def settled(paragraph: str) -> int:
     return len(paragraph)
 
 
-def shortened(sentence: str, given: int) -> str:
+def without_beginning(sentence: str, given: int) -> str:
     """Leave out of a sentence that goes on what no later stop is decided by.
 
     Args:
