@@ -87,9 +87,7 @@ class Splitter:
         """
         self._most_seconds = most_seconds
         self._most_sentences = most_sentences
-        self._raw = (
-            "\n"  # the sentence that is being given, perhaps shortened, and what follows
-        )
+        self._raw = "\n"  # the sentence that is being given, perhaps shortened, and what follows
         self._line_end = ""  # a carriage return, whose line feed may come
         self._given = 0  # characters of that sentence
         self._pause: float | None = None  # after the last piece; None before the first
