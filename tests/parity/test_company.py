@@ -25,6 +25,8 @@ from oracle.cases import Reference
 from parity.spoken import drawn_clone
 from parity.tolerances import assert_close, count
 from qwen3_tts_edge import BusyError, InputError, Synthesizer, Voice
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.machine.hardware import cpu_can
 from qwen3_tts_edge.speech import utterance
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP, Stream
@@ -99,11 +101,17 @@ def bundle_of(
 ) -> BundleOf:
     def find(name: str) -> Path:
         which, precision = name.split()
-        if which == "voice":
-            return (
-                voice_bundle if precision == "int8" else bundle_in("edge-voice", "ort", precision)
-            )
-        return tiny_bundle("custom_voice", which, precision)
+        if name == "voice int8":
+            folder = voice_bundle
+        elif which == "voice":
+            folder = bundle_in("edge-voice", "ort", precision)
+        else:
+            folder = tiny_bundle("custom_voice", which, precision)
+        promise, _, ability = Manifest.load(folder).in_company.partition(" with ")
+        assert promise == "equal"
+        if ability and not cpu_can(ability):
+            pytest.skip(f"{precision} promises this to processors with {ability}")
+        return folder
 
     return find
 

@@ -22,7 +22,7 @@ from qwen3_tts_edge.machine import bench as benchmark
 from qwen3_tts_edge.machine import doctor
 from qwen3_tts_edge.machine import hardware as machine
 from qwen3_tts_edge.machine.doctor import Check, Examination, examine
-from qwen3_tts_edge.machine.hardware import Gpu, find_gpu
+from qwen3_tts_edge.machine.hardware import Gpu, cpu_can, cpu_name, find_gpu
 
 _ON_THE_CPU = "with openvino and ort-cpu" if find_spec("openvino") else "with ort-cpu"
 
@@ -301,3 +301,15 @@ def test_bench_without_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     tts = SimpleNamespace(backend="ort-cuda", bundle=SimpleNamespace(folder=Path()), manifest=None)
     monkeypatch.setattr(benchmark, "roofline", lambda _, measure: measure(1))
     assert benchmark._floor(tts, None) is None
+
+
+def test_what_the_processor_can_do_is_what_linux_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "cpuinfo"
+    monkeypatch.setattr(machine, "Path", lambda _: told)
+    assert not cpu_can("avx2")
+    told.write_text("model name\t: A CPU\nflags\t\t: fpu avx2 avx512_vnni\nbugs\t\t: spectre\n")
+    assert (cpu_name(), cpu_can("avx2"), cpu_can("avx512_vnni")) == ("A CPU", True, True)
+    assert not cpu_can("avx512")  # the beginning of another's name
+    assert not cpu_can("spectre")

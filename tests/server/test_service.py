@@ -13,17 +13,34 @@ from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.settings import Settings
 
 
-@pytest.mark.parametrize(("slots", "warned"), [(2, True), (1, False)])
+@pytest.mark.parametrize(
+    ("in_company", "abilities", "slots", "warned"),
+    [
+        ("different", {"avx512_vnni"}, 2, True),
+        ("different", {"avx512_vnni"}, 1, False),
+        ("equal with avx512_vnni", {"avx2", "avx512_bf16"}, 2, True),
+        ("equal with avx512_vnni", {"avx2", "avx512_vnni"}, 2, False),
+        ("equal", set(), 2, False),
+    ],
+)
 def test_a_bundle_whose_codes_depend_on_company_is_warned_of(
-    tmp_path: Path, voice_bundle: Path, caplog: pytest.LogCaptureFixture, slots: int, warned: bool
+    tmp_path: Path,
+    voice_bundle: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    in_company: str,
+    abilities: set[str],
+    slots: int,
+    warned: bool,
 ) -> None:
+    monkeypatch.setattr("qwen3_tts_edge.server.service.cpu_can", abilities.__contains__)
     folder = tmp_path / "bundle"
     shutil.copytree(voice_bundle, folder)
     manifest = Manifest.load(folder)
-    manifest = msgspec.structs.replace(manifest, in_company="different", precision="int8-fast")
+    manifest = msgspec.structs.replace(manifest, in_company=in_company, precision="int8-fast")
     manifest.save(folder)
     Service.open(Settings(bundle=folder, slots=slots, threads=1))
-    assert ("in int8-fast says something else with the same seed" in caplog.text) is warned
+    assert ("in int8-fast says something else here with the same seed" in caplog.text) is warned
     assert ("serve one in int8, or take --slots 1" in caplog.text) is warned
 
 

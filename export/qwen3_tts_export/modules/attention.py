@@ -125,7 +125,9 @@ def rotary_angles(position: Tensor, theta: float, head_dim: int) -> Tensor:
     Source: Qwen3TTSTalkerRotaryEmbedding in qwen_tts/core/models/modeling_qwen3_tts.py and
         Qwen3TTSTokenizerV2DecoderRotatoryEmbedding in the codec's file.
     """
-    frequency = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    exponent = torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim
+    # The power in float64: numpy, which folds it in a graph, has another float32 by processor.
+    frequency = 1.0 / (theta ** exponent.double()).float()
     return position[..., None].float() * frequency
 
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -176,11 +176,13 @@ class CodecManifest(Strict, frozen=True):
             own_files.check_weights(folder / file, self.files.keys())
 
 
+InCompany: TypeAlias = Literal["equal", "equal with avx512_vnni", "different", "not measured"]
+"""Whether a stream's codes are the same whoever else speaks: `equal`, where the processor has what
+is named, or `different` where the tests of this project measured it."""
+
+
 class Manifest(CodecManifest, frozen=True):
     """Everything the runtime knows about a model.
-
-    `in_company` says whether a stream's codes are the same whoever else speaks: `equal` or
-    `different` where that was measured, by the tests of this project, else `not measured`.
 
     The names of languages, speakers and dialects are in lower case.
     """
@@ -197,7 +199,7 @@ class Manifest(CodecManifest, frozen=True):
     text_layout: str
     sampling: SamplingDefaults
     utterance: UtteranceLimits
-    in_company: Literal["equal", "different", "not measured"]
+    in_company: InCompany
 
     @classmethod
     def load(cls, folder: Path) -> Self:

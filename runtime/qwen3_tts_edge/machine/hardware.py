@@ -37,12 +37,22 @@ class Gpu:
 
 def cpu_name() -> str:
     """Give the processor's own name, where the system tells it."""
+    return _of_the_cpu("model name") or platform.processor() or "unknown processor"
+
+
+def cpu_can(ability: str) -> bool:
+    """Tell whether the system says that the processor has an ability, such as avx512_vnni."""
+    return ability in _of_the_cpu("flags").split()
+
+
+def _of_the_cpu(name: str) -> str:
+    """What Linux says of the first processor; nothing elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
+            if line.startswith(name):
                 return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown processor"
+    return ""
 
 
 def installed() -> dict[str, str]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from typing_extensions import Self
 
 from qwen3_tts_edge.backends import ON_THE_CPU
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.machine.bench import voice_of
+from qwen3_tts_edge.machine.hardware import cpu_can
 from qwen3_tts_edge.server import whole
 from qwen3_tts_edge.server.admission import Admission, RefusedError, Ticket
 from qwen3_tts_edge.server.metrics import Metrics, Record
@@ -86,10 +88,10 @@ class Service:
             threads=settings.threads,
             slots=settings.slots,
         )
-        if synthesizer.manifest.in_company == "different" and synthesizer.slots > 1:
+        if synthesizer.slots > 1 and _depends_on_company(synthesizer.manifest):
             _log.warning(
-                "a bundle in %s says something else with the same seed when others speak beside "
-                "it; serve one in int8, or take --slots 1",
+                "a bundle in %s says something else here with the same seed when others speak "
+                "beside it; serve one in int8, or take --slots 1",
                 synthesizer.manifest.precision,
             )
         return cls(synthesizer, settings)
@@ -261,6 +263,12 @@ class Service:
         while self.admission.running and self.alive and time.monotonic() < end:
             await asyncio.sleep(0.05)
         return max(0.0, end - time.monotonic())
+
+
+def _depends_on_company(manifest: Manifest) -> bool:
+    """Tell whether codes are known to be others when others speak, on this processor."""
+    found, _, needed = manifest.in_company.partition(" with ")
+    return found == "different" or bool(needed and not cpu_can(needed))
 
 
 def _remote(settings: Settings) -> "Remote":
