@@ -1,4 +1,4 @@
-"""The codec decoder's activation, whose sine each graph flavour computes its own way."""
+"""The codec decoder's activation, which each graph flavour computes its own way."""
 
 import torch
 from torch import Tensor, nn
@@ -6,15 +6,15 @@ from torch import Tensor, nn
 from qwen3_tts_export.modules.narrowing import cast
 
 
-def _sine_squared(x: Tensor) -> Tensor:
-    return x.sin().square()
+def _snaked(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return x + (x * a).sin().square() * b
 
 
-sine_squared = torch.library.custom_op("qwen3_tts::sine_squared", _sine_squared, mutates_args=())
+snaked = torch.library.custom_op("qwen3_tts::snaked", _snaked, mutates_args=())
 
 
-@sine_squared.register_fake
-def _like(x: Tensor) -> Tensor:
+@snaked.register_fake
+def _like(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.empty_like(x)
 
 
@@ -32,4 +32,4 @@ class Snake(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, time), shape kept."""
         x = cast(x, self.a)
-        return x + sine_squared(x * self.a) * self.b
+        return snaked(x, self.a, self.b)

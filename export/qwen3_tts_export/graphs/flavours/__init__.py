@@ -2,7 +2,7 @@
 
 - `ort`, ONNX Runtime on the CPU: attention and its cache update are one GroupQueryAttention node,
   whose cache output may be bound onto its cache input; a norm adds what it is the norm of, and
-  the square of a sine is a polynomial.
+  the codec's activation has a polynomial in place of its sine.
 - `cuda`, ONNX Runtime on CUDA: the same, with as few nodes as can be, for each is a launch, and
   with nothing that a captured graph could not replay.
 - `trt`, TensorRT from 10.15 on and TensorRT-RTX: the operations of ONNX itself, opset 24.
@@ -30,7 +30,7 @@ from qwen3_tts_export.modules import attention, layers
 _SOUND = (CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER)
 _ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
 _ADD_NORM = torch.ops.qwen3_tts.add_norm.default
-_SINE_SQUARED = torch.ops.qwen3_tts.sine_squared.default
+_SNAKED = torch.ops.qwen3_tts.snaked.default
 _CONTRIB: dict[Any, Callable[..., Any]] = {
     _ADD_NORM: contrib.add_norm,
     torch.ops.aten.silu.default: contrib.silu,
@@ -69,7 +69,7 @@ FLAVOURS = {
         lowerings={
             _ATTENTION: group_query.attention_cpu,
             _SAMPLE: choosing.from_the_widest,
-            _SINE_SQUARED: sines.by_polynomial,
+            _SNAKED: sines.by_polynomial,
             **_CONTRIB,
         },
         fused=True,
@@ -81,7 +81,7 @@ FLAVOURS = {
         lowerings={
             _ATTENTION: group_query.attention_cuda,
             _SAMPLE: choosing.from_the_widest,
-            _SINE_SQUARED: sines.by_sine,
+            _SNAKED: sines.by_sine,
             torch.ops.aten.eq.Tensor: cuda.equal,
             **_CONTRIB,
         },
@@ -91,7 +91,7 @@ FLAVOURS = {
     "trt": Flavour(
         opset=24,  # the first with TensorScatter
         sound_opset=24,
-        lowerings={_SAMPLE: choosing.from_all, _SINE_SQUARED: sines.by_sine},
+        lowerings={_SAMPLE: choosing.from_all, _SNAKED: sines.by_sine},
         definitions={
             _ATTENTION: opset24.attention,
             _ADD_NORM: layers.in_two,
@@ -100,7 +100,7 @@ FLAVOURS = {
     "compat": Flavour(
         opset=18,
         sound_opset=18,
-        lowerings={_SAMPLE: choosing.from_all, _SINE_SQUARED: sines.by_sine},
+        lowerings={_SAMPLE: choosing.from_all, _SNAKED: sines.by_sine},
         definitions={
             _ATTENTION: attention.in_full,
             _ADD_NORM: layers.in_two,
