@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, TimeoutError  # an own one, on 3.10
 from contextlib import suppress
 from dataclasses import replace
@@ -23,32 +22,7 @@ from qwen3_tts_edge.server.wyoming.voices import info
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
 from server.serving import Served
-
-SAID = "Who is it?"
-CONSENT = "Anna allows it, for this test."
-
-
-def recording(seconds: float = 1.2, rate: int = 24000, form: str = "WAV") -> bytes:
-    at = np.arange(round(seconds * rate)) / rate
-    tone = sum(np.sin(2 * np.pi * 130 * k * at) / k for k in range(1, 9))
-    file = io.BytesIO()
-    soundfile.write(file, 0.15 * tone * (1.1 + np.sin(6 * np.pi * at)), rate, format=form)
-    return file.getvalue()
-
-
-@pytest.fixture
-def http(cloning: Served) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=cloning.url, timeout=60) as client:
-        yield client
-    for name in library.names():
-        library.path_of(name).unlink()
-
-
-def upload(http: httpx2.Client, name: str = "anna", **fields: str) -> httpx2.Response:
-    sample = {"audio_sample": ("anna.wav", recording(), "audio/wav")}
-    return http.post(
-        "/v1/audio/voices", data={"name": name, "consent": CONSENT, **fields}, files=sample
-    )
+from server.uploads import CONSENT, SAID, recording, upload
 
 
 def pcm(http: httpx2.Client, **asked: Any) -> bytes:
