@@ -65,7 +65,9 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
         OSError: The place is a folder, or the file cannot be moved there.
     """
     asked = expanded(path)
-    mode = asked.stat().st_mode if asked.exists() else None
+    mode = None
+    with suppress(FileNotFoundError):  # it may be removed just now
+        mode = asked.stat().st_mode if asked.exists() else None
     if mode is not None and stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if mode is not None and not stat.S_ISREG(mode):

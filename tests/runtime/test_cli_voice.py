@@ -364,6 +364,14 @@ def test_sound_to_codes_and_back(base: Path) -> None:
     whole = Synthesizer.open(base).decoder.decode(found.codes)[:52801]
     assert np.abs(np.frombuffer(to_pcm(whole), "<i2").astype(int) - samples).max() <= 1
     good("codec", "decode", "anna.codes", "-o", "again.flac")
+    streamed = good("codec", "decode", "anna.codes", "-o", "-")
+    assert np.array_equal(np.frombuffer(streamed.stdout_bytes, "<i2"), samples)
+    assert streamed.stderr == "stdout: 2.20 s\n"
+    wav = good("codec", "decode", "anna.codes", "-o", "-", "--format", "wav").stdout_bytes
+    assert wav[4:8] == wav[40:44] == b"\xff" * 4  # its length is not known
+    assert wav[44:] == streamed.stdout_bytes
+    coded = good("codec", "decode", "anna.codes", "-o", "-", "--format", "flac").stdout_bytes
+    assert coded.startswith(b"fLaC")
 
 
 def test_what_the_codec_refuses(tiny_bundle: Callable[..., Path]) -> None:
@@ -375,6 +383,9 @@ def test_what_the_codec_refuses(tiny_bundle: Callable[..., Path]) -> None:
     refused("nowhere is not a folder", "codec", "encode", "anna.wav", "-o", "nowhere/x")
     refused("is not a code file or is damaged", "codec", "decode", "anna.wav", "-o", "x.wav")
     refused("cannot write .m4a", "codec", "decode", "anna.codes", "-o", "x.m4a")
+    other = ("-o", "x.wav", "--format", "flac")
+    refused("would be wav and --format says flac", "codec", "decode", "anna.codes", *other)
+    refused("use -o -, which is PCM", "codec", "decode", "anna.codes", "-o", "/dev/stdout")
     assert not Path("x").exists()
 
 

@@ -62,6 +62,24 @@ def test_what_a_killed_process_left_is_gone_with_the_next(tmp_path: Path, writer
     assert names(tmp_path) == (["out", "out/b"] if place.is_dir() else ["out"])
 
 
+def test_a_file_that_is_removed_while_it_is_looked_at_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, exists = tmp_path / "out", Path.exists
+    place.touch()
+
+    def removed_meanwhile(path: Path) -> bool:
+        found = exists(path)
+        if path == place:
+            path.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, "exists", removed_meanwhile)
+    with whole_or_nothing(place) as part:
+        part.write_text("new")
+    assert place.read_text() == "new"
+
+
 def test_two_who_write_the_same_file_take_turns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

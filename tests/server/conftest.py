@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("uvicorn")
 
 if TYPE_CHECKING:
+    import httpx2
+
     from qwen3_tts_edge.server.session import Session
     from server.serving import Served
 
@@ -47,6 +49,19 @@ def cloning(base: Path, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[S
         patched.setenv(library.VARIABLE, str(tmp_path_factory.mktemp("voices") / "kept"))
         with serving(Settings(bundle=base, slots=2)) as server:
             yield server
+
+
+@pytest.fixture
+def http(cloning: "Served") -> "Iterator[httpx2.Client]":
+    """Give a client of the server that clones; the voices that it keeps are removed."""
+    import httpx2
+
+    from qwen3_tts_edge.voices import library
+
+    with httpx2.Client(base_url=cloning.url, timeout=60) as client:
+        yield client
+    for name in library.names():
+        library.path_of(name).unlink()
 
 
 @pytest.fixture

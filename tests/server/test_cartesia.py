@@ -169,6 +169,7 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served:
         "token": (of_pipecat("<|im_end|>", "token", goes_on=False), "<|im_end|>"),
         "speed": (of_pipecat(FIRST, "speed", generation_config={"speed": 9}), "speed is 9"),
         "type": ({"context_id": "type", "transcript": 5}, "transcript: Input should be a"),
+        "locale": (of_pipecat(FIRST, "locale", locale="en-GB"), "there is language too"),
     }
     unnamed = {
         of_pipecat("a" * (128 << 10), "size"): "larger than 131072 bytes",
@@ -177,18 +178,46 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served:
         b"\x00\x01": "is not JSON",
     }
     with conversation(url) as socket:
+        opened = socket.connection.response
+        assert opened is not None
         socket.say(of_pipecat(FIRST, "a"), *(message for message, _ in wrong.values()), *unnamed)
         socket.say(of_pipecat("", "a", goes_on=False))
         messages = until_done(socket, "a", *wrong)
     assert heard(messages, "a") == as_it_came(FIRST, 7, language="en")
     errors = [each for each in messages if each["type"] == "error"]
-    assert all((each["status_code"], each["done"]) == (400, True) for each in errors)
+    heads = {(e["status_code"], e["title"], e["error_code"], e["done"]) for e in errors}
+    assert heads == {(400, "Bad Request", "invalid_request_error", True)}
+    assert {each["request_id"] for each in errors} == {opened.headers["x-request-id"]}
     for name, (_, found) in wrong.items():
         [error] = of_context(errors, name)
         assert found in error["message"]
     for error, found in zip(of_context(errors, None), unnamed.values(), strict=True):
         assert found in error["message"]
     served.settle()
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("voice", {"mode": "id", "id": "low"}),
+        ("language", "de"),
+        ("locale", "en-GB"),
+        ("output_format", {"container": "raw", "encoding": "pcm_f32le", "sample_rate": 24000}),
+    ],
+)
+def test_a_context_keeps_what_it_was_begun_with(url: str, field: str, other: Any) -> None:
+    """But for its end: pipecat ends one with the voice of the next."""
+    with conversation(url) as socket:
+        socket.say(of_pipecat(FIRST, "a"), of_pipecat(SECOND, "a", **{field: other}))
+        socket.say({"context_id": "a", "transcript": f" {SECOND}", "continue": True})
+        socket.say(of_pipecat("", "a", goes_on=False, **{field: other}))
+        messages = [socket.hear()]
+        while messages[-1]["type"] != "done":
+            messages.append(socket.hear())
+    [error] = [each for each in messages if each["type"] == "error"]
+    assert error["context_id"] == "a"
+    assert error["message"] == "the context was begun with another; begin another context"
+    assert heard(messages, "a") == as_it_came(BOTH, 7, language="en")
 
 
 def test_a_name_can_be_used_again_once_its_text_was_given_up_and_has_ended(url: str) -> None:
@@ -239,11 +268,18 @@ def test_bytes_over_http(served: Served) -> None:
     }
     url = f"{served.url}/tts/bytes"
     assert httpx2.post(url, params={"seed": 7}, json=body).content == spoken(FIRST, 7)
+    named = httpx2.post(url, params={"seed": 7}, json={**body, "voice": "low", "locale": "en-GB"})
+    assert named.content == spoken(FIRST, 7, voice="low", language="en")
     wav = httpx2.post(url, json={**body, "output_format": {"container": "wav"}})
     assert (wav.headers["content-type"], wav.content[:4]) == ("audio/wav", b"RIFF")
     for asked, param in (
         ({"voice": {"mode": "id", "id": "nobody"}}, "voice"),
         ({"voice": {"mode": "embedding", "embedding": [1.0]}}, "voice"),
+        ({"voice": {"mode": "id", "id": "heart", "embedding": [1.0]}}, "voice"),
+        ({"voice": {"mode": "id"}}, "voice"),
+        ({"voice": 5}, "voice"),
+        ({"locale": "xx-XX"}, "locale"),
+        ({"locale": "en", "language": "en"}, "locale"),
         ({"language": "xx"}, "language"),
         ({"output_format": "mp3"}, "output_format"),
         ({"output_format": {"container": "raw", "sample_rate": 9}}, "output_format"),
@@ -262,6 +298,7 @@ def test_bytes_over_http(served: Served) -> None:
     [
         ({"generation_config": {"speed": 1.2}, "speed": "slow"}, 1.2),
         ({"speed": "fast"}, 1.25),
+        ({"generation_config": {"emotion": "calm"}, "speed": "fast"}, 1.25),
         ({"speed": "normal"}, 1.0),
         ({"speed": -0.5}, 0.8),
         ({"voice": {"id": "heart", "__experimental_controls": {"speed": "slowest"}}}, 0.6),

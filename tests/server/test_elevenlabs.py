@@ -110,6 +110,19 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str) -> None
         assert until_final(socket, "c")["c"] == as_it_came(SECOND, 7)
 
 
+@pytest.mark.parametrize("settings", [{}, {"speed": 1.0}])
+def test_a_context_keeps_the_speed_it_was_begun_with(url: str, settings: dict[str, float]) -> None:
+    with conversation(f"{url}&output_format=pcm_24000") as socket:
+        socket.say(begin("a", **settings), say(FIRST, "a"), begin("a", speed=1.2))
+        same = {**say(f" {SECOND}", "a"), "voice_settings": {"speed": 1.0, "stability": 0.5}}
+        socket.say(same, close("a"))
+        messages = socket.until("isFinal")
+    [error] = [each for each in messages if "error" in each]
+    assert (error["contextId"], error["code"]) == ("a", "invalid_request_error")
+    assert "begun with another speed" in error["error"]
+    assert sound(messages, "audio") == as_it_came(f"{FIRST} {SECOND}", 7)
+
+
 @pytest.mark.parametrize("asked", ["output_format=pcm", "seed=-1", "output_format=mp3_44100_999"])
 def test_an_address_that_is_wrong_is_refused_before_the_socket_opens(url: str, asked: str) -> None:
     with pytest.raises(InvalidStatus) as refused, conversation(f"{url.split('?')[0]}?{asked}"):

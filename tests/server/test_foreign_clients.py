@@ -1,4 +1,4 @@
-"""LiveKit's plugins, pipecat's services and the proxy wyoming_openai, unmodified.
+"""LiveKit's plugins, pipecat, Cartesia's client and the proxy wyoming_openai, unmodified.
 
 They want packages, and one a Python, of versions that are not ours, so they are installed apart,
 which takes minutes.
@@ -42,6 +42,7 @@ TEXT, SENTENCES = "Good morning. How are you?", ("Good morning.", "How are you?"
 SCRIPTS = Path(__file__).parent / "foreign"
 ENVIRONMENTS = Path(__file__).parents[2] / "build"
 PACKAGES = [
+    "cartesia[websockets]==4.2.0",
     "livekit-agents==1.8.9",
     "livekit-plugins-cartesia==1.8.9",
     "livekit-plugins-deepgram==1.8.9",
@@ -136,6 +137,20 @@ def test_pipecat(python: Path, served: Served) -> None:
         f"{name}, {case}": data
         for name, data in wanted.items()
         for case in ("0", "1", "interrupted")
+    }
+
+
+def test_cartesia(python: Path, served: Served) -> None:
+    answers = heard(python, "with_cartesia.py", served)
+    assert answers.pop("whole, nobody") == "BadRequestError"
+    error = json.loads(answers.pop("streamed, nobody"))
+    assert (error["context_id"], error["status_code"], error["title"]) == ("a", 400, "Bad Request")
+    assert error["request_id"].startswith("req_")
+    assert "there is no voice 'nobody'" in error["message"]
+    assert answers == {
+        "whole": spoken(TEXT, 7, language="en"),
+        "whole, by its name": spoken(TEXT, 7, language="en"),
+        "streamed": as_it_came(TEXT, 7, language="en"),
     }
 
 

@@ -258,6 +258,11 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"instructions": "sadly"}, "instructions", "takes no instruction"),
     ({"ref_audio": "AAAA"}, "ref_audio", "does not clone voices"),
     ({"speaker_embedding": [1.0]}, "speaker_embedding", "clones none"),
+    ({"ref_text": "Who is it?"}, "ref_text", "there is no ref_audio that says it"),
+    ({"x_vector_only_mode": True}, "x_vector_only_mode", "there is no ref_audio to hear"),
+    ({"speaker": "low"}, "speaker", "voice is 'heart'; send one of them"),
+    ({"voice": {"id": "heart"}, "speaker": "low"}, "speaker", "voice is 'heart'"),
+    ({"references": [{"audio_path": "a"}]}, "references", "send ref_audio and ref_text"),
     ({"max_new_tokens": 0}, "max_new_tokens", "greater than or equal to 1"),
     ({"seed": -1}, "seed", "greater than or equal to 0"),
     ({"seed": 1.5}, "seed", "valid integer"),
@@ -330,6 +335,16 @@ def test_null_is_as_good_as_absent(client: openai.OpenAI) -> None:
     asked = {**nothing, "input": TEXT, "seed": 7, "response_format": "pcm", "unknown": [1]}
     answer = client.post("/audio/speech", body=asked, cast_to=openai.HttpxBinaryResponseContent)
     assert answer.read() == spoken(TEXT, 7)
+
+
+def test_what_says_nothing_or_the_same_contradicts_nothing(client: openai.OpenAI) -> None:
+    """Some programs send all of their form, with what was not filled in as it is."""
+    blank = {"ref_audio": "", "ref_text": " ", "x_vector_only_mode": False}
+    for more in (blank, {"speaker": "Heart"}, {"speaker": ""}, {"task_type": "CustomVoice"}):
+        assert speech(client, response_format="pcm", **more).read() == spoken(TEXT, 7)
+    asked = {"input": TEXT, "seed": 7, "response_format": "pcm", "voice": "", "speaker": "low"}
+    answer = client.post("/audio/speech", body=asked, cast_to=openai.HttpxBinaryResponseContent)
+    assert answer.read() == spoken(TEXT, 7, voice="low")
 
 
 def test_a_chunk_may_be_small_at_first(client: openai.OpenAI) -> None:

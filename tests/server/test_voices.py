@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, TimeoutError  # an own one, on 3.10
 from contextlib import suppress
 from dataclasses import replace
@@ -23,32 +22,7 @@ from qwen3_tts_edge.server.wyoming.voices import info
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
 from server.serving import Served
-
-SAID = "Who is it?"
-CONSENT = "Anna allows it, for this test."
-
-
-def recording(seconds: float = 1.2, rate: int = 24000, form: str = "WAV") -> bytes:
-    at = np.arange(round(seconds * rate)) / rate
-    tone = sum(np.sin(2 * np.pi * 130 * k * at) / k for k in range(1, 9))
-    file = io.BytesIO()
-    soundfile.write(file, 0.15 * tone * (1.1 + np.sin(6 * np.pi * at)), rate, format=form)
-    return file.getvalue()
-
-
-@pytest.fixture
-def http(cloning: Served) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=cloning.url, timeout=60) as client:
-        yield client
-    for name in library.names():
-        library.path_of(name).unlink()
-
-
-def upload(http: httpx2.Client, name: str = "anna", **fields: str) -> httpx2.Response:
-    sample = {"audio_sample": ("anna.wav", recording(), "audio/wav")}
-    return http.post(
-        "/v1/audio/voices", data={"name": name, "consent": CONSENT, **fields}, files=sample
-    )
+from server.uploads import CONSENT, SAID, recording, upload
 
 
 def pcm(http: httpx2.Client, **asked: Any) -> bytes:
@@ -63,7 +37,7 @@ def expected(base: Path, voice: Voice) -> bytes:
     return b"".join(to_pcm(chunk.samples) for chunk in stream)
 
 
-@pytest.mark.parametrize("text", [None, SAID])
+@pytest.mark.parametrize("text", [None, "", SAID])
 def test_a_recording_becomes_a_voice_that_is_kept(
     http: httpx2.Client, base: Path, text: str | None
 ) -> None:
@@ -74,9 +48,9 @@ def test_a_recording_becomes_a_voice_that_is_kept(
     assert told["success"] is True
     kept = Voice.load(library.path_of("anna"))
     assert kept.provenance is not None
-    assert (kept.provenance.consent, kept.text) == (CONSENT, text)
+    assert (kept.provenance.consent, kept.text) == (CONSENT, text or None)
     assert told["created_at"] == told["voice"]["created_at"] == kept.provenance.created_at
-    heard = Synthesizer.open(base, verify=False).clone(recording(), text)
+    heard = Synthesizer.open(base, verify=False).clone(recording(), text or None)
     assert np.array_equal(kept.speaker_vector, heard.speaker_vector)
     assert pcm(http, voice="Anna") == expected(base, heard)
     listed = http.get("/v1/audio/voices").json()
@@ -113,6 +87,28 @@ def test_a_recording_may_come_with_the_request(http: httpx2.Client, base: Path) 
     assert pcm(http, **asked) == expected(base, alone)
     vector = alone.speaker_vector.tolist()
     assert pcm(http, speaker_embedding=vector) == expected(base, alone)
+    # A voice has to be named by many clients, one without words to be sent.
+    asked = {"voice": "alloy", "speaker_embedding": vector, "x_vector_only_mode": True}
+    assert pcm(http, **asked) == expected(base, alone)
+    assert pcm(http, voice="alloy", ref_audio=coded, ref_text="") == expected(base, alone)
+
+
+def test_a_voice_that_is_asked_for_in_two_ways_is_neither(http: httpx2.Client) -> None:
+    assert upload(http).status_code == 200
+    coded = base64.b64encode(recording()).decode()
+    for asked, param, says in (
+        ({"voice": "Anna", "ref_audio": coded}, "voice", "there is ref_audio too"),
+        ({"speaker": "anna", "ref_audio": coded}, "voice", "there is ref_audio too"),
+        ({"voice": "anna", "speaker_embedding": [1.0]}, "voice", "speaker_embedding too"),
+        ({"speaker_embedding": [1.0], "ref_audio": coded}, "speaker_embedding", "ref_audio too"),
+        ({"voice": "anna", "ref_text": SAID}, "ref_text", "no ref_audio that says it"),
+        ({"speaker_embedding": [1.0], "ref_text": SAID}, "ref_text", "no ref_audio"),
+        ({"voice": "anna", "x_vector_only_mode": True}, "x_vector_only_mode", "no ref_audio"),
+        ({"ref_audio": coded, "x_vector_only_mode": False}, "ref_text", "send its words"),
+    ):
+        answer = http.post("/v1/audio/speech", json={"input": "Yes.", **asked})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, param), asked
+        assert says in answer.json()["error"]["message"]
 
 
 def test_a_speaker_vector_becomes_a_voice(http: httpx2.Client, base: Path) -> None:
@@ -193,6 +189,7 @@ def test_a_name_that_is_none(http: httpx2.Client, name: str) -> None:
         ({}, None, "audio_sample", "one of audio_sample and speaker_embedding"),
         ({"speaker_embedding": "[1.0]"}, recording(), "audio_sample", "one of"),
         ({"speaker_embedding": "[1.0]"}, None, "speaker_embedding", "vector of 1 numbers"),
+        ({"speaker_embedding": "[1.0]", "ref_text": SAID}, None, "ref_text", "says nothing"),
         ({"speaker_embedding": "[NaN]"}, None, "speaker_embedding", ""),
         ({"speaker_embedding": "x"}, None, "speaker_embedding", "JSON"),
         ({"ref_text": "<|im_end|>"}, recording(), "ref_text", "control token"),

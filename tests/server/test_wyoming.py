@@ -117,6 +117,98 @@ def test_a_stream_without_a_word_ends_and_takes_no_place(
     assert not sessions
 
 
+@pytest.mark.parametrize("text", ["", "  ", "👍", "…"])
+def test_a_text_without_a_word_is_silence(
+    served: Served, sessions: list[Session], text: str
+) -> None:
+    """Home Assistant waits for the end of the sound, for ever, whatever it is told of errors."""
+
+    async def ask() -> list[Event]:
+        async with connected(served.wyoming[0]) as client:
+            await say(client, Synthesize(text), Synthesize(TEXT))
+            return await heard(client, AudioStop) + await heard(client, AudioStop)
+
+    events = asyncio.run(ask())
+    whole = ["audio-start", "audio-stop", "audio-start", "audio-chunk", "audio-stop"]
+    assert kinds(events) == whole
+    assert sound_of(events) == spoken(TEXT, sessions[0].seed)
+
+
+def test_events_that_no_stream_is_open_for_leave_the_connection_as_it_is(
+    served: Served, sessions: list[Session]
+) -> None:
+    async def ask() -> tuple[list[Event], list[Event]]:
+        async with connected(served.wyoming[0]) as client:
+            await say(client, SynthesizeChunk("Lost."), SynthesizeStop())
+            lost = await heard(client, SynthesizeStopped)
+            await say(client, SynthesizeStart(), SynthesizeChunk(TEXT), SynthesizeStop())
+            await say(client, SynthesizeStop(), Synthesize("One."))
+            return lost, await heard(client, SynthesizeStopped) + [
+                *await heard(client, SynthesizeStopped),
+                *await heard(client, AudioStop),
+            ]
+
+    lost, events = asyncio.run(ask())
+    assert kinds(lost) == ["error", "synthesize-stopped"]
+    assert Error.from_event(lost[0]).text == "synthesize-chunk came before synthesize-start"
+    sound = ["audio-start", "audio-chunk", "audio-stop"]
+    assert kinds(events) == [*sound, "synthesize-stopped", *sound]  # which is told twice
+    assert [event.type for event in events].count("synthesize-stopped") == 2
+    seeds = [session.seed for session in sessions]
+    assert sound_of(events) == as_it_came(TEXT, seeds[0]) + spoken("One.", seeds[1])
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["at once", "while it is spoken"])
+def test_a_stream_that_is_begun_anew_drops_the_former(
+    served: Served, sessions: list[Session], begun: bool
+) -> None:
+    async def ask() -> list[Event]:
+        async with connected(served.wyoming[0]) as client:
+            await say(client, SynthesizeStart())
+            events = []
+            if begun:
+                await say(client, SynthesizeChunk(LONG))
+                events = await heard(client, AudioChunk)
+            await say(client, SynthesizeStart(SynthesizeVoice("low")), SynthesizeChunk(TEXT))
+            await say(client, SynthesizeStop())
+            return events + await heard(client, SynthesizeStopped)
+
+    events = asyncio.run(ask())
+    sound = ["audio-start", "audio-chunk", "audio-stop"]
+    assert kinds(events) == [*(sound if begun else []), *sound, "synthesize-stopped"]
+    last = max(at for at, event in enumerate(events) if event.type == "audio-start")
+    assert sound_of(events[last:]) == as_it_came(TEXT, sessions[-1].seed, voice="low")
+    if begun:
+        stream = sessions[0]._speech._stream
+        assert stream is not None
+        assert len(stream.metrics.frames) < 200  # of some five hundred that all of it has
+
+
+def test_what_is_no_matter_of_a_voice_s_is_passed_over_while_it_speaks(
+    served: Served, sessions: list[Session]
+) -> None:
+    async def ask() -> list[Event]:
+        others = (
+            AudioStart(16_000, 2, 1),
+            AudioChunk(16_000, 2, 1, bytes(4000)),
+            AudioStop(),
+            Synthesize(TEXT),
+            Describe(),
+        )
+        async with connected(served.wyoming[0]) as client:
+            await say(client, SynthesizeStart(), *others, SynthesizeChunk(MORE))
+            events = await heard(client, AudioChunk)
+            await client.write_event(Event("played", {"of": 1}, b"payload"))
+            await say(client, *others, SynthesizeStop())
+            return events + await heard(client, SynthesizeStopped)
+
+    events = asyncio.run(ask())
+    assert [event.type for event in events].count("info") == 2
+    rest = [event for event in events if event.type != "info"]
+    assert kinds(rest) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
+    assert sound_of(rest) == as_it_came(MORE, sessions[0].seed)
+
+
 def test_a_connection_speaks_one_after_the_other(served: Served, sessions: list[Session]) -> None:
     async def ask() -> list[Event]:
         async with connected(served.wyoming[1]) as client:
@@ -175,11 +267,11 @@ def test_who_describes_is_answered_while_nobody_can_be_let_in(
     [
         (Synthesize("Hello.", SynthesizeVoice("nobody")), "there are: heart, low"),
         (Synthesize("Hello.", SynthesizeVoice(language="tlh")), "'tlh' is unknown"),
-        (Synthesize("  "), "the text is empty"),
+        (Synthesize("Hello.", SynthesizeVoice("heart", speaker="low")), "has no speaker 'low'"),
         (Synthesize("Hello <|im_end|>"), "control token"),
         (Synthesize("<speak>Hello</speak>", text_format="ssml"), "'ssml'"),
     ],
-    ids=["voice", "language", "blank", "token", "ssml"],
+    ids=["voice", "language", "speaker", "token", "ssml"],
 )
 def test_what_is_wrong_is_told_before_any_sound(
     served: Served, asked: Synthesize, says: str

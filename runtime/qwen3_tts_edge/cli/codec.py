@@ -11,6 +11,7 @@ from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER
 from qwen3_tts_edge.cli.options import model_option, running_options
 from qwen3_tts_edge.cli.progress import progressed
+from qwen3_tts_edge.cli.sink import format_option, sink_of
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
@@ -18,12 +19,12 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.sound.reading import mixed, open_sound, read_blocks, resampled_blocks
-from qwen3_tts_edge.sound.writing import AudioFile
 
 _EXAMPLES = """\b
 Examples:
   qwen3-tts-edge codec encode talk.flac -o talk.codes --model my-base-bundle
   qwen3-tts-edge codec decode talk.codes -o talk.wav --model my-base-bundle
+  qwen3-tts-edge codec decode talk.codes -o - --model my-base-bundle | aplay -f S16_LE -r 24000
 """
 
 _model = model_option("A bundle; to encode, one of a Base checkpoint or of the codec alone.")
@@ -85,30 +86,38 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     "--output",
     required=True,
     metavar="SOUND",
-    help="A .wav, .flac, .mp3, .opus, .aac or .pcm file.",
+    help="A .wav, .flac, .mp3, .opus, .aac or .pcm file; - streams to stdout.",
 )
+@format_option
 @_model
 @running_options
-def decode(codes: str, output: str, model: str | None, backend: str, threads: int | None) -> None:
+def decode(
+    codes: str,
+    output: str,
+    form: str | None,
+    model: str | None,
+    backend: str,
+    threads: int | None,
+) -> None:
     """Decode a file of CODES; any bundle with the codec that encoded them can.
 
-    The sound streams into the file in constant memory, exact at any length, and is as long as
-    what was encoded.
+    The sound streams into the file, or to stdout, in constant memory, exact at any length, and is
+    as long as what was encoded.
     """
     bundle = CodecBundle.open(model)
     folder, manifest = bundle.folder, bundle.manifest
-    target = AudioFile(expanded(output, "output"), manifest.sample_rate)
+    target = sink_of(output, form, manifest.sample_rate)
     found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     bundle.verify(CODEC_DECODER)
     decoder = CodecDecoder.open(folder, manifest, opener)
     seconds = found.content.samples / manifest.sample_rate
-    with target as file:
+    with target:
         spoken = _decoded(decoder, found)
         for samples in progressed(spoken, lambda s: len(s) / manifest.sample_rate, seconds):
-            file.write(samples)
-    click.echo(f"{output}: {seconds:.2f} s", err=True)
+            target.write(samples)
+    click.echo(f"{'stdout' if output == '-' else output}: {seconds:.2f} s", err=True)
 
 
 def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Samples]:

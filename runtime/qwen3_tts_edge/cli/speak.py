@@ -1,7 +1,6 @@
 """`qwen3-tts-edge speak`: text → a sound file, or raw PCM on stdout while it is made."""
 
 import codecs
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -18,11 +17,11 @@ from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, TEXT_LAYOUTS, VOICE_
 from qwen3_tts_edge.cli.next_step import tell_next_step
 from qwen3_tts_edge.cli.options import language_option, model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
+from qwen3_tts_edge.cli.sink import format_option, sink_of
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
-from qwen3_tts_edge.sound.encoding import encoder
-from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
+from qwen3_tts_edge.sound.writing import AudioFile, AudioStream
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Request, Text
@@ -31,8 +30,6 @@ from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
-
-_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 _AT_ONCE = 1 << 16
 """Bytes of stdin that are read together, if so many are there."""
@@ -127,12 +124,7 @@ def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | Non
     metavar="PATH",
     help="A .wav, .flac, .mp3, .opus, .aac or .pcm file; - streams to stdout.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(ENDINGS.values())),
-    help="Of what -o - streams; without it 16-bit little-endian PCM. A file's ending says its own.",
-)
+@format_option
 @click.option("--sample-rate", type=int, metavar="HZ", help="8000 to 48000; without it 24000.")
 @click.option(
     "--speed", type=float, default=1.0, show_default=True, help="0.25 to 4.0, at the same pitch."
@@ -227,7 +219,7 @@ def speak(
         "piece_seconds": piece_seconds,
     }
     Request(None, **asked)  # refuses what is no length
-    sink = _sink(output, form, bundle.manifest.sample_rate, sample_rate, speed)
+    sink = sink_of(output, form, bundle.manifest.sample_rate, sample_rate, speed)
     if ref_audio == "-" and ((text or file) in (None, "-")):
         raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")
     words = _text(text, file, arrives=output == "-")
@@ -249,34 +241,6 @@ def speak(
     if not (code or quiet):
         tell_next_step()
     return code
-
-
-def _sink(
-    output: str, form: str | None, sample_rate: int, rate_out: int | None, speed: float
-) -> AudioFile | AudioStream:
-    """Find where the sound goes, and refuse what could not be written."""
-    if output == "-":
-        if sys.stdout.isatty():
-            raise click.UsageError("-o - would print sound on the terminal; pipe it into a player")
-        return AudioStream(
-            sys.stdout.buffer,
-            encoder(form or "pcm", sample_rate, rate_out=rate_out, speed=speed),
-        )
-    path = expanded(output, "output")
-    special = path.exists() and not (path.is_file() or path.is_dir())
-    if not path.suffix and (special or output in _STDOUT):
-        there = "" if output in _STDOUT else f" > {shlex.quote(output)}"
-        raise click.UsageError(
-            f"the name {output} does not say what to write; use -o -{there}, which is PCM, or what "
-            "--format says"
-        )
-    named = format_of(path)
-    if form not in (None, named):
-        raise click.UsageError(
-            f"{output} would be {named} and --format says {form}; "
-            f"name it {path.stem}.{form}, or drop --format"
-        )
-    return AudioFile(path, sample_rate, rate_out=rate_out, speed=speed)
 
 
 def _play(stream: Stream, sink: AudioStream, *, quiet: bool) -> int:

@@ -1,117 +1,35 @@
 """Cartesia's speech: `/tts/websocket`, where contexts speak side by side, and `POST /tts/bytes`.
 
 What only Cartesia's own models know is ignored: their names, emotions, volume, dictionaries, and
-timestamps, which clients ask for and do without. Speed is what `generation_config` says, or in
-older versions `speed` or `__experimental_controls` of the voice.
+timestamps, which clients ask for and do without. A context keeps its voice, its language and its
+format; how fast it is says its first message, for clients send another speed for the next one.
 
-Source: https://docs.cartesia.ai/api-reference/tts/websocket
+Source: https://docs.cartesia.ai/api-reference/tts/websocket;
+    https://docs.cartesia.ai/use-the-api/api-errors
 """
 
 import secrets
 import time
+import uuid
 from functools import partial
-from typing import Annotated, Any, Literal
+from http import HTTPStatus
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from qwen3_tts_edge.server.asked import Fields
-from qwen3_tts_edge.server.context import Message
+from qwen3_tts_edge.server.cartesia_body import Generation, Part
+from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
-from qwen3_tts_edge.server.problems import FieldError, Problem
+from qwen3_tts_edge.server.problems import Problem
 from qwen3_tts_edge.server.response import SpeechResponse
-from qwen3_tts_edge.server.said import Said
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.sound.encoding import Encoder
-from qwen3_tts_edge.speech.request import Request
 
-_SCALE = {"slowest": -1.0, "slow": -0.5, "normal": 0.0, "fast": 0.5, "fastest": 1.0}
-_SLOWEST, _FASTEST = 0.6, 1.5
-"""Of `generation_config.speed`, which came after that scale and has these ends."""
-
-_Scaled = (
-    Literal["slowest", "slow", "normal", "fast", "fastest"] | Annotated[float, Field(ge=-1, le=1)]
-)
-
-
-class _Controls(Said):
-    speed: _Scaled | None = None
-
-
-class _Voice(Said):
-    id: str
-    mode: Literal["id"] = "id"
-    controls: Annotated[_Controls, Field(alias="__experimental_controls")] = _Controls()
-
-
-class _Format(Said):
-    container: Literal["raw", "wav", "mp3"] = "raw"
-    encoding: Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"] = "pcm_s16le"
-    sample_rate: int | None = None
-    bit_rate: int | None = None
-
-
-class _Generation(Said):
-    speed: float | None = None
-
-
-class Generation(Said):
-    """What a request and each message of a context say. The first of a context counts."""
-
-    transcript: str = ""
-    voice: _Voice | None = None
-    language: str | None = None
-    output_format: _Format = _Format()
-    generation_config: _Generation | None = None
-    speed: _Scaled | None = None
-
-    def request(self, service: Service, seed: int | None) -> Request:
-        """Read what is asked for, without the text."""
-        name = self.voice.id if self.voice else None
-        return Fields().request(service, name, self.language, seed)
-
-    def encoder(self, service: Service) -> Encoder:
-        """Make the encoder of the sound that is asked for."""
-        form = self.output_format
-        if form.container == "wav" and form.encoding != "pcm_s16le":
-            raise FieldError("output_format", f"no {form.encoding} in wav", "use pcm_s16le or raw")
-        field, speed = self._faster
-        return Fields(speed=field).encoder(
-            service,
-            form.encoding if form.container == "raw" else form.container,
-            rate=form.sample_rate,
-            bitrate=form.bit_rate if form.container == "mp3" else None,
-            speed=speed,
-        )
-
-    @property
-    def _faster(self) -> tuple[str, float | None]:
-        """How fast it is, and which field says so: the newest one of those that are there."""
-        if self.generation_config is not None:
-            return "generation_config", self.generation_config.speed
-        if self.speed is not None:
-            return "speed", _speed(self.speed)
-        controls = self.voice.controls.speed if self.voice else None
-        return "voice", None if controls is None else _speed(controls)
-
-
-class _Message(Generation):
-    context_id: str | None = None
-    goes_on: Annotated[bool, Field(alias="continue")] = False
-    flush: bool = False
-    cancel: bool = False
-
-
-_MESSAGE = TypeAdapter(_Message)
-
-
-def _speed(scaled: str | float) -> float:
-    """Read the older scale, on which 0 is as it is and the ends are 1 and -1."""
-    at = _SCALE[scaled] if isinstance(scaled, str) else scaled
-    return 1 + at * (_FASTEST - 1 if at > 0 else 1 - _SLOWEST)
+_PART = TypeAdapter(Part)
 
 
 def router(service: Service) -> APIRouter:
@@ -148,19 +66,19 @@ class _Cartesia(Conversation):
     def __init__(self, service: Service, websocket: WebSocket, seed: int | None) -> None:
         super().__init__(service, websocket)
         self._seed = seed
+        self._first: WeakKeyDictionary[Context, Part] = WeakKeyDictionary()
+        self._request_id = getattr(websocket.state, "request_id", None) or str(uuid.uuid4())
 
     def take(self, text: str) -> list[Message]:
-        message = parsed(_MESSAGE, text)
+        message = parsed(_PART, text)
         name = message.context_id or secrets.token_hex(8)
         if message.cancel:
             self.close(name)
             return []
-        context = self.contexts.get(name) or self.open(
-            name,
-            message.request(self.service, self._seed),
-            message.encoder(self.service),
-            _Answers(name),
-        )
+        context = self.contexts.get(name) or self._begin(name, message)
+        # What only ends a context may be of another voice: that of what its client says next.
+        if message.transcript.strip() and not context.failed:
+            message.check(self._first[context])
         context.append(message.transcript)
         if message.flush:
             context.flush()
@@ -169,14 +87,20 @@ class _Cartesia(Conversation):
         return []
 
     def refused(self, text: str, problem: Problem) -> list[Message]:
-        return _Answers(field_of(text, "context_id")).failed(problem)
+        return _Answers(field_of(text, "context_id"), self._request_id).failed(problem)
+
+    def _begin(self, name: str, message: Part) -> Context:
+        request, form = message.request(self.service, self._seed), message.encoder(self.service)
+        context = self.open(name, request, form, _Answers(name, self._request_id))
+        self._first[context] = message
+        return context
 
 
 class _Answers:
     """Every message has a `context_id`, for clients look there before anything else."""
 
-    def __init__(self, context_id: str | None) -> None:
-        self._context_id = context_id
+    def __init__(self, context_id: str | None, request_id: str) -> None:
+        self._context_id, self._request_id = context_id, request_id
         self._flushes = 0
         self._last = time.monotonic()
 
@@ -200,9 +124,10 @@ class _Answers:
                 "error",
                 problem.status,
                 done=True,
-                title=problem.kind,
+                title=HTTPStatus(problem.status).phrase,
                 message=problem.message,
                 error_code=problem.code or problem.kind,
+                request_id=self._request_id,
             )
         ]
 

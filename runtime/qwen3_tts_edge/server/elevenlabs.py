@@ -1,6 +1,7 @@
 """ElevenLabs' speech: `/v1/text-to-speech/{voice}`, and its socket with contexts side by side.
 
-What only ElevenLabs' own models know is ignored: their names and all voice settings but the speed.
+What only ElevenLabs' own models know is ignored: their names and all voice settings but the speed,
+which the first message of a context says.
 
 Source: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
 """
@@ -8,6 +9,7 @@ Source: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-spee
 import re
 from functools import partial
 from typing import Annotated
+from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Query
 from fastapi import Request as HttpRequest
@@ -120,6 +122,7 @@ class _ElevenLabs(Conversation):
     ) -> None:
         super().__init__(service, websocket)
         self._asked, self._request = asked, request
+        self._speeds: WeakKeyDictionary[Context, float] = WeakKeyDictionary()
 
     def take(self, text: str) -> list[Message]:
         message = parsed(_MESSAGE, text)
@@ -138,16 +141,19 @@ class _ElevenLabs(Conversation):
 
     def _context(self, message: _Message) -> Context | None:
         """Find the context of a message; empty text, which keeps a socket alive, opens none."""
-        name = message.context_id
-        if name in self.contexts or not message.text:
-            return self.contexts.get(name)
-        settings = message.voice_settings or _Settings()
-        return self.open(
-            name,
-            self._request,
-            settings.encoder(self.service, self._asked.output_format),
-            _Answers(name),
-        )
+        name, settings = message.context_id, message.voice_settings or _Settings()
+        context = self.contexts.get(name)
+        if context is None and message.text:
+            form = settings.encoder(self.service, self._asked.output_format)
+            context = self.open(name, self._request, form, _Answers(name))
+            self._speeds[context] = 1.0 if settings.speed is None else settings.speed
+        elif context is not None and settings.speed not in (None, self._speeds[context]):
+            raise FieldError(
+                "voice_settings",
+                "the context was begun with another speed",
+                "begin another context",
+            )
+        return context
 
     def _close(self, name: str) -> list[Message]:
         """Speak the rest; whoever closes what is closed already wants to hear no more of it."""

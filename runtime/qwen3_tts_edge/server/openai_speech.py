@@ -29,6 +29,7 @@ from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
 _NAME = "openai"
+_SENT = ("ref_audio", "speaker_embedding")
 _FIELDS = Fields(form="response_format", rate="sample_rate")
 _EVENTS = "text/event-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -123,9 +124,12 @@ async def _request(service: Service, body: Speech) -> Request:
 
 async def _voice(service: Service, body: Speech) -> Voice | None:
     """Find who shall speak, and check that the checkpoint can."""
-    if body.speaker_embedding is not None and body.ref_audio is not None:
-        raise FieldError("speaker_embedding", "there is ref_audio too", "send one of them")
+    body.check_voice()
     manifest = service.synthesizer.manifest
+    sent = next((name for name in _SENT if getattr(body, name) is not None), None)
+    # Clients have to name a voice; another name than that of a kept one is a word for it.
+    if sent is not None and service.voices.keeps(body.named):
+        raise FieldError("voice", f"there is {sent} too", "send one of them")
     if body.ref_audio is not None:
         text = None if body.x_vector_only_mode else body.ref_text
         with blaming("ref_audio"):

@@ -68,6 +68,7 @@ class Deleted(TypedDict):
     message: str
 
 
+_Text = Form(max_length=4096)
 _Words = Form(min_length=1, max_length=4096, pattern=r"\S")
 _VECTOR = TypeAdapter(list[float])
 
@@ -98,7 +99,7 @@ def router(service: Service) -> APIRouter:
         consent: Annotated[str, _Words],
         audio_sample: Annotated[UploadFile | None, File()] = None,
         speaker_embedding: Annotated[str | None, Form()] = None,
-        ref_text: Annotated[str | None, _Words] = None,
+        ref_text: Annotated[str | None, _Text] = None,
         *,
         replace: Annotated[bool, Form()] = False,
     ) -> Uploaded:
@@ -107,6 +108,11 @@ def router(service: Service) -> APIRouter:
             known.place_for(name, replace=replace)
         if (audio_sample is None) == (speaker_embedding is None):
             raise FieldError("audio_sample", "expected one of audio_sample and speaker_embedding")
+        ref_text = ref_text if ref_text and ref_text.strip() else None
+        if audio_sample is None and ref_text is not None:
+            raise FieldError(
+                "ref_text", "a speaker vector says nothing", "leave it out, or send audio_sample"
+            )
         with blaming("ref_text"):
             service.references.check(ref_text)
         if audio_sample is not None:
@@ -134,14 +140,14 @@ def router(service: Service) -> APIRouter:
     @routes.delete("/v1/audio/voices/{name}")
     async def delete(name: str) -> Deleted:
         """Delete a voice that was kept."""
-        if not known.drop(name):
+        if (gone := known.drop(name)) is None:
             raise FieldError("name", f"no voice {name!r} is kept", status=404)
         return {
-            "id": name,
+            "id": gone,
             "object": "audio.voice.deleted",
             "deleted": True,
             "success": True,
-            "message": f"voice {name!r} is deleted",
+            "message": f"voice {gone!r} is deleted",
         }
 
     return routes

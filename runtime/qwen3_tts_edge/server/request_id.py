@@ -1,4 +1,4 @@
-"""A name for every request, which its client, the log and the answer share."""
+"""A name for every request and every websocket, which its client, the log and the answer share."""
 
 import secrets
 
@@ -6,6 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LONGEST = 128
+_HEADS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+"""Messages that have the headers of an answer."""
 
 
 class RequestId:
@@ -17,7 +19,7 @@ class RequestId:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
@@ -26,7 +28,7 @@ class RequestId:
         scope.setdefault("state", {})["request_id"] = name
 
         async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _HEADS:
                 MutableHeaders(scope=message)["x-request-id"] = name
             await send(message)
 

@@ -5,16 +5,19 @@ Source: https://platform.openai.com/docs/api-reference/audio/createSpeech;
 """
 
 from dataclasses import fields
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from qwen3_tts_edge.bundle.names import STREAMED, UPFRONT
-from qwen3_tts_edge.server.problems import blaming
+from qwen3_tts_edge.errors import quoted
+from qwen3_tts_edge.server.problems import FieldError, blaming
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.speech.stream import RAMP
 
+T = TypeVar("T")
 _SAMPLING = [field.name for field in fields(Sampling)]
+_PARTNER = "send ref_audio, or leave this out"
 
 
 class VoiceId(BaseModel):
@@ -26,7 +29,8 @@ class VoiceId(BaseModel):
 class Speech(BaseModel):
     """What is asked for. Null is as good as absent; fields that are not known here are ignored.
 
-    The sampling settings have their official names.
+    So is a text without a word, of those that say who shall speak. The sampling settings have
+    their official names.
     """
 
     model_config = ConfigDict(strict=True)
@@ -48,6 +52,7 @@ class Speech(BaseModel):
     ref_text: str | None = None
     x_vector_only_mode: bool | None = None
     speaker_embedding: list[float] | None = None
+    references: list[Any] | None = None
     max_new_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None
     initial_codec_chunk_frames: Annotated[int, Field(ge=1, le=250)] | None = None
@@ -64,10 +69,39 @@ class Speech(BaseModel):
     subtalker_top_k: int | None = None
     subtalker_top_p: float | None = None
 
+    @field_validator("ref_audio", "ref_text", "speaker", "voice")
+    @classmethod
+    def _without_blanks(cls, said: T) -> T | None:
+        return None if isinstance(said, str) and not said.strip() else said
+
     @property
     def named(self) -> str | None:
         """The voice by its name."""
         return self.voice.id if isinstance(self.voice, VoiceId) else self.voice or self.speaker
+
+    def check_voice(self) -> None:
+        """Refuse what says who shall speak in two ways, or by half of one.
+
+        Raises:
+            FieldError: It does; names the field that contradicts another, or lacks it.
+        """
+        named, heard = (self.named or "").strip(), self.ref_audio is not None
+        if self.speaker is not None and self.speaker.strip().lower() != named.lower():
+            raise FieldError("speaker", f"voice is {quoted(named)}", "send one of them")
+        if self.references is not None:
+            raise FieldError("references", "not known here", "send ref_audio and ref_text")
+        if heard and self.speaker_embedding is not None:
+            raise FieldError("speaker_embedding", "there is ref_audio too", "send one of them")
+        if self.ref_text is not None and not heard:
+            raise FieldError("ref_text", "there is no ref_audio that says it", _PARTNER)
+        if self.x_vector_only_mode and not (heard or self.speaker_embedding):
+            raise FieldError("x_vector_only_mode", "there is no ref_audio to hear", _PARTNER)
+        if heard and self.x_vector_only_mode is False and self.ref_text is None:
+            raise FieldError(
+                "ref_text",
+                "x_vector_only_mode is false, which needs what ref_audio says",
+                "send its words, or leave x_vector_only_mode out",
+            )
 
     @property
     def layout(self) -> str | None:

@@ -10,6 +10,7 @@ from qwen3_tts_edge.bundle.names import BASE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
 from qwen3_tts_edge.speech.languages import code_of
 from qwen3_tts_edge.voices import library
+from qwen3_tts_edge.voices.library import folded
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
@@ -82,7 +83,7 @@ class Voices:
         """
         self._manifest = bundle.manifest
         self.speakers = sorted(bundle.manifest.speakers, key=str.lower)
-        self._aliases = {name.lower(): voice.lower() for name, voice in aliases.items()}
+        self._aliases = {folded(name): folded(voice) for name, voice in aliases.items()}
 
     @property
     def clones(self) -> bool:
@@ -121,6 +122,8 @@ class Voices:
         """
         try:
             return Voice.load(library.path_of(name))
+        except FileNotFoundError:  # it was when it was looked for
+            raise InputError(f"there is no voice {name!r} any more") from None
         except OSError as error:
             raise InputError(f"the voice {name!r} cannot be read ({error.strerror})") from error
         except InputError:
@@ -138,8 +141,8 @@ class Voices:
         Raises:
             InputError: The name is taken or no name, or too many voices are kept.
         """
-        listed = self.listed()
-        taken = next((each for each in listed if each.name.lower() == name.lower()), None)
+        listed = self._by_name(name)
+        taken = listed.get(folded(name))
         if taken is not None and not (replace and taken.kept and taken.name == name):
             raise InputError(
                 f"there is a voice {taken.name!r} already",
@@ -159,13 +162,26 @@ class Voices:
         with _folder(), library.held(name, replace=replace) as path:
             voice.save(path)
 
-    def drop(self, name: str) -> bool:
-        """Delete a kept voice; return whether there was one."""
-        if Named(name, kept=True) not in self.listed():
-            return False
+    def keeps(self, name: str | None) -> bool:
+        """Tell whether a voice of that name, in any letter case, is kept."""
+        found = self._by_name(name).get(folded(name or ""))
+        return found is not None and found.kept
+
+    def drop(self, name: str) -> str | None:
+        """Delete a kept voice, by its name in any letter case.
+
+        Returns:
+            Its name as it was kept; None where there is none, or somebody else deletes it.
+        """
+        found = self._by_name(name).get(folded(name))
+        if found is None or not found.kept:
+            return None
         with _folder():
-            library.path_of(name).unlink(missing_ok=True)
-        return True
+            try:
+                library.path_of(found.name).unlink()
+            except FileNotFoundError:
+                return None
+        return found.name
 
     def find(self, name: str | None, description: str | None = None) -> Voice | None:
         """Find who shall speak.
@@ -181,8 +197,8 @@ class Voices:
         """
         if self._manifest.checkpoint.model_type == VOICE_DESIGN:
             return Voice.design(description or "")
-        known = {each.name.lower(): each for each in self.listed()}
-        wanted = (name or "").strip().lower()
+        name = (name or "").strip()
+        known, wanted = self._by_name(name), folded(name)
         wanted = self._aliases.get(wanted, wanted)
         if wanted not in known and wanted in OPENAI and known:
             wanted = self._standing_in(wanted, list(known))
@@ -197,6 +213,11 @@ class Voices:
         if found.kept:
             return self.load(found.name)
         return Voice.speaker(found.name)
+
+    def _by_name(self, asked: str | None) -> dict[str, Named]:
+        """All voices by their names; of files that differ in letter case only, that very one."""
+        listed = sorted(self.listed(), key=lambda each: each.name == asked)
+        return {folded(each.name): each for each in listed}
 
     def _standing_in(self, name: str, known: list[str]) -> str:
         usual = OPENAI[name]

@@ -97,9 +97,14 @@ def held(name: str, *, replace: bool) -> Iterator[Path]:
     """
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locks.turn(path.with_name(_folded(path.name)), "a voice of that name"):
+    with locks.turn(path.with_name(folded(path.name)), "a voice of that name"):
         sweep(path)
         yield place_for(name, replace=replace)
+
+
+def folded(name: str) -> str:
+    """Spell a name as it is compared: a letter with a mark may be one character, or two."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def _spelt(name: str) -> str | None:
@@ -107,15 +112,10 @@ def _spelt(name: str) -> str | None:
     there = names()
     if name in there:
         return name
-    return next((each for each in there if _folded(each) == _folded(name)), None)
+    return next((each for each in there if folded(each) == folded(name)), None)
 
 
 def _is_name(name: str) -> bool:
     """Tell whether a voice may be called so. Marks belong to the letters that they stand on."""
     letters = "".join(each for each in name if unicodedata.category(each)[0] != "M")
     return name[:1] == letters[:1] and _NAME.fullmatch(letters) is not None
-
-
-def _folded(name: str) -> str:
-    """Spell a name as it is compared: a letter with a mark may be one character, or two."""
-    return unicodedata.normalize("NFC", name).lower()

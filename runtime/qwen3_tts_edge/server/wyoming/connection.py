@@ -50,6 +50,7 @@ class Connection:
             writer: To it.
         """
         self._service, self._reader, self._writer = service, reader, writer
+        self._rate = service.synthesizer.manifest.sample_rate
         self._largest = _CHARACTER * service.settings.largest_text + LINE
         self._growing: Utterance | None = None  # whose text has not ended
         self._asked: asyncio.Queue[Utterance | None] = asyncio.Queue()
@@ -87,11 +88,14 @@ class Connection:
 
     async def _say_goodbye(self, error: BaseException | None) -> None:
         if error is not None:
-            problem = problem_of(error)
-            await self._write(Error(problem.message, problem.code or problem.kind))
+            await self._blame(error)
         self._writer.write_eof()
         while await self._reader.read(LINE):
             pass  # a socket that is closed with something unread takes back what it sent
+
+    async def _blame(self, error: BaseException) -> None:
+        problem = problem_of(error)
+        await self._write(Error(problem.message, problem.code or problem.kind))
 
     async def _read_all(self) -> None:
         while (event := await self._next()) is not None:
@@ -99,11 +103,16 @@ class Connection:
                 case "describe":
                     await self._write(await asyncio.to_thread(info, self._service))
                 case "synthesize-start":
-                    self._growing = self._ask(data_of(event, Start), streamed=True)
+                    start = data_of(event, Start)
+                    if self._growing is not None:  # whoever begins anew has given up the former
+                        self._growing.drop()
+                    self._growing = self._ask(start, streamed=True)
+                case "synthesize-chunk" if self._growing is not None:
+                    self._growing.append(data_of(event, Chunk).text)
                 case "synthesize-chunk":
-                    self._open(event).append(data_of(event, Chunk).text)
-                case "synthesize-stop":
-                    self._open(event).end()
+                    await self._blame(InputError(f"{event.type} came before synthesize-start"))
+                case "synthesize-stop":  # some wait for its answer for ever, in their turn
+                    (self._growing or self._ask(Start(), streamed=True)).end()
                     self._growing = None
                 case "synthesize" if self._growing is None:  # else its text again, for who reads it
                     whole = data_of(event, Whole)
@@ -123,8 +132,6 @@ class Connection:
             reading.cancel()
 
     def _ask(self, start: Start, *, streamed: bool) -> Utterance:
-        if self._growing is not None:
-            raise InputError("synthesize-start came twice", "send synthesize-stop between them")
         if self._unheard >= _ASKED:
             raise InputError(f"{_ASKED} utterances wait already", "listen to one of them first")
         largest = self._service.settings.largest_text
@@ -133,24 +140,20 @@ class Connection:
         self._unheard += 1
         return utterance
 
-    def _open(self, event: Event) -> Utterance:
-        if self._growing is None:
-            raise InputError(f"{event.type} came before synthesize-start")
-        return self._growing
-
     async def _speak_all(self) -> None:
         while (utterance := await self._asked.get()) is not None:
             if await utterance.words():
                 await self._speak(utterance)
-            elif not utterance.streamed:
-                raise InputError("the text is empty", "give at least one word to say")
-            if utterance.streamed:
+            elif not utterance.streamed:  # nothing to say is no fault
+                await self._write(AudioStart(self._rate, 2, 1))
+                await self._write(AudioStop())
+            if utterance.streamed and not utterance.dropped:
                 await self._write(SynthesizeStopped())
             self._unheard -= 1
 
     async def _speak(self, utterance: Utterance) -> None:
         voice, language = find(self._service.voices, utterance.voice)
-        form = encoder("pcm", self._service.synthesizer.manifest.sample_rate)
+        form = encoder("pcm", self._rate)
         session = await self._service.speak(
             Request(None, voice, language=language),
             form,
@@ -163,10 +166,10 @@ class Connection:
         try:
             if utterance.streamed:
                 utterance.go_on(session)
-            await self._write(AudioStart(form.sample_rate, 2, 1))
+            await self._write(AudioStart(self._rate, 2, 1))
             async for event in session:
                 if isinstance(event, Sound) and event.data:
-                    await self._write(AudioChunk(form.sample_rate, 2, 1, event.data))
+                    await self._write(AudioChunk(self._rate, 2, 1, event.data))
             await self._write(AudioStop())
         finally:
             session.close()

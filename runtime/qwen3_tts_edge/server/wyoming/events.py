@@ -33,10 +33,12 @@ class VoiceAsked(msgspec.Struct):
     Attributes:
         name: As it was published, or by another name that is known.
         language: Its code, for who names no voice.
+        speaker: Of the voice, where it has several.
     """
 
     name: str | None = None
     language: str | None = None
+    speaker: str | None = None
 
 
 class Start(msgspec.Struct):

@@ -5,6 +5,7 @@ import asyncio
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.wyoming.events import VoiceAsked
+from qwen3_tts_edge.speech.stops import SPOKEN
 
 
 class Utterance:
@@ -13,6 +14,7 @@ class Utterance:
     Attributes:
         voice: Who shall speak, or None.
         streamed: Whether its text comes in chunks, and its end is told.
+        dropped: Whether no more of it shall be heard, not even that it has ended.
     """
 
     def __init__(self, voice: VoiceAsked | None, *, streamed: bool, largest: int) -> None:
@@ -23,10 +25,10 @@ class Utterance:
             streamed: See above.
             largest: Characters of its text.
         """
-        self.voice, self.streamed = voice, streamed
+        self.voice, self.streamed, self.dropped = voice, streamed, False
         self._left = largest
         self._text = ""  # that no session has yet
-        self._ended = False
+        self._spoken = self._ended = False
         self._session: Session | None = None
         self._begins = asyncio.Event()
 
@@ -43,7 +45,8 @@ class Utterance:
             self._session.append(text)
             return
         self._text += text
-        if self._text.strip():
+        if SPOKEN.search(text):
+            self._spoken = True
             self._begins.set()
 
     def end(self) -> None:
@@ -53,10 +56,17 @@ class Utterance:
         if self._session is not None:
             self._session.end()
 
+    def drop(self) -> None:
+        """Say no more of it: its client has begun another without ending it."""
+        self.dropped, self._spoken = True, False
+        self._begins.set()
+        if self._session is not None:
+            self._session.close()
+
     async def words(self) -> bool:
         """Wait for a word, and tell whether there is one: a place is not taken for less."""
         await self._begins.wait()
-        return bool(self._text.strip())
+        return self._spoken
 
     def take(self) -> str:
         """Give the text that no session has yet."""
@@ -69,3 +79,5 @@ class Utterance:
         session.append(self.take())
         if self._ended:
             session.end()
+        if self.dropped:
+            session.close()

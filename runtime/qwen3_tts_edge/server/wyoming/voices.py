@@ -6,6 +6,7 @@ several languages, the name says the language too.
 
 from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
 
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.voices import Voices
 from qwen3_tts_edge.server.wyoming.events import VoiceAsked
@@ -44,13 +45,18 @@ def find(voices: Voices, asked: VoiceAsked | None) -> tuple[Voice | None, str | 
     """Find who shall speak, and in which language; None leaves either to the bundle.
 
     Raises:
-        InputError: There is no such voice.
+        InputError: There is no such voice, or a speaker of it is asked for.
     """
     asked = asked or VoiceAsked()
     name, language = asked.name or "", asked.language
     for each in voices.languages:
         if name.lower().endswith(_suffix(each)):
             name, language = name[: -len(_suffix(each))], each
+    if asked.speaker and asked.speaker.strip().lower() != name.lower():
+        raise InputError(
+            f"the voice {quoted(name)} has no speaker {quoted(asked.speaker)}",
+            "leave it out, or name it as the voice",
+        )
     return voices.find(name), language
 
 
