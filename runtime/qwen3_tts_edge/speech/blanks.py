@@ -1,4 +1,4 @@
-"""Text as a page has it → paragraphs of one line each: what is seen, with one blank between words.
+"""Text as a page has it → words as they are seen, with one blank between them.
 
 A checkpoint has learned from lines with single blanks. A line break, a tab, a no-break space or a
 mark that nobody sees becomes a text id of its own, and is heard as a syllable.
@@ -16,6 +16,10 @@ _UNSEEN = re.compile(
     "]+"
 )
 _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028]")
+_BLANKS = re.compile(r"[^\S\n]+")
+_EMPTY_LINES = re.compile("\n{3,}")
+_WORD = re.compile(r"[^ \n]{0,11}[ \n]|[^ \n]{12}")
+"""What is read at once. Chinese has no blanks, so it is no longer."""
 
 ATTACHED = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 """Joiners and variation selectors change how the character before them is read. Persian and Indic
@@ -23,10 +27,42 @@ words have other letters without them, and a family of emoji falls apart. They s
 _JOINERS = "\u200c\u200d"
 _RUN = re.compile(f"([^\\s{ATTACHED}]?)([{ATTACHED}]+)")
 
+_MOST_SIGNS = 99
+"""In a row: the dots of a table of contents. Nobody says more, and time would grow with them."""
+_TOO_MANY = re.compile(rf"((?:[^\w\n]|_){{{_MOST_SIGNS}}})(?:[^\w\n]|_)+")
 
-def seen(text: str) -> str:
-    """Leave out what cannot be seen, and make each line end a line feed."""
-    return _LINE_END.sub("\n", visible(text))
+
+class Reading:
+    """A text that comes bit by bit → its words as they are seen, the same whatever the bits."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._line_end = ""  # a carriage return, whose line feed may come
+        self._seen = "\n"  # the last of what was seen: what comes is seen as what stands behind it
+        self._begun = ""  # a word whose end has not come
+
+    def feed(self, text: str) -> list[str]:
+        """Add to the text.
+
+        Returns:
+            The words that have ended, a blank or a line feed behind them; what is long without one
+            comes in parts. A line has no blank in front; a paragraph ends with two line feeds.
+        """
+        text = self._line_end + visible(text)
+        self._line_end = "\r" if text.endswith("\r") else ""
+        text = _LINE_END.sub("\n", text.removesuffix("\r")).replace("\u2029", "\n\n")
+        text = _BLANKS.sub(" ", attached(self._seen + text)).replace("\n ", "\n")
+        text = _EMPTY_LINES.sub("\n\n", text)
+        text = _TOO_MANY.sub(r"\1", text)
+        self._begun += text[len(self._seen) :]
+        self._seen = attached(text[-_MOST_SIGNS - 9 :])
+        words = _WORD.findall(self._begun)
+        self._begun = self._begun[sum(map(len, words)) :]
+        return words
+
+    def finish(self) -> str:
+        """End the text; return the word at its end."""
+        return self._begun
 
 
 def visible(text: str) -> str:

@@ -8,7 +8,7 @@ _STICKS = re.compile("[\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\u1160-\u11f
 """Joiners, voicing marks of narrow kana, skin colours, vowels and finals of Korean letters."""
 
 _MOST_MARKS = 30
-"""On one letter: no script has more.
+"""Behind one letter: no script has more.
 
 Source: Unicode Standard Annex 15, Stream-Safe Text Format.
 """
@@ -16,14 +16,13 @@ Source: Unicode Standard Annex 15, Stream-Safe Text Format.
 
 def character_ends(text: str) -> Iterator[int]:
     """Give the ends of what is one character to a reader, the sign behind a letter included."""
-    flags = marks = 0
+    begin = flags = 0
     for at in range(1, len(text)):
         last, this = text[at - 1], text[at]
         flags = flags + 1 if _is_flag(last) else 0
         kind = unicodedata.category(this)
-        marks = marks + 1 if kind[0] == "M" else 0
-        if not (
-            0 < marks <= _MOST_MARKS
+        if at - begin > _MOST_MARKS or not (
+            kind[0] == "M"
             or _STICKS.match(this)
             or last == "\u200d"
             or unicodedata.combining(last) == 9  # virama: the next consonant is joined
@@ -31,6 +30,7 @@ def character_ends(text: str) -> Iterator[int]:
             or (last.isalnum() and kind in ("Po", "Pe", "Pf"))
         ):
             yield at
+            begin = at
     yield len(text)
 
 

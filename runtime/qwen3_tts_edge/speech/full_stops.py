@@ -21,7 +21,7 @@ _SHORT = re.compile(r"(?:[^\W_]{1,2}|Chr)\.")
 _LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNORECASE)
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
-_NUMERAL = re.compile(r"\d|[IVXLC]{2,}\b|[VX]\b")
+_NUMERAL = re.compile(r"[+(]?\d|[IVXLC]{2,}\b|[VX]\b")
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
 _DATE = re.compile(r"\d\. \d{1,2}$")
 _WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")

@@ -14,23 +14,23 @@ from qwen3_tts_edge.speech.stops import CLOSERS, EMOJI
 SENTENCE_PAUSE, PARAGRAPH_PAUSE, SECTION_PAUSE = 0.25, 0.6, 1.2
 """Seconds of silence, beside what each utterance has at its ends."""
 
-_SIGNS = r"(?:[^\w\n\u2029]|_)*"
+_SIGNS = r"(?:[^\w\n]|_)*"
 _COUNT = r"(?:\d{1,3}|[一二三四五六七八九十]{1,3})"
 _LETTER = r"(?:[^\W\d_]|[ivx]{2,5})"
-_DOTTED = rf"(?:[A-Ha-h{SYLLABLES}]|[IVX]{{1,5}}|[ivx]{{1,5}})\.[ \t]"
-_BREAK = re.compile(rf"(?P<paragraph>\n{_SIGNS}[\n\u2029]\s*|\u2029)|\n")
+_DOTTED = rf"(?:[A-Ha-h{SYLLABLES}]|[IVX]{{1,5}}|[ivx]{{1,5}})\. "
+_BREAK = re.compile(rf"(?P<paragraph>\n{_SIGNS}\n)|\n")
 _LINE = re.compile(
-    r"\n[ \t]*(?:"
-    rf"(?P<mark>[-*+•‣◦▪●○■□][ \t]|\||```|[{EMOJI}])|"
-    r"(?P<heading>#{1,6}[ \t])|(?P<strong>\*\*)|"
-    rf"(?P<label>[–—][ \t]|{_COUNT}[.)、．）](?!\d)|[(（]{_COUNT}[)）]|[①-⑳]|\d\ufe0f?\u20e3|"
+    r"\n(?:"
+    rf"(?P<mark>[-*+] |[•‣◦▪●○■□・･]|\||```|[{EMOJI}])|"
+    r"(?P<heading>#{1,6} )|(?P<strong>\*\*)|"
+    rf"(?P<label>[–—] |{_COUNT}[.)、．）](?!\d)|[(（]{_COUNT}[)）]|[①-⑳]|\d\ufe0f?\u20e3|"
     rf"[(（]?{_LETTER}[)）])|"
     rf"(?P<dotted>{_DOTTED}(?!\w{{1,3}}\.))"
     rf"){_SIGNS}[^\W_]"
 )
 _UNDECIDED = re.compile(
-    rf"\n(?:(?:{_SIGNS}(?:{_COUNT}|[^\W\d_]|[IVXivx]{{2,5}}|[①-⑳]))?{_SIGNS}|"
-    rf"[ \t]*{_DOTTED}\w{{0,3}})\Z"
+    rf"\n(?:{_SIGNS}(?:(?:{_COUNT}|[^\W\d_]|[IVXivx]{{2,5}}|[①-⑳]){_SIGNS})?|"
+    rf"{_DOTTED}\w{{0,3}})\Z"
 )
 _FIRST = re.compile(r"[(（]?(?:[1１一①aAiI가](?![^\W_])|1\ufe0f?\u20e3)")
 _ENDS = re.compile(rf"[.!?…:。！？｡．：][{CLOSERS}]*\Z")
@@ -72,8 +72,8 @@ class Lines:
         """Find the first border of what is left of a text.
 
         Args:
-            raw: What `blanks.seen` gave, behind a line feed where a border was. What comes before
-                its last line is not given again, but where a border was found.
+            raw: What `blanks.Reading` gave, behind a line feed where a border was. What comes
+                before its last line is not given again, but where a border was found.
         """
         for found in _BREAK.finditer(raw):
             pause = self._pause(raw, found)

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from qwen3_tts_edge.speech.sentences import Part, Splitter, Whole
+from qwen3_tts_edge.speech.filling import Part
+from qwen3_tts_edge.speech.sentences import Splitter, Whole
 
-AT_ONCE = 500
-"""Characters of a text that are cut at once; after some in which nothing is said, twice as many."""
+AT_ONCE = 200
+"""Characters of a text that are cut at once."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,13 @@ class Cut:
     def __init__(self, splitter: Splitter | Whole) -> None:
         """Begin; the splitter is its own from now on."""
         self._splitter = splitter
-        self._text = ""  # that is not cut yet
-        self._size = AT_ONCE
+        self._bits: deque[str] = deque()  # that are not cut yet
         self._ended = self._cut = False
         self._parts: deque[Part] = deque()
 
     def feed(self, text: str) -> None:
         """Add to the text."""
-        self._text += text
+        self._bits.extend(text[at : at + AT_ONCE] for at in range(0, len(text), AT_ONCE))
 
     def finish(self) -> None:
         """End the text."""
@@ -72,22 +72,20 @@ class Cut:
 
     def clear(self) -> None:
         """Forget what is left of it, and end it."""
-        self._text, self._ended, self._cut = "", True, True
+        self._ended = self._cut = True
+        self._bits.clear()
         self._parts.clear()
 
     def first(self) -> Part | None:
         """Give the first part that is left; None where none is certain, or there is none."""
         while not self._parts:
-            if self._text:
-                text, self._text = self._text[: self._size], self._text[self._size :]
-                self._size *= 2  # or a line of signs would be looked at again and again
-                self._parts.extend(self._splitter.feed(text))
+            if self._bits:
+                self._parts.extend(self._splitter.feed(self._bits.popleft()))
             elif self._ended and not self._cut:
                 self._cut = True
                 self._parts.extend(self._splitter.finish())
             else:
                 return None
-        self._size = AT_ONCE
         return self._parts[0]
 
     def drop(self) -> None:

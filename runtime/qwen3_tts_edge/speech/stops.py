@@ -26,11 +26,9 @@ _STOP = re.compile(
 )
 _WIDE = "。！？｡．‼⁇⁈⁉"
 _ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
-_EAST = (
-    "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
-)
-_EAST_ONE = re.compile(f"[{_EAST}]")
-_EAST_AROUND = re.compile(rf"[{_EAST}][^\w\s]+[{_EAST}]")
+EAST = "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
+_EAST_ONE = re.compile(f"[{EAST}]")
+_EAST_AROUND = re.compile(rf"[{EAST}][^\w\s]+[{EAST}]")
 SPOKEN = re.compile(r"[^\W_]")
 """A letter or digit: what is said, and not how."""
 _OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
@@ -44,7 +42,7 @@ _GOES_ON = re.compile("[,;:，、；：]")
 """No sentence begins with one of these."""
 _REACH = 24
 """Characters that are looked at on each side of a stop."""
-_RESUMES = re.compile(rf"(?:[^\W_]| )(?=[^{ATTACHED}])")
+_RESUMES = re.compile(rf"(?:[^\W_][{ATTACHED}]*| )(?=[^{ATTACHED}])")
 """Ends where no clause does, and where nothing joins what is before it."""
 _NEAR = 256
 """Characters of a sentence that are searched for a place to leave out what is before it."""

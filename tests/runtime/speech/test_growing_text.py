@@ -109,6 +109,22 @@ def test_what_can_no_longer_change_is_given_at_once(tokenizer: Tokenizer) -> Non
     assert max(counts) <= 3
 
 
+@pytest.mark.parametrize("part", ["a", "天", "—", "\u0301", "<", " "])
+def test_a_word_that_does_not_end_is_not_read_again_for_every_letter(
+    part: str, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    settled = Tokenizer.settled
+    monkeypatch.setattr(
+        Tokenizer,
+        "settled",
+        lambda self, text, held: read.append(len(text)) or settled(self, text, held),
+    )
+    text = f"Well, {part * 3000}."
+    assert grown(tokenizer, iter(text)) == whole(tokenizer, text)
+    assert sum(read) < 70 * len(text)
+
+
 def test_blanks_at_the_ends_are_nothing(tokenizer: Tokenizer) -> None:
     growing = GrowingText(tokenizer)
     assert growing.feed(" \n") == growing.feed("\t ") == growing.finish() == []
