@@ -50,7 +50,7 @@ BEFORE_NAMES = words(
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""
 
 BEFORE_SMALL = words(
-    "etc al a.m p.m A.M P.M am pm usw usf ecc т.д т.п др пр руб коп тыс млн млрд н.э"
+    "etc al a.m p.m A.M P.M am pm usw usf ecc т.д т.п др пр руб коп тыс млн млрд н.э обл р-н"
 )
 """They end a sentence as any word does, and do not where no capitals are written."""
 

@@ -27,8 +27,12 @@ words have other letters without them, and a family of emoji falls apart. They s
 _JOINERS = "\u200c\u200d"
 _RUN = re.compile(f"([^\\s{ATTACHED}]?)([{ATTACHED}]+)")
 
-_MOST_SIGNS = 99
-"""In a row: the dots of a table of contents. Nobody says more, and time would grow with them."""
+_MOST_SIGNS = 30
+"""In a row, with a blank for the others: the dots of a table of contents. Nobody says them, and the
+time to cut a text would grow with them. No letter has more marks.
+
+Source: Unicode Standard Annex 15, Stream-Safe Text Format.
+"""
 _TOO_MANY = re.compile(rf"((?:[^\w\n]|_){{{_MOST_SIGNS}}})(?:[^\w\n]|_)+")
 
 
@@ -53,7 +57,7 @@ class Reading:
         text = _LINE_END.sub("\n", text.removesuffix("\r")).replace("\u2029", "\n\n")
         text = _BLANKS.sub(" ", attached(self._seen + text)).replace("\n ", "\n")
         text = _EMPTY_LINES.sub("\n\n", text)
-        text = _TOO_MANY.sub(r"\1", text)
+        text = _TOO_MANY.sub(r"\1 ", text)
         self._begun += text[len(self._seen) :]
         self._seen = attached(text[-_MOST_SIGNS - 9 :])
         words = _WORD.findall(self._begun)

@@ -97,7 +97,7 @@ class Lines:
             return None
         if ended == "heading" or kind == "heading" or (ended and _STRONG_ENDS.search(before)):
             return PARAGRAPH_PAUSE
-        return SENTENCE_PAUSE if item else None
+        return SENTENCE_PAUSE if item or before.endswith("|") else None
 
     def _item(self, line: re.Match[str], before: str) -> bool:
         """Whether a line that begins like an item is one."""

@@ -9,7 +9,7 @@ to read because of what came before it.
 Signs without a letter or digit are never a piece: a checkpoint would make up something to say. A
 line of them ("* * *", "---", an emoji alone) ends a paragraph, with a longer pause. Inside a
 paragraph they stay with what they stand beside, and are left out only where no piece can hold them,
-or where a hundred stand in a row.
+or where more than thirty stand in a row.
 
 A line break is a blank, but in front of an item of a list and around a heading, as `lines` says:
 these are pieces by themselves.
