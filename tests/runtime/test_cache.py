@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from homeless import without_a_home
 from qwen3_tts_edge.cache import VARIABLE, cache_folder
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices import library
@@ -52,7 +53,7 @@ def test_a_file_in_its_way_is_told(
 
 
 def test_who_has_no_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    without_a_home(monkeypatch)
     monkeypatch.setenv(VARIABLE, "~/cache")
     with pytest.raises(InputError, match=f"no home folder; give {VARIABLE} without a ~"):
         cache_folder()

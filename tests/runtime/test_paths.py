@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from homeless import without_a_home
 from qwen3_tts_edge import Synthesizer, Voice
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
@@ -24,7 +25,7 @@ def test_a_tilde_is_a_home_or_a_letter(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    without_a_home(monkeypatch)
     with pytest.raises(InputError, match="no home folder; give path without a ~ at its beginning"):
         expanded("~/a")
     for variable in (library.VARIABLE, "HOME", "XDG_DATA_HOME"):

@@ -139,6 +139,9 @@ def _by_libraries(file: Path | BinaryIO, name: str, to: BinaryIO, seconds: float
     target: soundfile.SoundFile | None = None
     try:
         with av.open(file, options=options) as container:
+            # PyAV 17, the last for Python 3.10, crashes where there is nothing to decode it with.
+            if container.streams.audio[0].codec_context is None:
+                return False
             packed = av.AudioResampler(format="s16")
             for packet in container.demux(audio=0):
                 if packet.is_corrupt:
