@@ -1,0 +1,115 @@
+"""Where a sentence is cut that one utterance cannot hold."""
+
+import pytest
+
+from cutting import cut, spoken, texts
+from qwen3_tts_edge.speech.pieces import Piece
+from qwen3_tts_edge.speech.sentences import Splitter
+
+
+def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> None:
+    sentence = "We paid 1,234 for it, and never; not once: regretted it for long."
+    assert cut(sentence, 3.0) == [
+        Piece("We paid 1,234 for it,", 0.0),
+        Piece("and never; not once:", 0.0),
+        Piece("regretted it for long.", 0.0),
+    ]
+    assert texts(cut("so many words without a comma", 1.0)) == [
+        "so many words",
+        "without",
+        "a comma",
+    ]
+    assert texts(cut("他今天说：“我们走吧。”", 2.0)) == ["他今天说：", "“我们走吧。”"]
+    assert texts(cut("今天天气很好我们去公园散步吧。", 1.5)) == [
+        "今天天气很好我",
+        "们去公园散步",
+        "吧。",
+    ]
+
+
+CUTS = {
+    "english": [
+        "They paid no less than | 1 000 000 dollars | for the house that stood on the hill.",
+        "He had more than | 10 000 000 dollars | on the bank.",
+        "We were all told that it ends | on May 5, 2024 at the | very latest.",
+        "A story that everybody knows was written | by J. R. R. Tolkien | a long time ago.",
+        "I think that yesterday evening | we saw Dr. Smith with his wife | in the theatre.",
+        "The answer to all of your questions | is on p. 12 of the second volume.",
+        "They went slowly down the road in the dark | and nobody ever saw them again.",
+        "Only a few of the people who came here, | I was told, wanted to stay for long.",
+        "More of it is to be found | at https://example.com | today.",
+    ],
+    "german": [
+        "Der Zug nach Hamburg fährt morgen | gegen 12 Uhr vom großen | Bahnhof ab.",
+        "Das Haus auf dem Hügel kostete | damals etwa 10 000 Euro | und ein paar Mark.",
+        "Es gilt die neue | Geschwindigkeitsbegrenzung auf allen | Straßen.",
+    ],
+    "french": [
+        "Le prix de cette maison a augmenté | de 20 % pendant les trois dernières | années.",
+        "Et puis il demanda tout doucement | « Bonjour ? » à la vieille dame | qui passait.",
+    ],
+    "spanish": [
+        "La semana pasada vimos en el teatro | a la Sra. García con todos | sus hijos.",
+        "El tren que va a la capital | recorre 300 km en menos de dos horas | y media.",
+    ],
+    "italian": [
+        "Ieri sera abbiamo incontrato in piazza | il sig. Rossi con la sua famiglia.",
+        "Il cammino fino alla cima della montagna | dura 3 ore e mezza per tutti.",
+    ],
+    "portuguese": [
+        "O caminho até à aldeia tem cerca | de 12 km e passa por uma ponte | antiga.",
+    ],
+    "russian": [
+        "Этот старый дом стоит на берегу реки | в 14 км от города и давно пуст.",
+        "Вчера вечером мы видели в театре | А. С. Пушкина с его молодой | женой.",
+    ],
+    "chinese": [
+        "我们昨天和朋友们一起骑自|行车走了大约12.5公里|的山路最后终于到了那里",
+        "这个模型是我们实验室的同|学们使用TensorFlow训练|出来的结果非常好",
+    ],
+    "japanese": [
+        "昨日は友だちといっしょに新しい|映画館で長い映画を見たあとで|食事をした",
+        "駅から会社までの|道のりはだいたい|3.5キロで毎日歩いて|通っています",
+    ],
+    "korean": [
+        "우리가 사는 마을에서 바다까지는 | 대략 12 km 정도 떨어져 | 있다고 한다",
+    ],
+}
+"""Sentences with a bar where pieces of three seconds end."""
+
+
+@pytest.mark.parametrize("language", CUTS)
+def test_a_sentence_is_cut_where_a_speaker_breathes(language: str) -> None:
+    for case in CUTS[language]:
+        pieces = texts(cut(case.replace(" | ", " ").replace("|", ""), 3.0))
+        assert pieces == [each.strip() for each in case.split("|")]
+
+
+def test_words_in_capitals_are_not_taken_to_be_spelled() -> None:
+    sentence = "Do not ever walk on the grass between the old house and the river."
+    for seconds in (3.0, 5.5, 8.0):
+        assert len(cut(sentence.upper(), seconds)) == len(cut(sentence, seconds))
+
+
+def test_marks_that_are_piled_on_letters_do_not_make_a_piece_too_long_to_read() -> None:
+    """They take no time to say, and a place in the prompt each, at least."""
+    piled = "".join(letter + "\u0301\u0323" * 7 for letter in "he comes and takes all of it")
+    for text in (piled, "a" + "\u0301" * 2000 + "b"):
+        pieces = texts(cut(f"Good morning. {text}", 8.0))
+        assert max(len(each.encode()) for each in pieces) <= 8.0 / 0.02
+        assert spoken("".join(pieces)) == spoken(f"Good morning. {text}")
+
+
+def test_no_character_of_a_reader_is_torn() -> None:
+    for character in ("e\u0301", "क्ष"):
+        assert texts(cut(character * 3, 0.01)) == [character] * 3
+    for character in ("👩🏽\u200d👩🏽\u200d👧", "🇩🇪", "1\ufe0f\u20e3"):
+        held = {cut("a" + character * 9, seconds)[0].text for seconds in (1.0, 2.0, 3.0, 4.0, 5.0)}
+        assert len(held) > 1
+        assert held <= {"a" + character * number for number in range(10)}
+
+
+def test_a_long_word_does_not_wait_for_its_end() -> None:
+    splitter = Splitter(8.0)
+    given = sum(len(part.text) for part in splitter.feed("天气" * 50))
+    assert given > 40
