@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from cutting import NO_LIMIT, TEXTS, in_pieces, joined, seen, texts
+from hard_texts import NO_LIMIT, TEXTS, in_pieces, joined, seen, texts
 from qwen3_tts_edge.speech.blanks import one_line
 from qwen3_tts_edge.speech.sentences import Splitter
 

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 
-from cutting import SECONDS, SENTENCES, TEXTS, cut, in_pieces, texts
+from hard_texts import SECONDS, SENTENCES, TEXTS, cut, in_pieces, texts
 from qwen3_tts_edge.speech.filling import Part
 from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.pieces import Piece

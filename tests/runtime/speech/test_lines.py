@@ -2,7 +2,7 @@
 
 import pytest
 
-from cutting import NO_LIMIT, cut, texts
+from hard_texts import NO_LIMIT, cut, texts
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.lines import PARAGRAPH_PAUSE, SECTION_PAUSE, SENTENCE_PAUSE
 from qwen3_tts_edge.speech.pieces import Piece

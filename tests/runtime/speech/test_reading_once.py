@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cutting import LONG_WORDS, NO_LIMIT, TROUBLE, cut, in_pieces, spoken
+from hard_texts import LONG_WORDS, NO_LIMIT, TROUBLE, cut, in_pieces, spoken
 from qwen3_tts_edge.speech.blanks import one_line
 from qwen3_tts_edge.speech.filling import Filling
 from qwen3_tts_edge.speech.lines import Lines

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cutting import (
+from hard_texts import (
     LONG,
     NO_LIMIT,
     SECONDS,

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 
-from cutting import NO_LIMIT, TEXTS, cut, spoken, texts
+from hard_texts import NO_LIMIT, TEXTS, cut, spoken, texts
 from marked_sentences import SENTENCES as MARKED
 from qwen3_tts_edge.speech.blanks import one_line
 from qwen3_tts_edge.speech.stops import sentence_ends

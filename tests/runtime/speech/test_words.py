@@ -2,7 +2,7 @@
 
 import pytest
 
-from cutting import cut, spoken, texts
+from hard_texts import cut, spoken, texts
 from qwen3_tts_edge.speech.pieces import Piece
 from qwen3_tts_edge.speech.sentences import Splitter
 
