@@ -66,7 +66,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     axes |= dict.fromkeys(_LENGTHS, torch.export.Dim.DYNAMIC)
     shapes: tuple[Any, ...] = tuple(_dynamic(spec, axes) for spec in graph.inputs)
     opset = wanted.opset_of(graph.name)
-    with FakeTensorMode(), _undisturbed():
+    with _undisturbed(), FakeTensorMode():
         network = graph.network().eval().requires_grad_(requires_grad=False)
         examples: tuple[Any, ...] = tuple(map(_example, graph.inputs))
         if states:
@@ -233,15 +233,19 @@ _ONNX_NAMES = {
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep the exporter's notes about optional packages from the user, and look for no garbage.
+    """Keep the exporter's notes from the user, and it from what takes time for nothing.
 
-    Next to none of a million objects is garbage, and to look for it took a sixth of the time.
+    Next to none of a million objects is garbage, and to look for it took a sixth of the time. To
+    keep the shapes that fake tensors were given takes longer than to find them again, where axes
+    are symbols: a fifth of the time.
     """
+    from torch._dynamo import config  # here and not above: it takes seconds to load
+
     notes, collected = logging.root.manager.disable, gc.isenabled()
     logging.disable(logging.WARNING)
     gc.disable()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), config.patch(fake_tensor_cache_enabled=False):
             warnings.simplefilter("ignore")
             yield
     finally:
