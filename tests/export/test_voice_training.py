@@ -75,11 +75,11 @@ def noise(work: Path) -> None:
 
 
 def encoder(work: Path, report: Report) -> training.Training:
-    """Four steps on noise, in crops of half a second."""
+    """Two steps on noise, in crops of half a second."""
     from qwen3_tts_voice import encoder as stage
 
     noise(work)
-    recipe = stage.Recipe(steps=4, crops=2, frames=6, report_every=1, save_every=2)
+    recipe = stage.Recipe(steps=2, crops=2, frames=6, report_every=1, save_every=1)
     made = stage.Training(work, recipe)
     made.run(report)
     return made
@@ -98,7 +98,7 @@ def quantiser() -> codes.Quantiser:
 
 
 def polish(work: Path, report: Report) -> training.Training:
-    """Four steps of the decoder against its discriminators, on noise."""
+    """A step of the discriminators alone and one of the decoder against them, on noise."""
     from qwen3_tts_voice import decoder_model
     from qwen3_tts_voice import polish as stage
 
@@ -107,7 +107,7 @@ def polish(work: Path, report: Report) -> training.Training:
     if not (work / "decoder_start.pt").exists():
         torch.save(decoder_model.build(quantiser(), 0).state_dict(), work / "decoder_start.pt")
     recipe = stage.Recipe(
-        steps=4, crops=1, frames=6, listened=3, alone=1, report_every=1, save_every=2
+        steps=2, crops=1, frames=6, listened=3, alone=1, report_every=1, save_every=1
     )
     made = stage.Training(work, recipe)
     made.run(report)
@@ -115,7 +115,7 @@ def polish(work: Path, report: Report) -> training.Training:
 
 
 @pytest.mark.parametrize(
-    ("train", "stop"), [(line, "step 110"), (encoder, "step 3"), (polish, "step 3")]
+    ("train", "stop"), [(line, "step 110"), (encoder, "step 2"), (polish, "step 2")]
 )
 def test_stopped_and_resumed_it_ends_where_one_run_does(
     train: Callable[[Path, Report], training.Training], stop: str, tmp_path: Path

@@ -48,7 +48,8 @@ def test_requests_that_come_at_random(served: Served) -> None:
     done = bench(served.url, "--rate", 20, "--seconds", 0.5, "--warm-up", 0)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["requests"] == found["ok"] > 0
+    assert found["requests"] == found["ok"] + found["rejected"]  # a slow machine turns some away
+    assert found["ok"] > 0
 
 
 def test_what_is_refused_is_counted_and_where_nothing_speaks_nothing_is_measured(
