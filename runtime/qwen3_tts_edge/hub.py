@@ -44,6 +44,10 @@ def is_hub_id(source: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", source) is not None
 
 
+_LONGEST_NAME = 255
+"""Bytes: no file system has longer ones."""
+
+
 class _Index(msgspec.Struct):
     weight_map: dict[str, Any]
 
@@ -64,11 +68,11 @@ def shards(folder: Path) -> list[str]:
 
 def is_below(name: object) -> bool:
     """Tell whether a name in an index leads to a file of weights beside it or below."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         return False
     path = PurePosixPath(name)
     out = path.is_absolute() or ".." in path.parts or "\\" in name
-    return path.suffix == ".safetensors" and name.isprintable() and not out
+    return path.suffix == ".safetensors" and not out
 
 
 def download(
