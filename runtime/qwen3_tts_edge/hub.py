@@ -4,15 +4,21 @@
 here what they mean everywhere. What comes is hashed once, when it comes.
 """
 
+import glob
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+import msgspec
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError, shortened
+
+INDEX = "model.safetensors.index.json"
+"""Says in which files the weights beside it or below are, where one did not hold them."""
 
 TEXTS = (
     "config.json",
@@ -20,7 +26,7 @@ TEXTS = (
     "generation_config.json",
     "preprocessor_config.json",
     "adapter_config.json",
-    "model.safetensors.index.json",
+    INDEX,
     "vocab.json",
     "merges.txt",
     "tokenizer_config.json",
@@ -30,11 +36,43 @@ TEXTS = (
 """The small files of a checkpoint."""
 
 WEIGHTS = ("model*.safetensors", "speech_tokenizer/model*.safetensors")
+"""How weights are called, but for those that an index calls otherwise: see `shards`."""
 
 
 def is_hub_id(source: str) -> bool:
     """Tell whether `source` looks like `owner/name`."""
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", source) is not None
+
+
+_LONGEST_NAME = 255
+"""Bytes: no file system has longer ones."""
+
+
+class _Index(msgspec.Struct):
+    weight_map: dict[str, Any]
+
+
+def shards(folder: Path) -> list[str]:
+    """List the files that the indices in a checkpoint's folder name, as patterns.
+
+    One that cannot be read names none; whoever opens the checkpoint says what is wrong with it.
+    """
+    patterns = []
+    for index in (folder / INDEX, folder / "speech_tokenizer" / INDEX):
+        with suppress(OSError, msgspec.MsgspecError, RecursionError):
+            named = msgspec.json.decode(index.read_bytes(), type=_Index).weight_map.values()
+            files = {index.parent / name for name in named if is_below(name)}
+            patterns += sorted(glob.escape(file.relative_to(folder).as_posix()) for file in files)
+    return patterns
+
+
+def is_below(name: object) -> bool:
+    """Tell whether a name in an index leads to a file of weights beside it or below."""
+    if not isinstance(name, str) or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        return False
+    path = PurePosixPath(name)
+    out = path.is_absolute() or ".." in path.parts or "\\" in name
+    return path.suffix == ".safetensors" and not out
 
 
 def download(
@@ -63,6 +101,8 @@ def download(
         place = cache / f"models--{hub_id.replace('/', '--')}"
         had = set() if asked.get("force_download") else set(place.resolve().rglob("*"))
         folder = Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, *WEIGHTS], **asked))
+        if others := [file for file in shards(folder) if not any(folder.glob(file))]:
+            snapshot_download(hub_id, allow_patterns=others, **asked)
     came = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     came = [file for file in came if file.resolve() not in had]
     if not came:

@@ -111,7 +111,11 @@ def test_a_base_without_its_speaker_encoder_is_told_what_it_is(
 
 
 @pytest.mark.parametrize(
-    "shard", [None, 7, ["model.safetensors"], "", "../model.safetensors", "/m.safetensors", "m.bin"]
+    "shard",
+    [
+        *(None, 7, ["model.safetensors"], "", "../model.safetensors", "/m.safetensors", "m.bin"),
+        "é" * 122 + ".safetensors",
+    ],
 )
 def test_an_index_that_names_no_file_is_refused(copy: Path, shard: Any) -> None:
     (copy / "model.safetensors").rename(copy / "model-1.safetensors")

@@ -6,6 +6,7 @@ Each question is asked in a process of its own, because huggingface_hub reads it
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.hub import is_hub_id
 from qwen3_tts_export.checkpoint.hub import download
+from qwen3_tts_export.checkpoint.safetensors_header import read_header
 from qwen3_tts_export.checkpoint.spec import load_spec, published_files
 from released import CODEC
 
@@ -110,7 +113,7 @@ class SmallHub(BaseHTTPRequestHandler):
             info = {"id": "someone/tiny", "sha": COMMIT, "siblings": siblings}
             self.reply(200, json.dumps(info).encode(), send=send)
         elif self.path.startswith(f"/someone/tiny/resolve/{COMMIT}/"):
-            name = self.path.split(COMMIT + "/")[1]
+            name = unquote(self.path.split(COMMIT + "/")[1])
             data, etag = (self.folder / name).read_bytes(), self.hash_of(name)
             if self.headers.get("Range"):
                 data = data[: int(self.headers["Range"].split("-")[1]) + 1]
@@ -192,6 +195,58 @@ def test_only_the_needed_files_are_downloaded_with_progress_shown(
     assert "Fetching 4 files" in shown
 
 
+def test_weights_come_under_the_names_that_an_index_has_for_them(
+    tmp_path: Path, small_hub: tuple[str, type[SmallHub]]
+) -> None:
+    endpoint, handler = small_hub
+    named = [
+        "talker[1].safetensors",
+        "./parts/talker-2.safetensors",
+        "../config.json",
+        "README.md",
+        7,
+    ]
+    index = json.dumps({"weight_map": dict(enumerate(named))})
+    for place in (handler.folder, handler.folder / "speech_tokenizer"):
+        (place / "parts").mkdir()
+        for name in (*named[:2], "talker-3.safetensors"):
+            (place / str(name)).write_text("weights")
+        (place / "model.safetensors.index.json").write_text(index)
+    (handler.folder / "model.safetensors").unlink()
+    found, _ = ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint)
+    files = {str(f.relative_to(found)) for f in Path(found).rglob("*.safetensors")}
+    weights = {"talker[1].safetensors", "parts/talker-2.safetensors"}
+    assert files == weights | {f"speech_tokenizer/{name}" for name in weights}
+    again, _ = ask(tmp_path, "someone/tiny", HF_HUB_OFFLINE="1")
+    assert again == found
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tiny-q8_0.gguf", "someone/tiny holds a copy converted to GGUF; use the official weights"),
+        ("onnx/talker.onnx", "someone/tiny holds a copy converted to ONNX; use the official"),
+        (
+            "tiny-fp16.safetensors",
+            "someone/tiny has tiny-fp16.safetensors and neither model.safetensors nor"
+            " model.safetensors.index.json; download it into a folder, as `hf download --local-dir`"
+            " does, and there rename it to model.safetensors",
+        ),
+        ("README.md", "someone/tiny/model.safetensors is missing"),
+    ],
+)
+def test_what_is_no_weights_on_the_hub_is_told(
+    tmp_path: Path, small_hub: tuple[str, type[SmallHub]], name: str, said: str
+) -> None:
+    endpoint, handler = small_hub
+    for other in ("model.safetensors", "pytorch_model.bin"):
+        (handler.folder / other).unlink()
+    (handler.folder / name).parent.mkdir(exist_ok=True)
+    (handler.folder / name).write_text("no weights")
+    found, _ = ask(tmp_path, "someone/tiny", HF_ENDPOINT=endpoint)
+    assert found.startswith(f"refused: {said}")
+
+
 def test_the_token_of_the_environment_is_sent(
     tmp_path: Path, small_hub: tuple[str, type[SmallHub]]
 ) -> None:
@@ -235,17 +290,27 @@ def test_files_of_a_published_revision_have_the_published_hashes() -> None:
     assert published_files("someone-else", spec.revision) == {}
 
 
+@pytest.mark.parametrize("weights", ["model.safetensors", "parts/talker.safetensors"])
 def test_a_checkpoint_is_looked_at_without_its_weights(
-    tmp_path: Path, small_hub: tuple[str, type[SmallHub]], tiny_checkpoint: TinyCheckpoint
+    tmp_path: Path,
+    small_hub: tuple[str, type[SmallHub]],
+    tiny_checkpoint: TinyCheckpoint,
+    weights: str,
 ) -> None:
     endpoint, handler = small_hub
-    handler.folder = tiny_checkpoint()
+    handler.folder = shutil.copytree(tiny_checkpoint(), tmp_path / "checkpoint")
+    if weights != "model.safetensors":
+        (handler.folder / weights).parent.mkdir()
+        whole = (handler.folder / "model.safetensors").rename(handler.folder / weights)
+        names = read_header(whole).entries
+        index = json.dumps({"weight_map": dict.fromkeys(names, weights)})
+        (handler.folder / "model.safetensors.index.json").write_text(index)
     said, _ = ask(tmp_path / "home", "someone/tiny", script=CHECK, HF_ENDPOINT=endpoint)
-    outlined, weights, whole = said.splitlines()
+    outlined, downloaded, again = said.splitlines()
     assert "name='tiny', kind='weights in shapes of their own, custom_voice (serena, v" in outlined
     assert outlined.endswith("problems=())")
-    assert weights == "[]"
-    assert whole == outlined
+    assert downloaded == "[]"
+    assert again == outlined
 
 
 @pytest.mark.parametrize(

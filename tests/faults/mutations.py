@@ -42,7 +42,7 @@ def in_json(data: bytes, chance: Random) -> bytes:
         return chance.choice((b"[", b'{"a":')) * 100_000
     content = json.loads(data)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        places = list(_places(content))
+        places = _places(content)
         if not places:
             break
         holder, key = chance.choice(places)
@@ -177,10 +177,13 @@ def _random(data: bytearray, at: int, chance: Random) -> None:
 _WAYS = (_flip, _flip, _special, _number, _number, _cut, _without, _again, _random)
 
 
-def _places(value: Any) -> Any:
-    for key in _keys(value):
-        yield value, key
-        yield from _places(value[key])
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    found, holders = [], [value]
+    for holder in holders:  # which grow
+        keys = _keys(holder)
+        found += [(holder, key) for key in keys]
+        holders += [holder[key] for key in keys]
+    return found
 
 
 def _keys(value: Any) -> list[Any]:

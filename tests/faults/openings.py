@@ -22,6 +22,7 @@ from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.sound.reading import open_sound, read_blocks
+from qwen3_tts_edge.voices import listener
 from qwen3_tts_edge.voices.reference import read_reference
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 
@@ -71,6 +72,7 @@ def door(name: str, folder: Path, bundle: Path, checkpoint: Callable[[], Path]) 
         if file.suffix in (".onnx", ".data"):
             kept.remove(f"{file.stem}.onnx")
         cpu.load = _loaded_once(cpu.load, kept)
+        listener.log_mel = _heard_once(listener.log_mel)
         others = (
             "no backend of this version runs bundles of the flavour",
             "text layout",
@@ -104,6 +106,12 @@ def _loaded_once(load: Callable[..., Any], names: set[str]) -> Callable[..., Any
         return once(path) if path.name in names else load(path, *args)
 
     return loaded
+
+
+def _heard_once(log_mel: Callable[..., Any]) -> Callable[..., Any]:
+    """The recording is the same each time, and no file has a part in its mel frames."""
+    once = functools.cache(lambda samples: log_mel(np.frombuffer(samples, np.float32)))
+    return lambda samples: once(samples.tobytes())
 
 
 def _speak(folder: Path) -> None:

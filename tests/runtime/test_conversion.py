@@ -16,6 +16,7 @@ from av.container import OutputContainer
 from qwen3_tts_edge import InputError
 from qwen3_tts_edge.sound import conversion
 from qwen3_tts_edge.sound.reading import open_sound, read_blocks
+from qwen3_tts_edge.sound.torn import torn_end
 from qwen3_tts_edge.voices.reference import read_reference
 
 RATE = 48000
@@ -88,6 +89,8 @@ def test_a_cut_file_is_used_with_a_word(
         ("adts", "aac", "Invalid data found"),
         ("ipod", "aac", "a packet is not whole"),
         ("ipod", "alac", "a packet is not whole"),
+        ("ac3", "ac3", "a frame is not whole"),
+        ("eac3", "eac3", "a frame is not whole"),
     ],
 )
 def test_a_cut_file_is_used_with_a_word_by_the_libraries_too(
@@ -103,6 +106,56 @@ def test_a_cut_file_is_used_with_a_word_by_the_libraries_too(
     assert read_reference(path).seconds == pytest.approx(2, abs=0.2)
     assert "anna is cut or damaged, and used as far as it goes (" + said in caplog.text
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("program", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "codec", "options"),
+    [("webm", "libopus", {"live": "1"}), ("mpegts", "aac", {})],
+)
+def test_a_stream_that_tells_no_length_is_cut_anywhere_with_a_word(
+    kind: str,
+    codec: str,
+    options: dict[str, str],
+    program: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if not program:
+        monkeypatch.setenv("PATH", "")
+    elif shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg on PATH")
+    target = BytesIO()
+    with av.open(target, "w", kind, options=options) as container:
+        _mux(container, codec, 4.0)
+    whole = target.getvalue()
+    read_reference(whole)
+    assert not caplog.records
+    for cut in range(len(whole) // 2 | 1, len(whole), 2 * (len(whole) // 12)):  # odd, as no packet
+        caplog.clear()
+        read_reference(whole[:cut])
+        assert "the reference is cut or damaged, and used as far as it goes (" in caplog.text, cut
+        assert len(caplog.messages) == 1
+
+
+def test_a_stream_ends_with_a_whole_part() -> None:
+    head, segment = b"\x1a\x45\xdf\xa3\x80", b"\x18\x53\x80\x67\xff"
+    cluster = b"\x1f\x43\xb6\x75\x01" + b"\xff" * 7  # of a size that is not told, as the segment
+    elements, whole = head + segment + cluster, {5, 10, 22, 27, 32}
+    elements += b"\xa3\x40\x02ab" * 2
+    for size in range(5, len(elements) + 1):
+        torn = None if size in whole else "the last element is not whole"
+        assert torn_end(BytesIO(elements[:size])) == torn, size
+    for packet in (b"G" + bytes(187), bytes(4) + b"G" + bytes(187), b"G" + bytes(203)):
+        assert torn_end(BytesIO(packet * 12)) is None
+        assert torn_end(BytesIO(packet * 12 + b"G")) == "the last packet is not whole"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"G", b"\x1a\x45\xdf\xa3\x80" + bytes(9), b"RIFF" + bytes(99)]
+)
+def test_of_what_is_no_such_stream_no_end_is_known(data: bytes) -> None:
+    assert torn_end(BytesIO(data)) is None
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -457,6 +458,23 @@ def test_any_bytes_are_refused(reader: int) -> None:
             read_reference(magic + data)
 
     check()
+
+
+def test_a_header_that_leads_before_the_beginning_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    path = tmp_path / "anna"
+    path.write_bytes(wav(voice(), subtype="PCM_16", kind="AIFF").partition(b"SSND")[0])
+    with pytest.raises(InputError, match="anna is not a sound file") as by_path:
+        open_sound(path, "anna")
+    with path.open("rb") as file:
+        for given_file in (file, io.BytesIO(path.read_bytes())):
+            with pytest.raises(InputError) as caught:
+                open_sound(given_file, "anna")
+            assert str(caught.value).partition(";")[0] == str(by_path.value).partition(";")[0]
+    assert not printed
 
 
 def test_a_header_that_promises_gigabytes_needs_no_gigabytes() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError, shortened
-from qwen3_tts_edge.hub import TEXTS, WEIGHTS, is_hub_id
+from qwen3_tts_edge.hub import TEXTS, WEIGHTS, is_hub_id, shards
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.copies import CopyError
@@ -96,7 +96,7 @@ def _hashes(
     """Hash each file; None for weights whose size shows that they are not published ones."""
     files = {
         file.relative_to(folder).as_posix(): file
-        for pattern in (*TEXTS, *WEIGHTS)
+        for pattern in (*TEXTS, *WEIGHTS, *shards(folder))
         for file in sorted(folder.glob(pattern))
         if file.is_file()  # no link whose end is not there
     }

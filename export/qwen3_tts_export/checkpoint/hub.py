@@ -1,14 +1,18 @@
 """The hub's checkpoints by their Hugging Face id: whole, as cached, or in outline."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
-from qwen3_tts_edge.hub import TEXTS, WEIGHTS, refusals
+from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.hub import TEXTS, WEIGHTS, refusals, shards
 from qwen3_tts_edge.hub import download as downloaded
 from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.safetensors_header import write_empty
-from qwen3_tts_export.checkpoint.spec import published_files
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER, published_files
+from qwen3_tts_export.checkpoint.weight_files import weight_files
 
 
 def download(hub_id: str, revision: str | None = None) -> Path:
@@ -19,9 +23,15 @@ def download(hub_id: str, revision: str | None = None) -> Path:
         revision: A branch, tag or commit; the repository's main branch if None.
 
     Raises:
-        CheckpointError: As for `qwen3_tts_edge.hub.download`.
+        CheckpointError: As for `qwen3_tts_edge.hub.download`, or there are no weights of a
+            checkpoint.
     """
-    return downloaded(hub_id, lambda folder: published_files(*identify(folder)), revision=revision)
+    folder = downloaded(
+        hub_id, lambda folder: published_files(*identify(folder)), revision=revision
+    )
+    if not _has_weights(folder):
+        _refuse_what_is_there(hub_id, revision)
+    return folder
 
 
 def cached(hub_id: str, revision: str | None = None) -> Path | None:
@@ -33,7 +43,22 @@ def cached(hub_id: str, revision: str | None = None) -> Path | None:
             folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
         except errors.LocalEntryNotFoundError:
             return None
-    return folder if any(folder.glob("model*.safetensors")) else None
+    return folder if _has_weights(folder) else None
+
+
+def _has_weights(folder: Path) -> bool:
+    patterns = (WEIGHTS[0], *shards(folder))
+    return any(file.parent.name != CODEC_FOLDER for each in patterns for file in folder.glob(each))
+
+
+def _refuse_what_is_there(hub_id: str, revision: str | None) -> None:
+    """Say what a repository has in the place of weights, by the names of all its files."""
+    with tempfile.TemporaryDirectory() as aside:
+        folder = outline(hub_id, revision, Path(aside)).folder
+        try:
+            weight_files(folder)
+        except CheckpointError as error:
+            raise type(error)(error.found.replace(str(folder), hub_id), error.remedy) from error
 
 
 @dataclass(frozen=True)
@@ -64,7 +89,7 @@ def outline(hub_id: str, revision: str | None, into: Path) -> Outline:
         small = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(TEXTS)))
         api, (_, commit) = HfApi(), identify(small)
         info = api.model_info(hub_id, revision=commit, files_metadata=True)
-        folder = into.joinpath(*small.parts[-3:])
+        folder, patterns = into.joinpath(*small.parts[-3:]), (*WEIGHTS, *shards(small))
         hashes = {}
         for sibling in info.siblings or []:
             name = sibling.rfilename
@@ -72,7 +97,7 @@ def outline(hub_id: str, revision: str | None, into: Path) -> Outline:
             place.parent.mkdir(parents=True, exist_ok=True)
             if (small / name).is_file():
                 place.write_bytes((small / name).read_bytes())
-            elif any(Path(name).match(pattern) for pattern in WEIGHTS) and name.count("/") < 2:
+            elif any(fnmatch(name, pattern) for pattern in patterns):
                 header = api.parse_safetensors_file_metadata(hub_id, name, revision=commit)
                 entries = {key: vars(entry) for key, entry in header.tensors.items()}
                 write_empty(place, entries, header.metadata)

@@ -1,17 +1,17 @@
 """Which files hold a checkpoint's weights, and what lies there where none do."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from qwen3_tts_edge.errors import CheckpointError, quoted
+from qwen3_tts_edge.hub import INDEX, is_below
 from qwen3_tts_export.checkpoint.copies import refuse_copy_by_files
-from qwen3_tts_export.checkpoint.identity import cure
+from qwen3_tts_export.checkpoint.identity import cure, identify
 from qwen3_tts_export.checkpoint.json_file import convert, read_json
 
-_INDEX = "model.safetensors.index.json"
 _UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".download", ".tmp")
 """What programs put behind the name of a file that they download."""
 
@@ -31,7 +31,7 @@ def weight_files(folder: Path) -> list[Path]:
     single = folder / "model.safetensors"
     if single.is_file():
         return [single]
-    index = folder / _INDEX
+    index = folder / INDEX
     if not index.is_file():
         for file in (single, index):
             _refuse_dangling(file)
@@ -44,20 +44,13 @@ def weight_files(folder: Path) -> list[Path]:
         )
     shards = convert(read_json(index), _Index, str(index)).weight_map
     for name, shard in shards.items():
-        if not isinstance(shard, str) or not _is_below(shard):
+        if not is_below(shard):
             raise CheckpointError(
                 f"{index}: {name} is in {quoted(shard)}, expected a safetensors file beside it or"
                 " below",
                 cure(index, "save the weights again"),
             )
     return sorted({folder / name for name in shards.values()})
-
-
-def _is_below(shard: str) -> bool:
-    """Tell whether a shard's name leads to a file of weights in the folder, and not out of it."""
-    path = PurePosixPath(shard)
-    out = path.is_absolute() or ".." in path.parts or "\\" in shard
-    return path.suffix == ".safetensors" and shard.isprintable() and not out
 
 
 def _refuse_dangling(file: Path) -> None:
@@ -84,10 +77,12 @@ def _refuse_other_names(folder: Path) -> None:
     found = sorted(folder.glob("[!.]*.safetensors"))
     if not found:
         return
-    missing = f"neither model.safetensors nor {_INDEX}"
+    missing = f"neither model.safetensors nor {INDEX}"
     remedy = "rename it to model.safetensors"
     if len(found) > 1 or _SHARD.search(found[0].name):
-        remedy = f"copy {_INDEX} there too, or save the weights again"
-    raise CheckpointError(
-        f"{folder} has {found[0].name} and {missing}", cure(folder / _INDEX, remedy)
-    )
+        remedy = f"copy {INDEX} there too, or save the weights again"
+    if identify(folder)[1] is not None:  # so it is on the hub, too
+        remedy = f"download it into a folder, as `hf download --local-dir` does, and there {remedy}"
+    else:
+        remedy = cure(folder / INDEX, remedy)
+    raise CheckpointError(f"{folder} has {found[0].name} and {missing}", remedy)

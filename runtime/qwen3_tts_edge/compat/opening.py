@@ -27,7 +27,7 @@ from qwen3_tts_edge.compat.loading import (
 )
 from qwen3_tts_edge.compat.options import ArgumentError, shown
 from qwen3_tts_edge.errors import BundleError, InputError
-from qwen3_tts_edge.hub import download, is_hub_id
+from qwen3_tts_edge.hub import download, is_hub_id, shards
 from qwen3_tts_edge.paths import expanded
 
 _LOOKED_AT = ("*.json", "*.txt", "*.safetensors", "speech_tokenizer/*")
@@ -115,7 +115,8 @@ def _fingerprint(folder: Path) -> str:
     Training moves every tensor, so it shows; it is no proof against somebody who hides a change.
     """
     total = hashlib.sha256(f"bundle format {FORMAT}".encode())
-    found = {path for wanted in _LOOKED_AT for path in folder.glob(wanted)}
+    wanted = (*_LOOKED_AT, *shards(folder))
+    found = {path for each in wanted for path in folder.glob(each)}
     for path in sorted(filter(Path.is_file, found)):  # a download leaves its folder .cache there
         size = path.stat().st_size
         total.update(f"\0{path.relative_to(folder).as_posix()}\0{size}\0".encode())

@@ -22,6 +22,7 @@ import soundfile
 
 from qwen3_tts_edge.errors import reason, shortened
 from qwen3_tts_edge.sound.cut import DELAY
+from qwen3_tts_edge.sound.torn import torn_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -105,16 +106,21 @@ def _by_program(
             check=False,
         )
         if done.returncode == 0:
-            _warn(said, name)
+            _warn(said, file, name)
         return done.returncode == 0
     return False
 
 
-def _warn(said: BinaryIO, name: str) -> None:
+def _warn(said: BinaryIO, file: Path, name: str) -> None:
     """Tell what `ffmpeg` complained of although it went on: a file that was cut is read so far."""
     said.seek(0)
     if complaint := said.read(_MOST_SAID).decode(errors="replace").strip():
         _warn_of(name, f"ffmpeg: {_SPEAKER.sub('', complaint)}")
+        return
+    with file.open("rb") as opened:
+        torn = torn_end(opened)
+    if torn is not None:
+        _warn_of(name, torn)
 
 
 def _warn_of(name: str, what: str) -> None:
@@ -146,7 +152,10 @@ def _by_libraries(file: Path | BinaryIO, name: str, to: BinaryIO, seconds: float
             for packet in container.demux(audio=0):
                 if packet.is_corrupt:
                     wrong = "a packet is not whole"
-                for each in chain.from_iterable(map(packed.resample, packet.decode())):
+                decoded = packet.decode()
+                if any(each.is_corrupt for each in decoded):
+                    wrong = "a frame is not whole"
+                for each in chain.from_iterable(map(packed.resample, decoded)):
                     rate, channels = each.sample_rate, each.layout.nb_channels
                     if target is None:
                         target = soundfile.SoundFile(
@@ -156,8 +165,10 @@ def _by_libraries(file: Path | BinaryIO, name: str, to: BinaryIO, seconds: float
                 if target is not None and _enough(target, seconds):
                     break
             else:
-                wrong = wrong or _missing(container, target)
-    except (av.FFmpegError, OSError, IndexError, ValueError) as error:  # no track, or broken
+                wrong = wrong or _missing(container, target) or torn_end(file)
+    except IndexError:  # no track, or behind a cut one that was not there
+        wrong = wrong or "the last packet is of no track"
+    except (av.FFmpegError, OSError, ValueError) as error:
         wrong = wrong or getattr(error, "strerror", None) or reason(error)
     if target is None:
         return False

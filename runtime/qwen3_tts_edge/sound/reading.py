@@ -19,7 +19,7 @@ from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.conversion import converted
 from qwen3_tts_edge.sound.cut import warn_if_cut
 from qwen3_tts_edge.sound.rate import Resampler, fitted
-from qwen3_tts_edge.sound.source import opened, refuse_stand_in
+from qwen3_tts_edge.sound.source import Steady, opened, refuse_stand_in
 
 RATES = (1_000, 768_000)
 """The lowest and the highest sample rate that is read, in Hz."""
@@ -48,7 +48,7 @@ def open_sound(
     """
     file = opened(expanded(file) if isinstance(file, str | Path) else file)
     try:
-        sound = soundfile.SoundFile(file)
+        sound = soundfile.SoundFile(file if isinstance(file, Path) else Steady(file))
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         refuse_stand_in(file, name)
         reason = getattr(error, "error_string", str(error)).rstrip(". \n")

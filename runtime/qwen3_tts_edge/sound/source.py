@@ -4,8 +4,9 @@ import os
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from qwen3_tts_edge.errors import InputError, refuse_lfs_pointer
 
@@ -27,6 +28,26 @@ def opened(file: Path | BinaryIO) -> Path | BinaryIO:
                 return _copy(there)  # it can be read but once
             return _copy(there) if _seek_behind_tag(there) else file
     return _copy(file) if _seek_behind_tag(file) else file
+
+
+class Steady:
+    """An open file as libsndfile reads it: where a seek cannot go, it stays.
+
+    Damaged headers lead to before the beginning. libsndfile sees that it is elsewhere, but whatever
+    is raised below it, Python prints.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go there, or nowhere."""
+        with suppress(OSError, ValueError):
+            self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def refuse_stand_in(file: Path | BinaryIO, name: str) -> None:

@@ -56,6 +56,22 @@ def test_a_checkpoint_is_exported_once(
             opening.bundle(source, {"dtype": dtype})
 
 
+def test_other_weights_in_a_folder_below_are_another_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(opening, "_export", lambda *_: None)
+    (tmp_path / "tune" / "parts").mkdir(parents=True)
+    (tmp_path / "tune" / "config.json").write_text("{}")
+    index = {"weight_map": {"talker.norm": "parts/talker.safetensors"}}
+    (tmp_path / "tune" / "model.safetensors.index.json").write_bytes(msgspec.json.encode(index))
+    made = set()
+    for content in (b"weights", b"trained", b"weights"):
+        (tmp_path / "tune" / "parts" / "talker.safetensors").write_bytes(content)
+        made.add(opening.bundle(tmp_path / "tune", {})[0])
+    assert len(made) == 2
+
+
 def test_a_failed_export_says_why_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
