@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from qwen3_tts_edge import Sampling, Voice
@@ -199,6 +200,8 @@ def test_every_refusal_is_of_the_family_and_a_value_error(custom: PromptBuilder)
     [
         ("temperature", "0.7"),
         ("temperature", True),
+        ("temperature", np.array([0.7, 0.8])),
+        ("temperature", 10**400),
         ("top_p", [0.9]),
         ("top_k", 2.5),
         ("top_k", True),
