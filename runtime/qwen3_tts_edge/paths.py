@@ -27,6 +27,10 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
         raise InputError(f"{name} is empty", "give a path")
     if "\0" in text:
         raise InputError.of(name, text, "a path, which has no null character")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise InputError.of(name, text, "a path that this system can write", "rename it") from error
     if utf8 and not is_utf8(text):
         raise InputError.of(name, text, "a path in UTF-8", "rename it")
     path = Path(given)

@@ -62,6 +62,8 @@ def test_a_name_in_another_encoding_is_refused_only_where_a_library_opens_it(
     assert read_reference(name).name == "caf?.wav"
     with pytest.raises(InputError, match=r"^bundle is 'caf.*'; expected a path in UTF-8; rename"):
         Synthesizer.open(name)
+    with pytest.raises(InputError, match="expected a path that this system can write; rename it"):
+        save("a\ud800.wav", samples, 24000)
 
 
 @pytest.mark.parametrize("given", ["", "a\0.wav"])
