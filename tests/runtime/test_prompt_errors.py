@@ -56,7 +56,7 @@ def test_control_tokens_are_no_words(custom: PromptBuilder, token: str) -> None:
 
 
 def test_a_text_that_is_no_unicode(custom: PromptBuilder) -> None:
-    with pytest.raises(InputError, match=r"the text is not valid Unicode: .* at character 4"):
+    with pytest.raises(InputError, match=r"not valid Unicode: .* at character 4; read it in"):
         custom.build("abc \udcff")
 
 

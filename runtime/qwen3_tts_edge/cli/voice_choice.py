@@ -146,7 +146,7 @@ def profile_path(name: str) -> Path:
     """
     path = expanded(name, "voice")
     there = path.is_file()
-    if len(path.parts) == 1 and not (there and name.endswith(ENDING)):
+    if path.name == name and not (there and name.endswith(ENDING)):
         return library.find(name)
     if not there:
         raise InputError(f"{path} is not a file", "give a voice's name or the path of its profile")
