@@ -179,8 +179,10 @@ def test_every_setting_arrives(voice_bundle: Path) -> None:
 
 
 def test_greedy() -> None:
-    for name, seed in (("a.pcm", "1"), ("b.pcm", "2")):
-        run("speak", TEXT, "-o", name, "--greedy", "--seed", seed, "--max-seconds", "0.5")
+    zero = ("--temperature", "0", "--repetition-penalty", "1")
+    for name, *more in (("a.pcm", "--seed", "1"), ("b.pcm", "--seed", "2", *zero)):
+        done = run("speak", TEXT, "-o", name, "--greedy", "--max-seconds", "0.5", *more)
+        assert done.exit_code == 0, done.output
     assert Path("a.pcm").read_bytes() == Path("b.pcm").read_bytes()
 
 

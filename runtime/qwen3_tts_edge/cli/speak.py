@@ -328,15 +328,16 @@ def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
-    given = [name for name in settings if settings[name] is not None]
+    zero = [name for name in settings if name.endswith("temperature") and settings[name] == 0]
     if not greedy:
-        if zero := [name for name in given if name.endswith("temperature") and not settings[name]]:
+        if zero:
             option = zero[0].replace("_", "-")
             raise click.UsageError(
                 f"--{option} is 0, and must be above it; --greedy takes the likeliest code always"
             )
         return Sampling(**settings)
-    if given not in ([], ["repetition_penalty"]):
+    left = {"repetition_penalty", *zero}
+    if given := [name for name in settings if settings[name] is not None and name not in left]:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
         raise click.UsageError(f"--greedy chooses the likeliest code always; drop {options}")
     return Sampling(**{**settings, "do_sample": False, "subtalker_dosample": False})
