@@ -218,6 +218,15 @@ def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPat
     assert left() == ["home"]
 
 
+def test_a_piece_that_no_utterance_holds_is_told_how_to_be_smaller() -> None:
+    text = LONG + LONG[: len(LONG) // 2]  # leaves room for a few seconds
+    Path("long.txt").write_text(text, encoding="utf-8")
+    done = run("speak", "-f", "long.txt", "-o", "a.wav", "--piece-seconds", "1000", "--seed", "1")
+    assert done.exit_code == 1
+    assert "where the KV cache is full; another --seed is the cure, or a smaller" in done.stderr
+    assert "--piece-seconds" in done.stderr
+
+
 def test_what_is_left_out_unasked_is_told_by_the_exit_code(
     voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
