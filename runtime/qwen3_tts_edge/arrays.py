@@ -1,6 +1,7 @@
 """Arrays that pass from room to room, said once."""
 
 import operator
+from numbers import Real
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -34,6 +35,17 @@ def is_whole(value: object) -> TypeGuard[int]:
     except TypeError:  # of a whole array too, which has __index__ all the same
         return False
     return not isinstance(value, bool | np.bool_)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a number, of Python or NumPy, that a float can hold; True is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def as_array(name: str, given: Any) -> Array:

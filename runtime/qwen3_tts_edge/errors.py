@@ -38,7 +38,15 @@ def refuse_lfs_pointer(head: bytes, name: object, error: "type[Qwen3TTSError]") 
 
 def quoted(value: object) -> str:
     """Give a value that others have written, as a message can hold it."""
-    return shortened(repr(value))
+    return shortened(_repr(value))
+
+
+def _repr(value: object) -> str:
+    """Give a value's `repr`; of some it raises, as of a number of five thousand digits."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"a {type(value).__name__} that cannot be written"
 
 
 class Qwen3TTSError(Exception):
@@ -61,7 +69,7 @@ class InputError(Qwen3TTSError, ValueError):
     @classmethod
     def of(cls, name: str, value: object, expected: str, remedy: str | None = None) -> Self:
         """Say that an argument is of the wrong type, by its name; a long value is cut."""
-        found = " ".join(repr(value).split())  # of an array in one line
+        found = " ".join(_repr(value).split())  # of an array in one line
         shown = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
         return cls(f"{name} is {shown}; expected {expected}", remedy)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError, shortened
+from qwen3_tts_edge.paths import expanded
 
 INDEX = "model.safetensors.index.json"
 """Says in which files the weights beside it or below are, where one did not hold them."""
@@ -89,11 +90,14 @@ def download(
         **asked: What `huggingface_hub.snapshot_download` takes, such as `revision` and `cache_dir`.
 
     Raises:
+        InputError: `cache_dir` is no path.
         CheckpointError: `huggingface_hub` is not installed, the repository or revision does not
             exist or is gated, nothing is cached and the hub cannot be reached, or a file that came
             is not the one that was published.
     """
-    with refusals(hub_id, asked.get("revision")):
+    if asked.get("cache_dir") is not None:
+        asked["cache_dir"] = str(expanded(asked["cache_dir"], "cache_dir"))
+    with refusals(hub_id, asked.get("revision"), asked.get("cache_dir")):
         from huggingface_hub import constants, snapshot_download
         from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
@@ -141,8 +145,13 @@ def _git_hash(content: bytes) -> str:
 
 
 @contextmanager
-def refusals(hub_id: str, revision: str | None) -> Iterator[None]:
+def refusals(hub_id: str, revision: str | None, cache: str | None = None) -> Iterator[None]:
     """Say in one line why the hub does not give a checkpoint.
+
+    Args:
+        hub_id: The checkpoint.
+        revision: That was asked for.
+        cache: Where downloads are kept; None is the hub's own place.
 
     Raises:
         CheckpointError: In the place of what its libraries raise.
@@ -178,7 +187,7 @@ def refusals(hub_id: str, revision: str | None) -> Iterator[None]:
             else f"{constants.ENDPOINT} cannot be reached"
         )
         raise CheckpointError(
-            f"{hub_id} is not in the cache {constants.HF_HUB_CACHE} and {why}",
+            f"{hub_id} is not in the cache {cache or constants.HF_HUB_CACHE} and {why}",
             "download it once with a connection, or give a local folder",
         ) from error
     except Exception as error:  # of several packages

@@ -1,10 +1,14 @@
 """A path as somebody gave it: what can be none is refused before it is looked for."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from qwen3_tts_edge.errors import InputError
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_OF_THE_HUB = re.compile(r"https?://huggingface\.co/([^/?#]+/[^/?#]+)/?")
 
 
 def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = False) -> Path:
@@ -18,15 +22,23 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
         utf8: Whether libraries open it that know no other names, such as an old disk may have.
 
     Raises:
-        InputError: It is no text, empty or of blanks only, has a null character, is not UTF-8, or
-            would be in the home folder of a user who has none.
+        InputError: It is no text, empty or of blanks only, an address, has a null character, is not
+            UTF-8, or would be in the home folder of a user who has none.
     """
     if not isinstance(given, str | os.PathLike) or not isinstance(text := os.fspath(given), str):
         raise InputError.of(name, given, "a path")
     if not text.strip():
         raise InputError(f"{name} is empty", "give a path")
+    if _ADDRESS.match(text):  # of which a path would have a slash less
+        hub = _OF_THE_HUB.fullmatch(text)
+        remedy = f"name it as the hub does, {hub[1]}" if hub else "download it first"
+        raise InputError.of(name, text, "a path: no address is fetched", remedy)
     if "\0" in text:
         raise InputError.of(name, text, "a path, which has no null character")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise InputError.of(name, text, "a path that this system can write", "rename it") from error
     if utf8 and not is_utf8(text):
         raise InputError.of(name, text, "a path in UTF-8", "rename it")
     path = Path(given)

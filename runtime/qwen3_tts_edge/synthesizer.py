@@ -12,7 +12,7 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.codec.decoder import CodecDecoder
-from qwen3_tts_edge.errors import CapacityError, InputError
+from qwen3_tts_edge.errors import CapacityError, InputError, quoted
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Request, Text
@@ -59,7 +59,14 @@ class Synthesizer:
         self.listener = Listener(bundle, backend)
         self.slots = slots
         self._tools = Tools(bundle, self.prompts, self.decoder, frame.capacity, (frame, codec))
-        self._scheduler = Scheduler(Slots(frame, bundle.manifest, slots))
+        try:
+            room = Slots(frame, bundle.manifest, slots)
+        except (MemoryError, OSError, OverflowError) as error:
+            raise CapacityError(
+                f"there is no memory for the KV caches of {quoted(slots)} slots",
+                "ask for fewer, or for a smaller max_seconds",
+            ) from error
+        self._scheduler = Scheduler(room)
 
     @classmethod
     def open(
@@ -92,7 +99,7 @@ class Synthesizer:
             BundleError: Not a bundle, damaged, or made by another version.
             BackendError: The backend is not installed.
             CapacityError: `max_seconds` is more than the checkpoint has positions for, or `slots`
-                or `max_seconds` more than the engines were built for.
+                or `max_seconds` more than the engines were built for, or there is memory for.
             InputError: `slots` is below 1.
         """
         if not isinstance(verify, bool):

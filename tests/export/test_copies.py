@@ -152,6 +152,16 @@ BITSANDBYTES = {"quant_method": "bitsandbytes", "load_in_4bit": True}
             "save the state_dict of the model inside torch.compile",
         ),
         (
+            renamed(lambda name: name.replace("layers.0.", "layers.0._checkpoint_wrapped_module.")),
+            "has '_checkpoint_wrapped_module.' in its name",
+            "save the state_dict of the model inside checkpoint_wrapper",
+        ),
+        (
+            renamed(lambda name: name.removeprefix("talker.")),
+            "the names of its tensors lack 'talker.' in front",
+            "save the state_dict of the whole model, not of its talker alone",
+        ),
+        (
             renamed(lambda name: f"model.{name}"),
             "the names of its tensors begin with 'model.'",
             "save the state_dict of the model inside, or take the prefix off the names",

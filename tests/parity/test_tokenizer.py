@@ -379,6 +379,7 @@ def test_the_pattern_is_written_as_it_is_read() -> None:
         ({**bytes_only(), "ab": 300}, [], {}, "are not 0 … 256"),
         ({**bytes_only(), "ab": "256"}, [], {}, "not integers"),
         (bytes_only(), [("a", "b")], {}, r"merge 0 \(a b\) needs 'ab'"),
+        ({**bytes_only(), "ab": 256}, [], {}, "1 symbols .* are made by none of the 0 merges"),
         (bytes_only(), [], added(300, "<x>"), "the id 300, but its place is 256"),
         (bytes_only(), [], {"added_tokens_decoder": {"256": {}}}, "added tokens are not readable"),
         (bytes_only(), [], {"added_tokens_decoder": []}, "added tokens are not readable"),
@@ -395,6 +396,17 @@ def test_a_vocabulary_that_cannot_be_right_is_refused(
         build_tokenizer(vocab, merges, config)
 
 
+def test_merges_that_were_cut_at_the_end_of_a_line_are_refused(tmp_path: Path) -> None:
+    for each in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        (tmp_path / each).write_bytes((EDGE_VOICE / each).read_bytes())
+    lines = (tmp_path / "merges.txt").read_bytes().splitlines(keepends=True)
+    (tmp_path / "merges.txt").write_bytes(b"".join(lines[:-1]))
+    left, right = lines[-1].decode().split()
+    with pytest.raises(CheckpointError, match="made by none of the 255 merges") as caught:
+        read_text_tokenizer(tmp_path)
+    assert repr(left + right) in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -406,6 +418,7 @@ def test_a_vocabulary_that_cannot_be_right_is_refused(
         ("vocab.json", b"\xff\xfe", "is not readable JSON"),
         ("merges.txt", b"#version: 0.2\nh e\nbroken\n", "line 3 has 1 symbols"),
         ("merges.txt", b"#version: 0.2\nQ Q\n", "vocab.json lacks"),
+        ("merges.txt", b"", "merges.txt is not whole, or of another checkpoint; take vocab.json"),
     ],
 )
 def test_a_damaged_checkpoint_file_is_named(

@@ -179,8 +179,10 @@ def test_every_setting_arrives(voice_bundle: Path) -> None:
 
 
 def test_greedy() -> None:
-    for name, seed in (("a.pcm", "1"), ("b.pcm", "2")):
-        run("speak", TEXT, "-o", name, "--greedy", "--seed", seed, "--max-seconds", "0.5")
+    zero = ("--temperature", "0", "--repetition-penalty", "1")
+    for name, *more in (("a.pcm", "--seed", "1"), ("b.pcm", "--seed", "2", *zero)):
+        done = run("speak", TEXT, "-o", name, "--greedy", "--max-seconds", "0.5", *more)
+        assert done.exit_code == 0, done.output
     assert Path("a.pcm").read_bytes() == Path("b.pcm").read_bytes()
 
 
@@ -214,6 +216,15 @@ def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPat
     assert run("speak", "-f", "~/text.txt", "-o", "~/x.wav", *arguments).exit_code == 0
     assert (home / "x.wav").is_file()
     assert left() == ["home"]
+
+
+def test_a_piece_that_no_utterance_holds_is_told_how_to_be_smaller() -> None:
+    text = LONG + LONG[: len(LONG) // 2]  # leaves room for a few seconds
+    Path("long.txt").write_text(text, encoding="utf-8")
+    done = run("speak", "-f", "long.txt", "-o", "a.wav", "--piece-seconds", "1000", "--seed", "1")
+    assert done.exit_code == 1
+    assert "where the KV cache is full; another --seed is the cure, or a smaller" in done.stderr
+    assert "--piece-seconds" in done.stderr
 
 
 def test_what_is_left_out_unasked_is_told_by_the_exit_code(
@@ -275,7 +286,14 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
         (["speak", TEXT, "--model", "nothing"], 1, "nothing is not a bundle"),
         (["speak", TEXT, "--model", "Qwen/Q"], 1, "qwen3-tts-export bundle Qwen/Q -o Q"),
         (["speak", "Hello", "there"], 2, 'put the text in quotes: speak "Hello there"'),
-        (["speak", "-5 degrees."], 2, 'such as: speak -- "-5 degrees."'),
+        (["speak", "-5 degrees."], 2, 'such as: speak -o cold.wav -- "-5 degrees."'),
+        (["speak", "--Five degrees."], 2, "Put -- before a text that begins with -, and options"),
+        (
+            ["speak", "--", "-5 degrees.", "-o", "my cold.wav"],
+            2,
+            "-o stands behind --, where no option is; put the text last: "
+            "speak -o 'my cold.wav' -- \"-5 degrees.\"",
+        ),
         (["speak", "--text", TEXT], 2, 'The text is given as it is: speak "Hello."'),
         (["speak", TEXT, "--max-seconds", "inf"], 2, "--max-seconds is inf; it must be finite"),
         (["speak", TEXT, "--design", "old"], 2, "--design is not for this bundle, which has named"),
@@ -287,6 +305,12 @@ def test_what_is_left_out_unasked_is_told_by_the_exit_code(
             f"there is one inside: {EDGE_VOICE / 'int8'}",
         ),
         (["speak", TEXT, "--nothing", "x"], 2, "No such option '--nothing'"),
+        (["speak", TEXT, "--model", ""], 2, "--model is empty; give a path"),
+        (["codec", "decode", "", "-o", "a.wav"], 2, "codes is empty; give a path"),
+        (["bench", "--against", " "], 2, "--against is empty; give a path"),
+        (["bench", "--seconds", "nan"], 2, "'--seconds': 'nan' is not a finite number"),
+        (["bench", "--server", "localhost:8000"], 2, "is no address such as http://127.0.0.1:8000"),
+        (["serve", "--queue-seconds", "inf"], 2, "'inf' is not a finite number"),
         (["info", "nothing"], 1, "nothing is not a bundle"),
         (["info", "--max-seconds", "90"], 2, "1024 positions hold"),
         (["shout"], 2, "No such command 'shout'"),

@@ -163,13 +163,15 @@ def test_what_voice_create_refuses(tiny_bundle: Callable[..., Path]) -> None:
     refused(r"silent\.wav is silent", *ask, "silent.wav")
     refused(r"text\.wav is not a sound file", *ask, "text.wav")
     refused(r"none\.wav: No such file", *ask, "none.wav", code=1)
-    refused("is an address, and nothing is fetched", *ask, "https://a.b/anna.wav")
+    refused("--ref-audio is 'https://a.b/anna.wav'; expected a path", *ask, "https://a.b/anna.wav")
     refused("--ref-audio is empty", *ask, "")
     refused("the reference's text is empty", *ask, "anna.wav", "--ref-text", " ")
+    refused("or has no letter or digit", *ask, "anna.wav", "--ref-text", "...")
     refused("control token", *ask, "anna.wav", "--ref-text", "a<|im_end|>b")
     refused("cannot name a voice", "voice", "create", "../x", "--ref-audio", "anna.wav")
     refused("there is no voice 'bob'", "voice", "delete", "bob")
     refused("there is no voice 'bob.safetensors'", "voice", "show", "bob.safetensors")
+    refused("^error: bob.safetensors is not a file", "voice", "show", "./bob.safetensors")
     assert library.names() == []
 
 

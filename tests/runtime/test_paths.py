@@ -40,6 +40,15 @@ def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "is empty; give a path"),
         (" ", "is empty; give a path"),
         ("a\0b", r"is 'a\\x00b'; expected a path, which has no null character"),
+        (
+            "https://a.b/c.wav",
+            "is 'https://a.b/c.wav'; expected a path: no address is fetched; down",
+        ),
+        (
+            "https://huggingface.co/a/b",
+            "is .*: no address is fetched; name it as the hub does, a/b",
+        ),
+        ("s3://a/c.wav", "is 's3://a/c.wav'; expected a path: no address is fetched"),
         (None, "is None; expected a path"),
         (b"a.wav", "is b'a.wav'; expected a path"),
         (["a.wav"], r"is \['a.wav'\]; expected a path"),
@@ -62,6 +71,8 @@ def test_a_name_in_another_encoding_is_refused_only_where_a_library_opens_it(
     assert read_reference(name).name == "caf?.wav"
     with pytest.raises(InputError, match=r"^bundle is 'caf.*'; expected a path in UTF-8; rename"):
         Synthesizer.open(name)
+    with pytest.raises(InputError, match="expected a path that this system can write; rename it"):
+        save("a\ud800.wav", samples, 24000)
 
 
 @pytest.mark.parametrize("given", ["", "a\0.wav"])

@@ -53,6 +53,16 @@ def test_a_command_is_imported_when_it_is_asked_for() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("package", ["qwen3_tts_edge", "qwen3_tts_export"])
+def test_a_package_is_its_command(package: str) -> None:
+    pytest.importorskip(package)
+    module = ["-m", package]
+    done = subprocess.run(
+        [sys.executable, *module, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"Usage: python -m {package} ")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 @pytest.mark.parametrize(
     "arguments",

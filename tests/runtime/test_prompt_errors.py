@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from qwen3_tts_edge import Sampling, Voice
@@ -55,7 +56,7 @@ def test_control_tokens_are_no_words(custom: PromptBuilder, token: str) -> None:
 
 
 def test_a_text_that_is_no_unicode(custom: PromptBuilder) -> None:
-    with pytest.raises(InputError, match=r"the text is not valid Unicode: .* at character 4"):
+    with pytest.raises(InputError, match=r"not valid Unicode: .* at character 4; read it in"):
         custom.build("abc \udcff")
 
 
@@ -199,6 +200,8 @@ def test_every_refusal_is_of_the_family_and_a_value_error(custom: PromptBuilder)
     [
         ("temperature", "0.7"),
         ("temperature", True),
+        ("temperature", np.array([0.7, 0.8])),
+        ("temperature", 10**400),
         ("top_p", [0.9]),
         ("top_k", 2.5),
         ("top_k", True),

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -722,11 +723,33 @@ def test_how_long_a_piece_may_be_can_be_asked_for(tts: Synthesizer) -> None:
     assert len(tts.pieces(text, seed=2, piece_seconds=60)) == 1
     stream = tts.stream(text, seed=2, piece_seconds=60)
     assert np.array_equal(codes_of(list(stream)), tts.speak(text, seed=2, piece_seconds=60).codes)
-    assert len(tts.pieces("Hello there and how are you", seed=2, piece_seconds=0.8)) > 1
+    assert len(tts.pieces("Hello there and how are you", seed=2, piece_seconds=1)) > 1
+    with pytest.raises(InputError, match="it must be 1 or more, for words would be cut"):
+        tts.pieces(text, piece_seconds=0.9)
     with pytest.raises(InputError, match="piece_seconds is 0; it must be finite and above 0"):
         tts.pieces(text, piece_seconds=0)
     with pytest.raises(InputError, match="verbatim and piece_seconds were given"):
         tts.pieces(text, piece_seconds=9, verbatim=True)
+
+
+@pytest.mark.parametrize("slots", [10**12, 10**30])
+def test_slots_that_no_memory_holds(voice_bundle: Path, slots: int) -> None:
+    with pytest.raises(CapacityError, match=f"no memory for the KV caches of {slots} slots; ask"):
+        Synthesizer.open(voice_bundle, slots=slots, verify=False)
+
+
+def test_what_was_spoken_can_be_kept_in_sets_and_looked_for(tts: Synthesizer) -> None:
+    audio, again = tts.speak(TEXT, seed=3), tts.speak(TEXT, seed=3)
+    chunks = list(tts.stream(TEXT, seed=3))
+    assert audio in [again, audio]
+    assert audio != again
+    assert len({audio, again, *chunks}) == 2 + len(chunks)
+
+
+def test_a_seed_of_numpy_is_kept_as_a_number(tts: Synthesizer) -> None:
+    for seed in (np.int64(3), np.array(3)):
+        assert json.dumps(tts.speak(TEXT, seed=seed).seed) == "3"
+        assert json.dumps(tts.stream(TEXT, seed=seed).seed) == "3"
 
 
 def test_errors_have_a_remedy_of_their_own(tts: Synthesizer) -> None:

@@ -368,6 +368,9 @@ def test_sampling_by_its_official_names(client: openai.OpenAI) -> None:
     data = speech(client, response_format="pcm", **settings).read()
     assert data == spoken(TEXT, 7, sampling=Sampling(**settings))  # type: ignore[arg-type]
     assert data != spoken(TEXT, 7)
+    # What programs for transformers send: beside do_sample=False a zero chooses nothing.
+    data = speech(client, response_format="pcm", do_sample=False, temperature=0).read()
+    assert data == spoken(TEXT, 7, sampling=Sampling(do_sample=False))
 
 
 def test_openais_names_for_voices_are_voices(client: openai.OpenAI) -> None:

@@ -54,6 +54,7 @@ _WRAPPED = {
     "module.": "DistributedDataParallel",
     "_orig_mod.": "torch.compile",
     "_fsdp_wrapped_module.": "FSDP",
+    "_checkpoint_wrapped_module.": "checkpoint_wrapper",
     "base_model.model.": "PEFT",
 }
 """What is in front of all names when a wrapper was saved, and not the model inside."""
@@ -147,13 +148,21 @@ def refuse_copy_by_tensors(
 
 def _refuse_prefix(names: Collection[str], expected: Collection[str], folder: Path) -> None:
     first = next(iter(expected))
+    if first in names:
+        return
+    part, _, inside = first.partition(".")
+    if inside in names:
+        raise CopyError(
+            f"{folder}: the names of its tensors lack {quoted(f'{part}.')} in front",
+            f"save the state_dict of the whole model, not of its {part} alone",
+        )
     found = next((name for name in names if name.endswith(f".{first}")), None)
-    if found is None or first in names:
+    if found is None:
         return
     prefix = found.removesuffix(first)
     wrapper = _WRAPPED.get(prefix)
-    inside = "the model inside" if wrapper is None else f"the model inside {wrapper}"
+    wrapped = "the model inside" if wrapper is None else f"the model inside {wrapper}"
     raise CopyError(
         f"{folder}: the names of its tensors begin with {quoted(prefix)}",
-        f"save the state_dict of {inside}, or take the prefix off the names",
+        f"save the state_dict of {wrapped}, or take the prefix off the names",
     )

@@ -8,7 +8,7 @@ The split pattern is Qwen's, always. The official loader may swap Mistral's in w
 folder (`fix_mistral_regex=True`, transformers 4.57.3), which cuts "iPhone" in two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +86,16 @@ def build_tokenizer(
 
     Raises:
         CheckpointError: A byte symbol is missing (its byte would be dropped silently), ids have
-            holes, a merge names an unknown symbol, an added token would not get the id the config
-            gives it, or the config asks for a behaviour no Qwen3-TTS checkpoint has.
+            holes, a merge names an unknown symbol, no merge makes a known one, an added token would
+            not get the id the config gives it, or the config asks for a behaviour no Qwen3-TTS
+            checkpoint has.
 
     Source: `Qwen2Converter.converted`, transformers/convert_slow_tokenizer.py, and
         `PreTrainedTokenizerFast.__init__`, transformers/tokenization_utils_fast.py.
     """
+    added = list(_added_tokens(tokenizer_config))
     _check_vocab(vocab)
-    _check_merges(vocab, merges)
+    _check_merges(vocab, merges, {token.content for _, token in added})
     for flag in ("add_prefix_space", "split_special_tokens"):
         if tokenizer_config.get(flag):
             raise CheckpointError(
@@ -120,7 +122,7 @@ def build_tokenizer(
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
 
-    for index, token in _added_tokens(tokenizer_config):
+    for index, token in added:
         tokenizer.add_tokens([token])
         given = tokenizer.token_to_id(token.content)
         if index is not None and given != index:
@@ -188,7 +190,10 @@ def _check_vocab(vocab: Mapping[str, int]) -> None:
         )
 
 
-def _check_merges(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
+def _check_merges(
+    vocab: Mapping[str, int], merges: Sequence[tuple[str, str]], added: Collection[str]
+) -> None:
+    """Refuse merges that are not those of the vocabulary, as where a copy broke off."""
     for rank, (left, right) in enumerate(merges):
         unknown = [symbol for symbol in (left, right, left + right) if symbol not in vocab]
         if unknown:
@@ -196,3 +201,10 @@ def _check_merges(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -
                 f"merge {rank} ({shortened(left)} {shortened(right)}) needs {quoted(unknown[0])}, "
                 "which vocab.json lacks"
             )
+    made = {left + right for left, right in merges}
+    lost = vocab.keys() - pre_tokenizers.ByteLevel.alphabet() - made - set(added)
+    if lost:
+        raise CheckpointError(
+            f"{len(lost)} symbols of vocab.json, such as {quoted(min(lost))}, are made by none of "
+            f"the {len(merges)} merges: merges.txt is not whole, or of another checkpoint"
+        )

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 
+from qwen3_tts_edge.arrays import is_number
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
@@ -117,10 +117,10 @@ def check_seconds(seconds: float, name: str = "max_seconds") -> None:
         InputError: It is no number, or not above 0.
     """
     given: object = seconds  # of any type: callers need not check theirs
-    if isinstance(given, bool) or not isinstance(given, Real):
+    if not is_number(given):
         raise InputError.of(name, given, "a number of seconds")
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"{name} is {seconds}; it must be finite and above 0")
+    if not (math.isfinite(given) and given > 0):
+        raise InputError(f"{name} is {given}; it must be finite and above 0")
 
 
 def frame_count(manifest: Manifest, seconds: float) -> int:

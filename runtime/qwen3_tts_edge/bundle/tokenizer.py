@@ -213,5 +213,6 @@ def _check(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(
-            f"the text is not valid Unicode: {error.reason} at character {error.start}"
+            f"the text is not valid Unicode: {error.reason} at character {error.start}",
+            "read it in the encoding that it was written in, such as UTF-8",
         ) from error

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from qwen3_tts_edge.cli.bench_load import load_options, measure_server
-from qwen3_tts_edge.cli.options import bundle_argument, running_options
+from qwen3_tts_edge.cli.options import Finite, bundle_argument, folder_given, running_options
 from qwen3_tts_edge.machine.arrivals import Arrivals, measure_arrivals
 from qwen3_tts_edge.machine.bench import Bench, measure
 from qwen3_tts_edge.machine.in_turns import InTurns, measure_in_turns
@@ -29,7 +29,7 @@ Examples:
 @click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="Length of a run.  [default: 4; with --server 30]",
 )
 @click.option(
@@ -40,6 +40,7 @@ Examples:
 @click.option(
     "--against",
     metavar="BUNDLE",
+    callback=folder_given,
     help="Measure this bundle too, launch by launch in turns: on a busy machine their ratio holds.",
 )
 @load_options

@@ -2,21 +2,34 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from qwen3_tts_edge.cli.options import Finite
 from qwen3_tts_edge.cli.progress import counting
 from qwen3_tts_edge.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_POSITIVE = click.FloatRange(min=0, min_open=True)
-_FROM_ZERO = click.FloatRange(min=0)
+_POSITIVE = Finite(min=0, min_open=True)
+_FROM_ZERO = Finite(min=0)
+
+
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.match(r"https?://[^/]", value):
+        raise click.BadParameter(f"{value!r} is no address such as http://127.0.0.1:8000")
+    return value
+
+
 _OPTIONS = (
     click.option(
-        "--server", metavar="URL", help="Measure a server under load instead, by its address."
+        "--server",
+        metavar="URL",
+        callback=_address,
+        help="Measure a server under load instead, by its address.",
     ),
     click.option(
         "--streams",

@@ -59,7 +59,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     _check_target(output)
     bundle.verify(CODEC_ENCODER)
     encoder = CodecEncoder.open(folder, manifest, opener)
-    file = open_sound(sound, sound)
+    file = open_sound(expanded(sound, "sound"), sound)
     length, rate = file.frames / file.samplerate, file.samplerate
     samples = 0
 

@@ -1,5 +1,6 @@
 """Options that several commands have: which bundle, and what runs it."""
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -7,11 +8,32 @@ import click
 
 from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.backends.processors import processors
+from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.speech.languages import AUTO
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MODEL = "QWEN3_TTS_EDGE_MODEL"
+
+
+class Finite(click.FloatRange):
+    """A number of a range. Click's has room for NaN, and for what never ends."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return found
+
+
+def folder_given(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no path by the name of its option; the callback of options for bundles."""
+    if value is not None:
+        expanded(value, param.opts[-1])
+    return value
 
 
 def model_option(text: str) -> Callable[[F], F]:
@@ -20,7 +42,14 @@ def model_option(text: str) -> Callable[[F], F]:
     Args:
         text: Its help.
     """
-    return click.option("--model", metavar="DIR", envvar=_MODEL, show_envvar=True, help=text)
+    return click.option(
+        "--model",
+        metavar="DIR",
+        envvar=_MODEL,
+        show_envvar=True,
+        callback=folder_given,
+        help=text,
+    )
 
 
 bundle_argument = click.argument("bundle", required=False, envvar=_MODEL)

@@ -112,10 +112,10 @@ _REMEDIES = {
     "patience": "was cut, for it did not end although its text takes a fraction of that; another "
     "--seed is the cure, or --max-seconds if it is still speech",
     "too short": "ended before its text can have been spoken; another --seed is the cure",
-    "checkpoint": "was cut where the checkpoint's own limit is, max_new_tokens; say it in shorter "
-    "sentences",
-    "memory": "was cut where the KV cache is full; another --seed is the cure, or shorter "
-    "sentences",
+    "checkpoint": "was cut where the checkpoint's own limit is, max_new_tokens; say it in pieces "
+    "with a smaller --piece-seconds",
+    "memory": "was cut where the KV cache is full; another --seed is the cure, or a smaller "
+    "--piece-seconds",
 }
 
 

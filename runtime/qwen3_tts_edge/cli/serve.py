@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack
 
 import click
 
-from qwen3_tts_edge.cli.options import bundle_argument, running_options
+from qwen3_tts_edge.cli.options import Finite, bundle_argument, running_options
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.listening import Address, Tcp, address_of, uri_of
 
@@ -58,9 +58,7 @@ Examples:
 )
 @click.option("--slots", type=click.IntRange(min=1), help="Who may speak at once.  [default: 8]")
 @click.option("--queue", type=click.IntRange(min=0), default=32, help="Who may wait for that.")
-@click.option(
-    "--queue-seconds", type=click.FloatRange(min=0), default=5.0, help="How long each may wait."
-)
+@click.option("--queue-seconds", type=Finite(min=0), default=5.0, help="How long each may wait.")
 @click.option("--per-key", type=click.IntRange(min=1), help="Requests at once of one key.")
 @click.option(
     "--voice-alias",
@@ -82,7 +80,7 @@ Examples:
 )
 @click.option(
     "--drain-seconds",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=30.0,
     help="How long who speaks may go on after SIGTERM.",
 )

@@ -1,6 +1,8 @@
 """`qwen3-tts-edge speak`: text → a sound file, or raw PCM on stdout while it is made."""
 
 import codecs
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -87,7 +89,7 @@ class _Speak(click.Command):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             remedy = _SLIPS.get(error.option_name)
-            if remedy is None and not error.option_name.startswith("--"):
+            if remedy is None and not _OPTION.match(error.option_name):
                 remedy = _DASH
             if remedy is None:
                 raise
@@ -98,10 +100,19 @@ _SLIPS = {
     "--text": 'The text is given as it is: speak "Hello."',
     "--list-languages": "Languages are named by: qwen3-tts-edge info",
 }
-_DASH = 'Put -- before a text that begins with -, such as: speak -- "-5 degrees."'
+_OPTION = re.compile(r"--\S+$")
+_DASH = (
+    "Put -- before a text that begins with -, and options before that, such as: "
+    'speak -o cold.wav -- "-5 degrees."'
+)
 
 
 def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str | None:
+    if len(words) > 1 and words[1].startswith("-"):
+        raise click.UsageError(
+            f"{words[1]} stands behind --, where no option is; put the text last: speak "
+            f'{shlex.join(words[1:])} -- "{words[0]}"'
+        )
     if len(words) > 1:
         raise click.UsageError(
             f'{len(words)} texts were given; put the text in quotes: speak "{" ".join(words)}"'
@@ -317,15 +328,16 @@ def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
-    given = [name for name in settings if settings[name] is not None]
+    zero = [name for name in settings if name.endswith("temperature") and settings[name] == 0]
     if not greedy:
-        if zero := [name for name in given if name.endswith("temperature") and not settings[name]]:
+        if zero:
             option = zero[0].replace("_", "-")
             raise click.UsageError(
                 f"--{option} is 0, and must be above it; --greedy takes the likeliest code always"
             )
         return Sampling(**settings)
-    if given not in ([], ["repetition_penalty"]):
+    left = {"repetition_penalty", *zero}
+    if given := [name for name in settings if settings[name] is not None and name not in left]:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
         raise click.UsageError(f"--greedy chooses the likeliest code always; drop {options}")
     return Sampling(**{**settings, "do_sample": False, "subtalker_dosample": False})

@@ -9,7 +9,13 @@ import msgspec
 import numpy as np
 
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.cli.options import language_option, model_option, running_options
+from qwen3_tts_edge.cli.options import (
+    Finite,
+    folder_given,
+    language_option,
+    model_option,
+    running_options,
+)
 from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import keep_silence_option, profile_path, recording, said
 from qwen3_tts_edge.errors import InputError
@@ -104,13 +110,23 @@ def create(
 @click.argument("name")
 @click.option("--instruct", required=True, metavar="WORDS", help="Describe the voice.")
 @click.option(
-    "--model", required=True, metavar="DIR", help="The bundle of a VoiceDesign checkpoint."
+    "--model",
+    required=True,
+    metavar="DIR",
+    callback=folder_given,
+    help="The bundle of a VoiceDesign checkpoint.",
 )
-@click.option("--base", required=True, metavar="DIR", help="The bundle of a Base checkpoint.")
+@click.option(
+    "--base",
+    required=True,
+    metavar="DIR",
+    callback=folder_given,
+    help="The bundle of a Base checkpoint.",
+)
 @click.option("--text", default=_SENTENCE, metavar="WORDS", help="What it says to be heard.")
 @language_option
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same voice again.")
-@click.option("--max-seconds", type=click.FloatRange(1, 60), default=30, show_default=True)
+@click.option("--max-seconds", type=Finite(1, 60), default=30, show_default=True)
 @_primed
 @_consent
 @_replace

@@ -1,6 +1,5 @@
 """Options that say who speaks."""
 
-import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -113,13 +112,8 @@ def recording(ref_audio: str) -> Source:
     """What `--ref-audio` gives: a path, or the bytes of stdin for `-`.
 
     Raises:
-        InputError: It is an address, or nothing.
+        InputError: It is nothing.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", ref_audio):
-        raise InputError(
-            f"--ref-audio {ref_audio} is an address, and nothing is fetched",
-            "download the file, and give its path",
-        )
     if not ref_audio:
         raise InputError("--ref-audio is empty", "give the path of a recording")
     return sys.stdin.buffer if ref_audio == "-" else ref_audio
@@ -146,7 +140,7 @@ def profile_path(name: str) -> Path:
     """
     path = expanded(name, "voice")
     there = path.is_file()
-    if len(path.parts) == 1 and not (there and name.endswith(ENDING)):
+    if path.name == name and not (there and name.endswith(ENDING)):
         return library.find(name)
     if not there:
         raise InputError(f"{path} is not a file", "give a voice's name or the path of its profile")

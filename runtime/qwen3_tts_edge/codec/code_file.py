@@ -16,6 +16,7 @@ from qwen3_tts_edge.arrays import Codes
 from qwen3_tts_edge.bundle.manifest import CodecManifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict
+from qwen3_tts_edge.paths import expanded
 
 KIND = files.Kind(
     name="code file",
@@ -78,7 +79,7 @@ class CodeFile:
             InputError: Not a code file, damaged, or of another format.
             OSError: It cannot be read.
         """
-        path = Path(path)
+        path = expanded(path, "codes")
         content, tensors = files.load(path, KIND, Content)
         if tensors.keys() != {_CODES}:
             raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {[_CODES]}")
@@ -102,7 +103,7 @@ class CodeFile:
         Raises:
             OSError: It cannot be written.
         """
-        files.save(Path(path), KIND, self.content, {_CODES: self.codes.astype(np.int16)})
+        files.save(path, KIND, self.content, {_CODES: self.codes.astype(np.int16)})
 
     def check(self, manifest: CodecManifest) -> None:
         """Refuse codes that this bundle cannot decode.

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 _MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Encoded:
     """What `encode` returns; also `encoded["audio_codes"]` and `encoded[0]`.
 

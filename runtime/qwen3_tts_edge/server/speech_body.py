@@ -115,10 +115,12 @@ class Speech(BaseModel):
         Raises:
             FieldError: A value is outside its range.
         """
-        for name in _SAMPLING:
+        given: dict[str, Any] = {name: getattr(self, name) for name in _SAMPLING}
+        switches = {name: given[name] for name in ("do_sample", "subtalker_dosample")}
+        for name in _SAMPLING:  # each beside what may say that it chooses nothing
             with blaming(name):
-                Sampling(**{name: getattr(self, name)})
-        return Sampling(**{name: getattr(self, name) for name in _SAMPLING})
+                Sampling(**{**switches, name: given[name]})
+        return Sampling(**given)
 
     @property
     def chunk_frames(self) -> tuple[int, ...]:

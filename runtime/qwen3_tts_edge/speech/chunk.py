@@ -12,7 +12,7 @@ from qwen3_tts_edge.sound.writing import save
 from qwen3_tts_edge.speech.metrics import Metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chunk:
     """A piece of speech, playable as it is.
 
@@ -30,7 +30,7 @@ class Chunk:
     metrics: Metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Audio:
     """A whole text, or a piece of it.
 

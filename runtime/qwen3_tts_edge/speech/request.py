@@ -1,10 +1,12 @@
 """What may be asked for, as a value."""
 
+import operator
 import secrets
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
+import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import is_whole
@@ -16,6 +18,10 @@ from qwen3_tts_edge.voices.voice import Voice
 
 Text = str | Iterable[str]
 """A text, or its pieces as they come."""
+
+
+_LEAST_PIECE = 1.0
+"""Seconds: of less, words would be spelled letter by letter."""
 
 
 class Asked(TypedDict, total=False):
@@ -49,8 +55,8 @@ class Request:
         seed: 0 to 2**64 - 1; None draws one.
         max_seconds: Cut the speech after this long; None is several times what the text takes, for
             what goes on after that has run away.
-        piece_seconds: Of usual speech in one piece, at most, of however many sentences; None is
-            what the checkpoint speaks well in one go.
+        piece_seconds: Of usual speech in one piece, at most, of however many sentences, from 1;
+            None is what the checkpoint speaks well in one go.
         verbatim: The text is one utterance, blanks and all.
 
     Raises:
@@ -70,7 +76,8 @@ class Request:
 
     def __post_init__(self) -> None:
         text: object = self.text  # of any type: callers need not check theirs
-        mute = isinstance(text, bytes | bytearray | Mapping | Set)  # of these nobody means the keys
+        # Of these nobody means the parts to be those of one text.
+        mute = isinstance(text, bytes | bytearray | Mapping | Set | np.ndarray)
         if mute or not isinstance(text, str | Iterable | None):
             checked(text)
         if self.voice is not None and not isinstance(self.voice, Voice):
@@ -93,6 +100,11 @@ class Request:
             check_seconds(self.max_seconds)
         if self.piece_seconds is not None:
             check_seconds(self.piece_seconds, "piece_seconds")
+            if self.piece_seconds < _LEAST_PIECE:
+                raise InputError(
+                    f"piece_seconds is {self.piece_seconds}; it must be {_LEAST_PIECE:g} or more, "
+                    "for words would be cut"
+                )
         if not isinstance(self.verbatim, bool):
             raise InputError.of("verbatim", self.verbatim, "True or False")
         if self.verbatim and self.piece_seconds is not None:
@@ -103,7 +115,7 @@ class Request:
             raise InputError(f"seed is {quoted(self.seed)}; it must be a whole number")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise InputError(
-                f"seed is {self.seed}; it must be from 0 to 2**64 - 1", "None draws one"
+                f"seed is {quoted(self.seed)}; it must be from 0 to 2**64 - 1", "None draws one"
             )
 
     @property
@@ -121,8 +133,11 @@ class Request:
         }
 
     def seeded(self) -> Self:
-        """Draw a seed where none was asked for."""
-        return self if self.seed is not None else replace(self, seed=secrets.randbits(32))
+        """Draw a seed where none was asked for; one of NumPy's becomes Python's, to be kept."""
+        if type(self.seed) is int:
+            return self
+        seed = secrets.randbits(32) if self.seed is None else operator.index(self.seed)
+        return replace(self, seed=seed)
 
 
 def checked(text: object) -> str:

@@ -5,7 +5,6 @@ Choosing itself happens inside the frame graph; here are only its inputs.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
 
 import msgspec
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from numpy.random import Philox
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import is_whole
+from qwen3_tts_edge.arrays import is_number, is_whole
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
 from qwen3_tts_edge.errors import InputError
 
@@ -84,9 +83,14 @@ class Sampling:
         number: object = getattr(self, name)  # of any type: callers need not check theirs
         if number is None or self._chooses_nothing(name):
             return
-        if isinstance(number, bool) or not isinstance(number, Real) or not is_valid(float(number)):
+        if not (is_number(number) and is_valid(float(number))):
             remedy = None
-            if number == 0 and (sampled := _SWITCHES.get(name)) and name.endswith("temperature"):
+            if (
+                is_number(number)
+                and number == 0
+                and (sampled := _SWITCHES.get(name))
+                and name.endswith("temperature")
+            ):
                 remedy = f"for the likeliest code always, use {sampled}=False or Sampling.greedy()"
             raise InputError.of(name, number, expected, remedy)
 
@@ -95,7 +99,7 @@ class Sampling:
         value: object = getattr(self, name)
         if name not in _SWITCHES or getattr(self, _SWITCHES[name]) is not False:
             return False
-        return not isinstance(value, bool) and isinstance(value, Real) and value == 0
+        return is_number(value) and value == 0
 
 
 def inputs(

@@ -192,9 +192,11 @@ class Listener:
         given: object = text  # of any type: callers need not check theirs
         if not isinstance(given, str | None):
             raise InputError.of("ref_text", given, "what the recording says, in words")
-        if text is not None and not self._bundle.tokenizer.text(text):
+        if text is not None and not (
+            self._bundle.tokenizer.text(text) and any(map(str.isalnum, text))
+        ):
             raise InputError(
-                "the reference's text is empty",
+                "the reference's text is empty, or has no letter or digit",
                 "write what the recording says, or leave it out to clone from the speaker vector "
                 "alone",
             )

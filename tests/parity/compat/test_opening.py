@@ -244,7 +244,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_hub_id_is_downloaded(
-    tiny_checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = pytest.importorskip("huggingface_hub")
     exported: list[Path] = []
@@ -261,6 +261,12 @@ def test_a_hub_id_is_downloaded(
     assert asked == given
     assert exported == [made]
     assert made.name.startswith("Some-Model-")
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    opening.bundle("somebody/Some-Model", {"cache_dir": "~/here"})
+    assert asked["cache_dir"] == str(tmp_path / "here")
+    with pytest.raises(InputError, match="cache_dir is 5; expected a path"):
+        opening.bundle("somebody/Some-Model", {"cache_dir": 5})
 
     def offline(*_: Any, **__: Any) -> None:
         raise OSError("no route\nto anywhere")
