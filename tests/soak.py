@@ -101,7 +101,8 @@ async def soak(server: Server, seconds: float, every: float, seed: int) -> Soak:
             if form is not None:
                 expected(form, layout, *text)
     chance, start = random.Random(seed), time.monotonic()
-    # A slot's memory is taken as it fills: each is filled before anybody looks.
+    # Memory is taken when it is first used, a slot's as it fills and half a megabyte for each who
+    # hears MP3: as many as may speak at once say the longest text in it before anybody looks.
     await _filled(result, server, max(asked, key=lambda text: len(text[0])), chance)
     while (now := time.monotonic() - start) < seconds and not result.faults:
         until = time.monotonic() + min(every, seconds - now)
@@ -125,7 +126,7 @@ async def _filled(
     """Let as many as may speak at once say a text, and all of it has to come."""
     async with _session() as session:
         ask = Ask(session, server.url, server.wyoming, *text)
-        asks = (_one(result, whole, ask, "http-pcm", chance) for _ in range(_SLOTS))
+        asks = (_one(result, whole, ask, "http-mp3", chance) for _ in range(_SLOTS))
         came = await asyncio.gather(*asks)
     if came != ["whole"] * _SLOTS:
         result.faults.append(f"of {_SLOTS} who may speak at once there came {came}")

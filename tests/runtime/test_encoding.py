@@ -4,6 +4,8 @@ import gc
 import io
 import struct
 import sys
+import weakref
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -18,6 +20,7 @@ from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.formats import FORMATS
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.sound.reading import resampled
+from qwen3_tts_edge.sound.wav import WavCoder
 
 RATE = 24000
 UNKNOWN = 0xFFFFFFFF
@@ -176,6 +179,28 @@ def test_encoders_that_are_left_cost_nothing(name: str) -> None:
     samples = spoken(0.08)
     before = leave(100)
     assert leave(500) - before < 500 * 3000
+
+
+@pytest.mark.parametrize("end", ["finish", "close"])
+def test_a_coder_is_held_from_the_first_samples_to_the_end(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: weakref.WeakSet[WavCoder] = weakref.WeakSet()
+
+    class Noted(WavCoder):
+        def __init__(self, rate: int) -> None:
+            super().__init__(rate)
+            held.add(self)
+
+    monkeypatch.setitem(FORMATS, "wav", replace(FORMATS["wav"], coder=Noted))
+    made = encoder("wav", RATE)
+    assert len(held) == 0
+    first = made.encode(spoken(0.1))
+    assert len(held) == 1
+    getattr(made, end)()
+    assert len(held) == 0
+    assert made.finish() == b""
+    assert made.encode(spoken(0.1)) == first  # of another file
 
 
 SPEEDS = pytest.mark.parametrize("speed", [0.25, 0.4, 0.5, 0.8, 1.25, 2.0, 3.0, 4.0])

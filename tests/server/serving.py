@@ -1,6 +1,7 @@
 """A server that runs in a thread of the tests."""
 
 import asyncio
+import gc
 import socket
 import threading
 import time
@@ -39,6 +40,26 @@ class Served:
         admission, scheduler = self.service.admission, self.service.synthesizer._scheduler
         spoken = [*scheduler._waiting, *scheduler._speaking]
         return not (admission.running or admission.waiting or any(not each.over for each in spoken))
+
+    @contextmanager
+    def keeping(self, *kinds: type) -> Iterator[None]:
+        """See that no more of these kinds are left behind, while Python looks for no cycles."""
+
+        def count() -> int:
+            return sum(type(each) in kinds for each in gc.get_objects())
+
+        gc.collect()
+        gc.disable()
+        try:
+            before = count()
+            yield
+            self.settle()
+            end = time.monotonic() + 10.0
+            while count() > before:
+                assert time.monotonic() < end, f"there are {count()}, and were {before}"
+                time.sleep(0.05)
+        finally:
+            gc.enable()
 
     def settle(self, seconds: float = 10.0) -> None:
         """Wait until it is idle; fail where it never is."""

@@ -14,8 +14,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.protocol import State
 
+from qwen3_tts_edge.codec.decoder import DecoderStream
 from qwen3_tts_edge.server import listening
 from qwen3_tts_edge.server.context import _with_space
+from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
 from server import test_cartesia, test_deepgram, test_elevenlabs, test_realtime
 from server.mutation import mutated
@@ -88,7 +90,7 @@ def until_sound(socket: Socket) -> None:
 @pytest.mark.parametrize("leave", ["close", "abort"])
 def test_who_leaves_gives_everything_back(served: Served, protocol: Protocol, leave: str) -> None:
     path, _, long = protocol
-    with conversation(served.ws + path) as socket:
+    with served.keeping(Session, DecoderStream), conversation(served.ws + path) as socket:
         socket.say(long)
         until_sound(socket)
         if leave == "close":

@@ -17,8 +17,10 @@ import pytest
 import soundfile
 from httpx_sse import EventSource
 
+from qwen3_tts_edge.codec.decoder import DecoderStream
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.sound.encoding import encoder
+from qwen3_tts_edge.sound.mp3 import Mp3Coder
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.utterance import Utterance
@@ -192,6 +194,25 @@ def test_whoever_leaves_is_gone_before_the_next_frame(
         next(parts)
     served.settle()
     assert closed == [len(launched)]
+
+
+@pytest.mark.parametrize("heard", ["whole", "part", "none"])
+def test_what_a_speech_takes_goes_with_it(
+    client: openai.OpenAI, served: Served, heard: str
+) -> None:
+    """Half a megabyte of LAME, and a state of the codec, waited for Python to look for cycles."""
+    request = client.audio.speech.with_streaming_response.create
+    with served.keeping(Mp3Coder, DecoderStream):
+        if heard == "none":
+            with pytest.raises(openai.BadRequestError):
+                client.audio.speech.create(model="tts-1", voice="heart", input="<|im_end|>")
+            return
+        text = TEXT if heard == "whole" else LONG
+        with request(model="tts-1", voice="heart", input=text, response_format="mp3") as answer:
+            parts = answer.iter_bytes()
+            next(parts)
+            if heard == "whole":
+                assert len(list(parts)) > 0
 
 
 def test_nothing_more_is_made_for_whoever_does_not_read(served: Served) -> None:

@@ -167,6 +167,8 @@ class Context:
             while (text := await self._text()) is not None:
                 await self._speak(text)
             await self._send(self._answers.done())
+        except asyncio.CancelledError:
+            pass  # closed; the task would keep the error, that its frames, and they the task
         except Exception as error:
             self.failed = True
             self._inputs.clear()

@@ -1,6 +1,7 @@
 """A service on its socket, until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import math
 import socket
@@ -33,7 +34,13 @@ def run(service: Service, opened: socket.socket, beside: Sequence[Beside] = ()) 
         opened: Where HTTP comes in, see `listening`.
         beside: What else goes on, see `app`.
     """
-    asyncio.run(server(service, beside).serve([opened]))
+    serving = server(service, beside)
+    # What is there now stays. Python, which stops everybody to look for what nobody holds any
+    # more, looks through what requests leave alone, and as often as there is more of that.
+    gc.collect()
+    gc.freeze()
+    gc.collect()
+    asyncio.run(serving.serve([opened]))
 
 
 def server(service: Service, beside: Sequence[Beside] = ()) -> uvicorn.Server:

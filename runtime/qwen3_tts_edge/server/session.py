@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from qwen3_tts_edge.server.admission import Ticket
@@ -80,8 +81,10 @@ class Session(AsyncIterator[Event]):
         self.seed = request.seed
         self.seconds = 0.0
         self._worker, self._ticket, self._record = worker, ticket, record
-        self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
+        # It knows nothing of the session: both go with the last who holds them, not when Python
+        # looks for cycles, which it does by the number of objects, however large they are.
+        self._tell = partial(_tell, asyncio.get_running_loop(), self._events)
         self._speech = _Speech(worker, request, chunk_frames, encoder, self._tell)
         self._over = False
 
@@ -121,6 +124,8 @@ class Session(AsyncIterator[Event]):
             self._over = True
             self._do(self._speech.cancel)
             self._record.end("cancelled", self.frames, self._speech.runaways)
+            while not self._events.empty():
+                self._events.get_nowait()  # sound that nobody hears
             self._events.put_nowait(None)
         self._ticket.leave()
 
@@ -149,10 +154,15 @@ class Session(AsyncIterator[Event]):
             assert isinstance(error, Exception)
             self._tell(error)
 
-    def _tell(self, event: Event | Exception | None) -> None:
-        """Tell the event loop, from any thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+def _tell(
+    loop: asyncio.AbstractEventLoop,
+    events: "asyncio.Queue[Event | Exception | None]",
+    event: Event | Exception | None,
+) -> None:
+    """Tell the event loop, from any thread."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(events.put_nowait, event)
 
 
 class _Speech:
@@ -190,8 +200,7 @@ class _Speech:
             if not ended:
                 self._grow(text)
         except Exception:
-            self._stream.close()
-            self.over = True
+            self.cancel()
             raise
         self._worker.add(self)
 
@@ -210,6 +219,9 @@ class _Speech:
         self.over = True
         if self._stream is not None:
             self._stream.close()
+        # An error's traceback may keep who asked for it, and this, for long: nothing large stays.
+        self._decoding = None
+        self._encoder.close()
 
     def read(self, seconds: float) -> bool:
         """Note that so much was read; return whether that made room. The event loop's to call."""

@@ -64,6 +64,7 @@ async def spoken(worker: Worker, request: Request, encoder: Encoder) -> Answer:
             runaways += piece.metrics.ran_away
         data.append(await asyncio.to_thread(encoder.finish))
     finally:
+        encoder.close()
         worker.do(speech.close)
     sound, head = b"".join(data), encoder.head
     seconds = samples / worker.synthesizer.manifest.sample_rate

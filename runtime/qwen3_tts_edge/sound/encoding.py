@@ -33,9 +33,14 @@ class Change(Protocol):
 class Encoder:
     """Makes one file or one answer after the other, see `encoder`. Not for several threads at once.
 
+    What coders take, half a megabyte of LAME's, is only held from the first samples to the last.
+
     Attributes:
         content_type: Of the bytes.
         sample_rate: Of the sound in them, in Hz.
+        head: After `finish`, what to put over as many bytes at the beginning, where that can be
+            done. It is a header with the true length; of what is sent while it is made nobody knows
+            how long it will be. Empty for formats that need none.
     """
 
     def __init__(
@@ -46,8 +51,10 @@ class Encoder:
     ) -> None:
         self.content_type = content_type
         self.sample_rate = sample_rate
+        self.head = b""
+        begin()  # what is missing for it is said now
         self._begin = begin
-        self._changes, self._coder = begin()
+        self._begun: tuple[list[Change], Coder] | None = None
         self._finished = False
 
     def encode(self, samples: Samples) -> bytes:
@@ -56,12 +63,10 @@ class Encoder:
         Args:
             samples: float32 (n,), n from 0; what lies outside [-1, 1] is clipped.
         """
-        if self._finished:
-            self._changes, self._coder = self._begin()
-            self._finished = False
-        for change in self._changes:
+        changes, coder = self._coding()
+        for change in changes:
             samples = change.feed(samples)
-        return self._coder.encode(samples)
+        return coder.encode(samples)
 
     def finish(self) -> bytes:
         """Give what is left; what is encoded afterwards begins anew.
@@ -70,20 +75,23 @@ class Encoder:
         """
         if self._finished:
             return b""
-        self._finished = True
+        changes, coder = self._coding()
+        self.close()
         rest = np.zeros(0, np.float32)
-        for change in self._changes:
+        for change in changes:
             rest = np.concatenate([change.feed(rest), change.finish()])
-        return self._coder.encode(rest) + self._coder.finish()
+        data = coder.encode(rest) + coder.finish()
+        self.head = coder.head
+        return data
 
-    @property
-    def head(self) -> bytes:
-        """After `finish`, what to put over as many bytes at the beginning, where that can be done.
+    def close(self) -> None:
+        """Let go of a sound that nobody wants to its end, as if it were finished."""
+        self._begun, self._finished = None, True
 
-        It is a header with the true length; of what is sent while it is made nobody knows how
-        long it will be. Empty for formats that need none.
-        """
-        return self._coder.head
+    def _coding(self) -> tuple[list[Change], Coder]:
+        if self._begun is None:
+            self._begun, self._finished = self._begin(), False
+        return self._begun
 
     def whole(self, samples: Samples) -> bytes:
         """Encode all there is, instead of `encode` and `finish`; the header has the true length."""

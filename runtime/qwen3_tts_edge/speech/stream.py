@@ -125,6 +125,8 @@ class Stream(Iterator[Chunk]):
             if self._spoken is not None:
                 self._spoken.closed = True
                 self._spoken = None
+            if self._forgotten is not None:
+                self._forgotten.detach()  # it keeps the utterance, and that the codec's state
             self._scheduler.lock.notify_all()
 
     @property
