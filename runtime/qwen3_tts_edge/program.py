@@ -146,6 +146,8 @@ class _WrongRequest(click.ClickException):
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
+        if error.errno == errno.ENOENT and not error.filename:  # os.getcwd names nothing
+            return "the folder that this runs in is not there any more; change to another"
         remedy = _REMEDIES.get(error.errno or 0)
         # Who writes a file names it, see `files`. What is left is what is printed.
         name = error.filename or ("standard output" if remedy else None)

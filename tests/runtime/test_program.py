@@ -36,6 +36,18 @@ def test_without_standard_streams(tmp_path: Path, closed: str) -> None:
     assert (tmp_path / "a.wav").read_bytes().startswith(b"RIFF")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a folder that may go while it is used")
+def test_in_a_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'rmdir ../gone && exec "$@"', "sh", *PROGRAM, "speak", "Hello."]
+    done = subprocess.run(command, cwd=gone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: the folder that this runs in is not there any more; change to another\n",
+    )
+
+
 @pytest.mark.parametrize("coding", ["cp1252", "latin-1"])
 def test_a_name_that_the_terminal_has_no_letters_for(tmp_path: Path, coding: str) -> None:
     (tmp_path / "小明.safetensors").touch()
