@@ -334,6 +334,10 @@ def test_codec_and_checkpoint_are_not_taken_for_each_other(
         CodecCheckpoint.open(tiny_checkpoint())
 
 
+def add_blank_line(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + b"\n")
+
+
 def test_the_fingerprint_is_the_same_wherever_the_files_lie(
     copy: Path, tiny_checkpoint: TinyCheckpoint
 ) -> None:
@@ -349,7 +353,7 @@ def test_the_fingerprint_is_the_same_wherever_the_files_lie(
         values("config.json", note="changed"),
         values("generation_config.json", top_k=40),
         values("speech_tokenizer/config.json", note="changed"),
-        write("merges.txt", "#version: 0.2\n"),
+        lambda folder: add_blank_line(folder / "merges.txt"),
         tensors(TALKER, lambda t: t["talker.codec_head.weight"][0, 0].add_(1)),
         tensors(TALKER, lambda t: t["talker.codec_head.weight"][-1, -1].add_(1)),
         tensors(TALKER, lambda t: t["talker.text_projection.linear_fc2.bias"][60].add_(1)),
