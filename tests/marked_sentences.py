@@ -44,6 +44,7 @@ SENTENCES: dict[str, list[str]] = {
         "I. Introduction. | II. Methods, by Adm. Jones et al. 2020. | Done.",
         "He is 6 ft. 2 in. tall. | Bob, a.k.a. The Boss, is not.",
         "He left at 5 p.m. | He was tired.",
+        "She played Op. 9 No. 2. | He read op. cit. twice.",
         "She has an M.Sc. in physics. | J. R. Fox. | Bob has none.",
     ],
     "chinese": [
@@ -117,6 +118,7 @@ SENTENCES: dict[str, list[str]] = {
         "Ich bin um 9.15 Uhr da. | Bis dann!",
         "Das sagt Hr. Abt. | Anna sagt: ‚Ja.‘ | „Oh.“ | Er ging.",
         "Herr Dr. med. Müller von der Fa. Meier kommt bzgl. Ihrer Frage. | Gut.",
+        "Es kamen mind. 20 Leute, gem. § 5. | Gut.",
         "Siehe Abb. 4 u. Tab. 5. | Seine 2. Frau kam zum 50. Geburtstag. | Gut.",
     ],
     "french": [
@@ -154,6 +156,7 @@ SENTENCES: dict[str, list[str]] = {
         "Это стоит 5 руб. 30 коп. сегодня. | Дорого.",
         "Это фрукты, напр. Яблоки, с наб. Мойки, тел. 5. | Да.",
         "Он живёт в Московской обл. и в г. Клин. | Да.",
+        "т. е. это Фрукты. | Да.",
         "Приходите (тел. +7 495 123) к нам. | Ждём.",
     ],
     "portuguese": [

@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from qwen3_tts_edge.cli import commands
 
 PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
 LONG = "This is a sentence of no great length. " * 40
@@ -34,6 +37,27 @@ def test_without_standard_streams(tmp_path: Path, closed: str) -> None:
     arguments = ["sh", "-c", command, "sh", *PROGRAM, "speak", "Hello.", "-o", "a.wav"]
     assert subprocess.run(arguments, cwd=tmp_path, check=False).returncode == 0
     assert (tmp_path / "a.wav").read_bytes().startswith(b"RIFF")
+
+
+def test_sound_has_nowhere_to_go_where_stdout_is_closed() -> None:
+    arguments = ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "speak", "Hello.", "-o", "-"]
+    done = subprocess.run(arguments, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "-o - has nowhere to go, for stdout is closed; give a file" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "name"), [("speak", "--model"), ("info", "BUNDLE")])
+def test_a_bundle_that_the_environment_names_is_said_to_be_from_there(
+    monkeypatch: pytest.MonkeyPatch, command: str, name: str
+) -> None:
+    monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", "nowhere/at/all")
+    words = ["Hello."] if command == "speak" else []
+    done = CliRunner().invoke(commands, [command, *words])
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: QWEN3_TTS_EDGE_MODEL is 'nowhere/at/all', which is no folder; set it to that of a "
+        f"bundle, or unset it, or give {name}\n",
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a folder that may go while it is used")

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.backends.processors import processors
+from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.speech.languages import AUTO
 
@@ -29,10 +31,19 @@ class Finite(click.FloatRange):
         return found
 
 
-def folder_given(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def folder_given(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Refuse what is no path by the name of its option; the callback of options for bundles."""
-    if value is not None:
-        expanded(value, param.opts[-1])
+    if value is None:
+        return None
+    assert param.name is not None
+    name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
+    if ctx.get_parameter_source(param.name) != ParameterSource.ENVIRONMENT:
+        expanded(value, name)
+    elif not expanded(value, _MODEL).is_dir():
+        raise InputError(
+            f"{_MODEL} is {quoted(value)}, which is no folder",
+            f"set it to that of a bundle, or unset it, or give {name}",
+        )
     return value
 
 
@@ -52,7 +63,7 @@ def model_option(text: str) -> Callable[[F], F]:
     )
 
 
-bundle_argument = click.argument("bundle", required=False, envvar=_MODEL)
+bundle_argument = click.argument("bundle", required=False, envvar=_MODEL, callback=folder_given)
 """BUNDLE, a folder, of commands that look at one and speak nothing of their own."""
 
 

@@ -37,10 +37,12 @@ def sink_of(
         speed: See `encoding.encoder`.
 
     Raises:
-        click.UsageError: Stdout is a terminal, or it is not said what is to be written.
+        click.UsageError: Stdout is a terminal, or closed, or it is not said what is to be written.
         InputError: As for `AudioFile`.
     """
     if output == "-":
+        if sys.__stdout__ is None:
+            raise click.UsageError("-o - has nowhere to go, for stdout is closed; give a file")
         if sys.stdout.isatty():
             raise click.UsageError("-o - would print sound on the terminal; pipe it into a player")
         return AudioStream(

@@ -32,7 +32,7 @@ BEFORE_ANYTHING = words(
 BEFORE_NUMBERS = words(
     "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
     "ft lb lbs oz Mon Tue Wed Thu Fri",
-    "Nr Abs Abb Kap Bd Tab Str tel max min",
+    "Nr Abs Abb Kap Bd Tab Str tel max min mind gem Op",
     "tél obs pág págs pag pagg núm núms n num cap séc tít nº",
     "стр с рис табл д кв корп оф п пп ст тел мин руб тыс",
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",

@@ -18,10 +18,11 @@ _WORDS = re.compile(r"(?:\b[^\W\d_]{1,3}\.[ -]{0,2})*\b[^\W\d_]+(?:-[^\W\d_]+)*$
 """The word before the stop, with those of three letters or fewer and a stop before it: "z. B"."""
 _UNIT = re.compile(r"\d ?[^\W\d_]$")
 _SHORT = re.compile(r"(?:[^\W_]{1,2}|Chr)\.")
+_SINGLE = re.compile(r"[^\W\d_]\.")
 _LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNORECASE)
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
-_NUMERAL = re.compile(r"[+(]?\d|[IVXLC]{2,}\b|[VX]\b")
+_NUMERAL = re.compile(r"[+(§]? ?\d|[IVXLC]{2,}\b|[VX]\b")
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
 _DATE = re.compile(r"\d\. \d{1,2}$")
 _WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")
@@ -65,13 +66,16 @@ def goes_on(before: str, after: str, opens: int) -> bool:
 
 
 def _initial(word: str, before: str, after: str) -> bool:
-    """Whether a word, with the stops in it, is of initials: "J", "U.S", "M.Sc", and no "x.com"."""
+    """Whether a word, with the stops in it, is of initials: "J", "U.S", "M.Sc", and no "x.com".
+
+    "т" is one where another letter follows, as in "т. е.": it is short for nothing by itself.
+    """
     parts = [part.strip("-") for part in word.split(".")]
     if len(parts) > 1:
         return all(len(each) == 1 or (len(each) <= 3 and each[:1].isupper()) for each in parts)
     if _UNIT.search(before) and not _SHORT.match(after):  # "8 h."
         return False
-    return len(word) == 1 and (word.isupper() or word.isascii())
+    return len(word) == 1 and (word.isupper() or word.isascii() or bool(_SINGLE.match(after)))
 
 
 def _number_goes_on(before: str, start: int, after: str, following: str, opens: int) -> bool:
