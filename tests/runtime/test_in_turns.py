@@ -71,9 +71,9 @@ def test_bench_against_another(voice_bundle: Path) -> None:
     ("arguments", "message"),
     [
         (["--against", "x", "--arrivals"], "both --arrivals and --against were given; choose one"),
-        (["--against", "x", "--server", "y"], "both --against and --server were given"),
-        (["--server", "y", "--runs", "3"], "--runs is not for --server"),
-        ([".", "--server", "y"], "BUNDLE is not for --server"),
+        (["--against", "x", "--server", "http://y"], "both --against and --server were given"),
+        (["--server", "http://y", "--runs", "3"], "--runs is not for --server"),
+        ([".", "--server", "http://y"], "BUNDLE is not for --server"),
         (["--against", "nothing"], "nothing is not a bundle"),
         (["--against", ".", "--seconds", "1e9"], "positions has room for"),
     ],
