@@ -56,6 +56,13 @@ def test_a_key_that_nobody_could_show_or_everybody_would(key: str) -> None:
     assert "a key is empty, or has a blank at an end or what is not ASCII" in done.stderr
 
 
+@pytest.mark.parametrize("origin", ["https://example.org/", "example.org", "https://a.org/app", ""])
+def test_an_origin_that_no_browser_sends(origin: str) -> None:
+    done = CliRunner().invoke(commands, ["serve", "--cors-origin", origin])
+    assert done.exit_code == 2
+    assert f"{origin!r} is no origin, such as https://example.org" in done.stderr
+
+
 def test_who_speaks_may_finish_when_it_is_told_to_stop(voice_bundle: Path) -> None:
     with process(voice_bundle, "--slots", "2") as (running, address):
         body = {"input": TEXT, "voice": "heart", "seed": 7, "response_format": "pcm"}

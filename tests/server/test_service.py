@@ -44,6 +44,14 @@ def test_a_bundle_whose_codes_depend_on_company_is_warned_of(
     assert ("serve one in int8, or take --slots 1" in caplog.text) is warned
 
 
+def test_an_alias_for_nobody_is_logged(
+    voice_bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    aliases = {"alloy": "Low", "ash": "Nobody"}
+    Service.open(Settings(bundle=voice_bundle, slots=1, threads=1, voice_aliases=aliases))
+    assert caplog.messages == ["a --voice-alias is for nobody, and there is no such voice"]
+
+
 def test_why_it_is_never_ready_is_logged(
     voice_bundle: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

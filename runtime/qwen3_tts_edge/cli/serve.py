@@ -1,6 +1,7 @@
 """`qwen3-tts-edge serve`: a bundle behind the protocols that programs speak already."""
 
 import logging
+import re
 import socket
 from contextlib import AbstractAsyncContextManager, ExitStack
 
@@ -18,6 +19,17 @@ Examples:
   curl http://127.0.0.1:8000/v1/audio/speech -o hello.mp3 \\
       -H 'content-type: application/json' -d '{"input": "Hello there."}'
 """
+
+
+def _origins(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no browser calls the place of a page: they leave out the path, and a slash."""
+    for each in given:
+        if each not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", each):
+            raise click.BadParameter(
+                f"{each!r} is no origin, such as https://example.org: it has no path, and no slash "
+                "at its end"
+            )
+    return given
 
 
 @click.command(
@@ -70,6 +82,7 @@ Examples:
     "--cors-origin",
     multiple=True,
     metavar="ORIGIN",
+    callback=_origins,
     help="Let web pages from there use the server, such as https://example.org; * is all. May be "
     "given several times.",
 )

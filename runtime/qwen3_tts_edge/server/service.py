@@ -94,7 +94,10 @@ class Service:
                 "beside it; serve one in int8, or take --slots 1",
                 synthesizer.manifest.precision,
             )
-        return cls(synthesizer, settings)
+        service = cls(synthesizer, settings)
+        if lost := settings.voice_aliases and service.voices.leading_nowhere():
+            _log.warning("a --voice-alias is for %s, and there is no such voice", ", ".join(lost))
+        return service
 
     @property
     def name(self) -> str:

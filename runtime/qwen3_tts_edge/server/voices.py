@@ -103,6 +103,11 @@ class Voices:
             Named(name, kept=True) for name in kept
         ]
 
+    def leading_nowhere(self) -> list[str]:
+        """Name the voices that aliases stand for and that are not there, or not yet."""
+        there = {folded(each.name) for each in self.listed()}
+        return sorted(set(self._aliases.values()) - there)
+
     def kept(self) -> dict[str, Clone]:
         """Read the kept voices that this bundle can speak with, by name, sorted."""
         found = {}
