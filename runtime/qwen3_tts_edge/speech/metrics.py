@@ -16,7 +16,8 @@ class Metrics:
         frames: Each frame's launch, shared with whoever else speaks: talker, code predictor,
             sampling. The first also reads the prompt.
         codec: Each chunk through the codec decoder, with its number of frames.
-        launches: The part of all this that was spent inside graphs.
+        launches: The part of all this that was spent inside graphs. Of a text that is spoken whole
+            the codec decodes beside the frames, and where both run both count.
         ttfa: Request to first samples in the caller's hand; None before.
         total: All work, the caller's own time between chunks left out.
         samples: How many were made.
@@ -56,8 +57,8 @@ class Metrics:
 
     @property
     def host(self) -> float:
-        """Seconds spent outside graphs: Python, numpy, tokenizing, copying."""
-        return self.total - self.launches
+        """Seconds spent outside graphs, at least: Python, numpy, tokenizing, copying."""
+        return max(0.0, self.total - self.launches)
 
     @classmethod
     def of(cls, parts: Iterable[Self]) -> Self:
