@@ -20,7 +20,7 @@ from qwen3_tts_edge.errors import InputError
 
 FRAMES_AT_ONCE = 8
 """Frames a launch when all codes are there. What 25 make on the way is too large for the caches of
-processors: a tenth more time, and for a released codec 200 MB more memory."""
+processors: no faster where it was measured, and 200 MB more memory for a released codec."""
 
 _PRIMED = 8
 """States that are kept of sounds that speech goes on from: the last so many references."""
