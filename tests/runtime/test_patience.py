@@ -17,6 +17,7 @@ from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import Limit, limit, other_seeds
 from qwen3_tts_edge.speech.utterance import Utterance
 from qwen3_tts_export.parity.judge import UTTERED, sentences
+from usual_times import SPELLED, USUAL
 
 TEXT = "Hi."
 QUESTION = "What time is it in Tokyo right now?"
@@ -58,18 +59,7 @@ def test_what_has_no_letters_is_never_too_short() -> None:
     assert not too_short(" ", 0.0)
 
 
-SPELLED, SHOUTED = "NASA, IBM, HTTP, XML, JSON", "GOOD MORNING, DEAR FRIENDS OF MINE"
-USUAL = [
-    ("1次", 0.6),
-    ("今天天气很好，我们一起去公园散步吧。", 4.0),
-    ("今日はとても良い天気なので、公園へ行きましょう。", 4.5),
-    ("오늘은 날씨가 참 좋네요. 같이 공원에 갈까요?", 4.0),
-    ("Сегодня прекрасная погода, пойдём в парк.", 3.5),
-    ("Das Wetter ist schön, wir gehen in den Park.", 3.2),
-    ("3.14159265358979", 6.5),
-    (SPELLED, 6.0),
-]
-"""Usual seconds by the speech rates of the languages, four to seven syllables a second."""
+SHOUTED = "GOOD MORNING, DEAR FRIENDS OF MINE"
 
 
 def test_and_in_other_languages_and_for_what_is_spelled() -> None:
