@@ -24,6 +24,7 @@ from qwen3_tts_export.graphs.axes import write_down_shapes
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.flavours import FLAVOURS, Flavour
 from qwen3_tts_export.graphs.flavours.contrib import SKIP_NORM
+from qwen3_tts_export.graphs.simplified import simplify
 from qwen3_tts_export.modules import ordered_sum  # noqa: F401  which registers the operation
 
 CALL, ORDERED_SUM = torch.ops.qwen3_tts.call.default, torch.ops.qwen3_tts.ordered_sum.default
@@ -125,7 +126,7 @@ def _converted(
         if name in exported.model.graph.initializers:
             # nothing may read a fake tensor's numbers
             exported.model.graph.initializers[name].const_value = None
-    exported.optimize()
+    simplify(exported.model)
     return exported.model
 
 
