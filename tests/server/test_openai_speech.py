@@ -285,7 +285,7 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"voice": {"id": "heart"}, "speaker": "low"}, "speaker", "voice is 'heart'"),
     ({"references": [{"audio_path": "a"}]}, "references", "send ref_audio and ref_text"),
     ({"max_new_tokens": 0}, "max_new_tokens", "greater than or equal to 1"),
-    ({"seed": -1}, "seed", "greater than or equal to 0"),
+    ({"seed": -2}, "seed", "greater than or equal to -1"),
     ({"seed": 1.5}, "seed", "valid integer"),
     ({"temperature": 0}, "temperature", "expected a number above 0"),
     ({"subtalker_top_p": 1e-300}, "subtalker_top_p", "expected a number above 0"),
@@ -356,6 +356,11 @@ def test_null_is_as_good_as_absent(client: openai.OpenAI) -> None:
     asked = {**nothing, "input": TEXT, "seed": 7, "response_format": "pcm", "unknown": [1]}
     answer = client.post("/audio/speech", body=asked, cast_to=openai.HttpxBinaryResponseContent)
     assert answer.read() == spoken(TEXT, 7)
+
+
+def test_a_seed_of_minus_one_is_drawn(client: openai.OpenAI) -> None:
+    drawn = {speech(client, "Hi.", seed=-1).response.headers["x-seed"] for _ in range(2)}
+    assert len(drawn) == 2
 
 
 def test_what_says_nothing_or_the_same_contradicts_nothing(client: openai.OpenAI) -> None:

@@ -120,10 +120,6 @@ def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> 
     return words[0] if words else None
 
 
-def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
-    return None if value == -1 else value
-
-
 @click.command(cls=_Speak, epilog=_EXAMPLES)
 @click.argument("text", nargs=-1, metavar="[TEXT]", callback=_one_text)
 @click.option("-f", "--file", help="Read the text from a file, UTF-8 or UTF-16.", metavar="FILE")
@@ -152,7 +148,6 @@ def _seed(_: click.Context, __: click.Parameter, value: int | None) -> int | Non
 @click.option(
     "--seed",
     type=click.IntRange(-1, 2**64 - 1),
-    callback=_seed,
     metavar="INTEGER",
     help="Speak the same again: the seed that was reported. Without it, or with -1, one is drawn.",
 )

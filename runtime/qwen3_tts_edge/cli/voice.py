@@ -1,7 +1,6 @@
 """`qwen3-tts-edge voice`: voices that are cloned or designed once and kept."""
 
 import json
-import secrets
 from pathlib import Path
 
 import click
@@ -20,6 +19,7 @@ from qwen3_tts_edge.cli.progress import shown
 from qwen3_tts_edge.cli.voice_choice import keep_silence_option, profile_path, recording, said
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
+from qwen3_tts_edge.speech.request import drawn
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
@@ -125,7 +125,7 @@ def create(
 )
 @click.option("--text", default=_SENTENCE, metavar="WORDS", help="What it says to be heard.")
 @language_option
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same voice again.")
+@click.option("--seed", type=click.IntRange(-1, 2**64 - 1), help="The same voice again.")
 @click.option("--max-seconds", type=Finite(1, 60), default=30, show_default=True)
 @_primed
 @_consent
@@ -156,7 +156,7 @@ def design(
     listener = Listener.open(Bundle.open(base), backend=backend, threads=threads)
     listener.check()
     designer = Synthesizer.open(model, backend=backend, threads=threads)
-    seed = secrets.randbits(32) if seed is None else seed
+    seed = drawn(seed)
     spoken = list(
         shown(
             designer.stream(

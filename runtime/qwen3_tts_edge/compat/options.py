@@ -32,7 +32,8 @@ class Options(TypedDict, total=False):
         max_new_tokens: One more than the most frames to speak; a frame is 80 ms. More than there is
             room for is all there is, with a warning in the log.
         eos_token_id: The code that ends speech: the checkpoint's own, alone or in a list.
-        seed: Ours: row i of a batch is spoken with `seed + i`, so that it can be spoken again.
+        seed: Ours: row i of a batch is spoken with `seed + i`, so that it can be spoken again. -1
+            draws each row's.
     """
 
     do_sample: bool | None
@@ -133,7 +134,7 @@ def sampling(options: Options) -> Sampling:
 def seed(options: Options, row: int) -> int | None:
     """Give the seed of a row of a batch."""
     first = options.get("seed")
-    return None if first is None else first + row
+    return None if first is None or first == -1 else first + row
 
 
 def as_list(given: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 
 T = TypeVar("T")
-Seed = Annotated[int | None, Query(ge=0, lt=2**64)]
+Seed = Annotated[int | None, Query(ge=-1, lt=2**64)]
 """In a socket's address: the same texts are spoken the same again. None of the vendors has it."""
 
 _LARGEST = 128 << 10

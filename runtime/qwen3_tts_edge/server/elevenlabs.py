@@ -56,7 +56,7 @@ class Text(Said):
     text: Annotated[str, Field(min_length=1)]
     language_code: str | None = None
     voice_settings: _Settings | None = None
-    seed: Annotated[int | None, Field(ge=0, lt=2**64)] = None
+    seed: Annotated[int | None, Field(ge=-1, lt=2**64)] = None
 
 
 class _Asked(BaseModel):

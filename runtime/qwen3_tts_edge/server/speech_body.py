@@ -54,7 +54,7 @@ class Speech(BaseModel):
     speaker_embedding: list[float] | None = None
     references: list[Any] | None = None
     max_new_tokens: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None
+    seed: Annotated[int, Field(ge=-1, lt=2**64)] | None = None
     initial_codec_chunk_frames: Annotated[int, Field(ge=1, le=250)] | None = None
     non_streaming_mode: bool | None = None
     word_timestamps: bool | None = None

@@ -52,7 +52,7 @@ class Request:
         instruct: How to say it, in words, where the checkpoint takes it.
         text_layout: `upfront` or `streamed`; None is what the checkpoint was made for.
         sampling: None is the checkpoint's defaults.
-        seed: 0 to 2**64 - 1; None draws one.
+        seed: 0 to 2**64 - 1; None, or -1, draws one.
         max_seconds: Cut the speech after this long; None is several times what the text takes, for
             what goes on after that has run away.
         piece_seconds: Of usual speech in one piece, at most, of however many sentences, from 1;
@@ -113,9 +113,9 @@ class Request:
             )
         if self.seed is not None and not is_whole(self.seed):
             raise InputError(f"seed is {quoted(self.seed)}; it must be a whole number")
-        if self.seed is not None and not 0 <= self.seed < 2**64:
+        if self.seed is not None and not -1 <= self.seed < 2**64:
             raise InputError(
-                f"seed is {quoted(self.seed)}; it must be from 0 to 2**64 - 1", "None draws one"
+                f"seed is {quoted(self.seed)}; it must be from 0 to 2**64 - 1", "-1 draws one"
             )
 
     @property
@@ -134,10 +134,14 @@ class Request:
 
     def seeded(self) -> Self:
         """Draw a seed where none was asked for; one of NumPy's becomes Python's, to be kept."""
-        if type(self.seed) is int:
+        if type(self.seed) is int and self.seed >= 0:
             return self
-        seed = secrets.randbits(32) if self.seed is None else operator.index(self.seed)
-        return replace(self, seed=seed)
+        return replace(self, seed=drawn(self.seed))
+
+
+def drawn(seed: int | None) -> int:
+    """Give a seed as it is, a Python integer, or draw one for None and -1."""
+    return secrets.randbits(32) if seed is None or seed == -1 else operator.index(seed)
 
 
 def checked(text: object) -> str:
