@@ -23,11 +23,6 @@ TEXT = "Hi."
 QUESTION = "What time is it in Tokyo right now?"
 
 
-@pytest.fixture(scope="module")
-def tts(voice_bundle: Path) -> Synthesizer:
-    return Synthesizer.open(voice_bundle)
-
-
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no speech end by itself: which seed makes one run away depends on the processor."""
