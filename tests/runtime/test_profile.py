@@ -1,4 +1,4 @@
-"""Voice profiles and code files: what is written is read, and nothing else is."""
+"""Voice profiles: what is written is read, and nothing else is."""
 
 import json
 import pickle
@@ -17,52 +17,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load, save
 
+from anna import CODES, FAMILY, PROVENANCE, VECTOR, profile
 from qwen3_tts_edge import InputError, Voice
-from qwen3_tts_edge.codec.code_file import CodeFile
-from qwen3_tts_edge.codec.code_file import Content as CodeContent
 from qwen3_tts_edge.codec.primed import Primed
-from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.matching import match
-from qwen3_tts_edge.voices.profile import KIND, Family, Provenance
+from qwen3_tts_edge.voices.profile import KIND, Family
 from qwen3_tts_edge.voices.voice import Clone
 
-FAMILY = Family(
-    model_type="base",
-    model_size="0b6",
-    hidden_size=8,
-    codebooks=16,
-    codebook_size=2048,
-    codec="c0dec",
-)
-PROVENANCE = Provenance(
-    source="anna.wav",
-    sha256="ab" * 32,
-    seconds=3.2,
-    clipped=0.0,
-    created="2026-11-23T08:00:00+00:00",
-    made_with="qwen3-tts-edge 0.1.0",
-    checkpoint="tiny",
-    consent="Anna, for this test",
-)
-VECTOR = np.arange(8, dtype=np.float32) / 7
-CODES = np.arange(48, dtype=np.int64).reshape(3, 16)
 PRIMED = Primed(
     graph="96af",
     backend="ort-cpu",
     reference=CODES,
     state={"past.key": VECTOR.reshape(1, 2, 4), "past.last": np.arange(6, dtype=np.uint16)[None]},
 )
-
-
-def profile(**changes: Any) -> Clone:
-    fields = {
-        "speaker_vector": VECTOR,
-        "codes": CODES,
-        "text": "Grüße, 世界.",
-        "family": FAMILY,
-        "provenance": PROVENANCE,
-    }
-    return Clone(**{**fields, **changes})
 
 
 @pytest.fixture
@@ -367,26 +334,6 @@ def test_any_array_as_codes(path: Path, codes: np.ndarray) -> None:
         Voice.load(path)
 
 
-# The library
-
-
-def test_the_library_keeps_voices_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "deep" / "voices"
-    monkeypatch.setenv(library.VARIABLE, str(folder))
-    assert library.names() == []
-    with pytest.raises(InputError, match=r"no voice 'anna' in .*; there are: none yet"):
-        library.find("anna")
-    for name in ("anna", "Jörg", "b-2.old"):
-        profile().save(library.place_for(name, replace=False))
-    (folder / "notes.txt").touch()
-    (folder / ".safetensors").touch()
-    assert library.names() == ["Jörg", "anna", "b-2.old"]
-    assert library.find("anna") == folder / "anna.safetensors"
-    with pytest.raises(InputError, match="there is a voice 'anna' already"):
-        library.place_for("anna", replace=False)
-    assert library.place_for("anna", replace=True) == library.find("anna")
-
-
 def test_a_note_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     voice = profile()
     assert voice.provenance is not None
@@ -413,88 +360,3 @@ def test_a_note_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_clone_of_the_wrong_types(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(profile(), **changes)
-
-
-def test_a_name_in_any_script_and_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vowels of Hindi are marks; and a file of a Mac spells an accent as one."""
-    monkeypatch.setenv(library.VARIABLE, str(tmp_path))
-    for name in ("हिन्दी", "ภาษาไทย", "Jose\u0301"):
-        profile().save(library.place_for(name, replace=False))
-    assert library.find("हिन्दी").name == "हिन्दी.safetensors"
-    assert library.find("JOS\u00c9") == tmp_path / "Jose\u0301.safetensors"
-    with pytest.raises(InputError, match="there is a voice 'Jose\u0301' already"):
-        library.place_for("Jos\u00e9", replace=False)
-
-
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "a/b", "a\\b", "-a", "a b", "x" * 65, "a\n", "\u0301a"]
-)
-def test_a_name_that_could_be_no_file(name: str) -> None:
-    with pytest.raises(InputError, match="cannot name a voice; use up to 64 letters"):
-        library.path_of(name)
-
-
-def test_where_voices_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(library.VARIABLE, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert library.folder() == tmp_path / "data" / "qwen3-tts-edge" / "voices"
-    for invalid in ("", "relative/place"):
-        monkeypatch.setenv("XDG_DATA_HOME", invalid)
-        assert library.folder() == tmp_path / ".local" / "share" / "qwen3-tts-edge" / "voices"
-    monkeypatch.setenv(library.VARIABLE, "~/mine")
-    assert library.folder() == tmp_path / "mine"
-
-
-# Code files
-
-
-def _code_file(codes: np.ndarray = CODES, samples: int = 5000) -> CodeFile:
-    content = CodeContent(
-        format=1,
-        samples=samples,
-        sample_rate=24000,
-        samples_per_frame=1920,
-        codebook_size=2048,
-        codec="c0dec",
-    )
-    return CodeFile(codes, content)
-
-
-@given(
-    codes=arrays.arrays(np.int64, (3, 16), elements=st.integers(0, 2047)),
-    samples=st.integers(2 * 1920 + 1, 3 * 1920),
-)
-@QUIET
-def test_a_code_file_is_read_as_written(path: Path, codes: np.ndarray, samples: int) -> None:
-    _code_file(codes, samples).save(path)
-    found = CodeFile.load(path)
-    assert np.array_equal(found.codes, codes)
-    assert found.content == _code_file(codes, samples).content
-
-
-@pytest.mark.parametrize(
-    ("file", "message"),
-    [
-        (_code_file(samples=3840), "3 frames for 3840 samples"),
-        (_code_file(samples=5761), "3 frames for 5761 samples"),
-        (_code_file(samples=-(10**18)), "3 frames for -1000000000000000000 samples"),
-        (_code_file(CODES + 2048), r"range over 2048\.\.2095"),
-        (_code_file(CODES - 1), r"range over -1\.\.46"),
-        (_code_file(CODES[0]), r"codes are int16 \(16,\)"),
-        (_code_file(CODES[:0]), r"codes are int16 \(0, 16\)"),
-    ],
-)
-def test_a_code_file_with_something_wrong_in_it(path: Path, file: CodeFile, message: str) -> None:
-    file.save(path)
-    with pytest.raises(InputError, match=message):
-        CodeFile.load(path)
-
-
-def test_a_voice_is_no_code_file_and_codes_are_no_voice(path: Path) -> None:
-    profile().save(path)
-    with pytest.raises(InputError, match="a safetensors file, but no code file"):
-        CodeFile.load(path)
-    _code_file().save(path)
-    with pytest.raises(InputError, match="a safetensors file, but no voice profile"):
-        Voice.load(path)
