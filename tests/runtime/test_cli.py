@@ -1,61 +1,27 @@
-"""The command line, in this process and as the program that people run."""
+"""The command line, in this process."""
 
 import json
 import os
-import pty
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
 
+from at_a_shell import LONG, TEXT, left, numbers, run
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle import bundled
 from qwen3_tts_edge.bundle.manifest import FILE
-from qwen3_tts_edge.cache import VARIABLE
-from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.cli.speak import _decoded
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.speech import sampling
 from tiny import EDGE_VOICE
 
-TEXT = "Set a timer for ten minutes."
-PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
-LONG = "The train to the coast leaves at seven, and the last one back is before midnight. " * 20
-
-
-@pytest.fixture(autouse=True)
-def _here(
-    voice_bundle: Path,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Run in an empty folder, with the bundled voice as the default model."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("QWEN3_TTS_EDGE_MODEL", str(voice_bundle))
-    monkeypatch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
-
-
-def run(*args: str, text: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(commands, [str(arg) for arg in args], input=text)
-
-
-def numbers(pcm: bytes) -> np.ndarray:
-    return np.frombuffer(pcm, "<i2").astype(int)
-
-
-def left() -> list[str]:
-    return sorted(path.name for path in Path.cwd().iterdir())
-
+pytestmark = pytest.mark.usefixtures("here")
 
 # Speaking
 
@@ -444,107 +410,3 @@ def test_help_has_examples(command: str) -> None:
 
 def test_version() -> None:
     assert re.fullmatch(r"\S+ \d+\.\d+\.\d+\n", run("--version").stdout)
-
-
-# As a process
-
-
-def test_stdout_is_only_sound() -> None:
-    args = [*PROGRAM, "speak", "--seed", "3", "--text-layout", "streamed", "-o"]
-    streamed = subprocess.run([*args, "-"], input=TEXT.encode(), capture_output=True, check=True)
-    subprocess.run([*args, "a.pcm"], input=TEXT.encode(), capture_output=True, check=True)
-    whole = numbers(Path("a.pcm").read_bytes())  # decoded in other chunks: the last bit may differ
-    assert np.abs(numbers(streamed.stdout) - whole).max() <= 1
-    assert streamed.stderr.startswith(b"stdout: ")
-
-
-def test_stdin_is_spoken_as_it_arrives() -> None:
-    """A language model is slow: what it has said is heard before it is done."""
-    args = [*PROGRAM, "speak", "-", "-o", "-", "--seed", "3"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(args, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write(f"{TEXT} Grü".encode()[:-1])  # in the middle of a letter
-        process.stdin.write(f"{TEXT} Grü".encode()[-1:] + b" Gott to all of you there. And s")
-        process.stdin.flush()
-        first = process.stdout.read(2 * 1920)
-        assert len(first) == 2 * 1920
-        process.stdin.write(b"o on.")
-        process.stdin.close()
-        rest = process.stdout.read()
-        assert process.wait(60) == 0, process.stderr.read()
-    said = f"{TEXT} Grü Gott to all of you there. And so on."
-    run("speak", said, "-o", "a.pcm", "--seed", "3", "--text-layout", "streamed")
-    whole = numbers(Path("a.pcm").read_bytes())
-    assert np.abs(numbers(first + rest) - whole).max() <= 1
-
-
-def test_without_stdout_and_stderr() -> None:
-    """As pythonw and some services start programs: `sys.stderr` is None."""
-    code = (
-        "import sys; sys.stdout = sys.stderr = None\n"
-        "from qwen3_tts_edge.cli import commands\n"
-        f"commands(['speak', {TEXT!r}, '-o', 'a.wav', '--max-seconds', '0.4'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert left() == ["a.wav"]
-
-
-def test_sound_comes_while_it_is_made() -> None:
-    args = [*PROGRAM, "speak", LONG, "-o", "-", "--seed", "3"]
-    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert len(process.stdout.read(2 * 1920)) == 2 * 1920
-        assert process.poll() is None
-        process.kill()
-
-
-def test_a_reader_that_has_enough_ends_it_quietly() -> None:
-    args = [*PROGRAM, "speak", LONG, "-o", "-", "--seed", "3"]
-    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.read(100)
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(60) == 1
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_being_stopped_leaves_nothing(sent: signal.Signals, code: int) -> None:
-    args = [*PROGRAM, "speak", LONG, "-o", "a.wav", "--chunk-frames", "1"]
-    with subprocess.Popen(args, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 60
-        while not any(map(os.path.getsize, left())) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert sorted(left()) == ["a.wav.part", "a.wav.part.lock"]
-        process.send_signal(sent)
-        assert process.wait(60) == code
-        assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
-    assert left() == []
-
-
-def test_on_a_terminal_it_shows_progress_and_takes_no_sound() -> None:
-    mine, theirs = pty.openpty()
-    args = [*PROGRAM, "speak", TEXT, "--seed", "3", "--max-seconds", "0.4"]
-    subprocess.run([*args, "-o", "a.wav"], stderr=theirs, check=True)
-    shown = os.read(mine, 4096).decode()
-    assert "\r\x1b[K1 of 1 pieces, 0.4 s\r\x1b[Ka.wav: 0.40 s of speech" in shown
-    subprocess.run([*args, "-o", "-"], stderr=theirs, stdout=subprocess.DEVNULL, check=True)
-    shown = os.read(mine, 4096).decode()
-    assert (
-        "\r\x1b[K0.1 s\r\x1b[K0.2 s\r\x1b[K0.3 s\r\x1b[K0.4 s\r\x1b[Kstdout: 0.40 s of speech"
-        in shown
-    )
-    refused = subprocess.run([*args, "-o", "-"], stdout=theirs, stderr=subprocess.PIPE, check=False)
-    assert refused.returncode == 2
-    assert b"error: -o - would print sound on the terminal" in refused.stderr
-    silent = subprocess.run(
-        [*PROGRAM, "speak"], stdin=theirs, stderr=subprocess.PIPE, check=False, timeout=60
-    )
-    assert silent.returncode == 2
-    assert b"error: nothing to say; give a TEXT" in silent.stderr

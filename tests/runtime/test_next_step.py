@@ -3,14 +3,13 @@
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from at_a_shell import PROGRAM
 from qwen3_tts_edge.cache import VARIABLE
 
-PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
 SPEAK = [*PROGRAM, "speak", "Hello.", "--seed", "3", "--max-seconds", "0.2"]
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from at_a_shell import PROGRAM
 from qwen3_tts_edge.cli import commands
 
-PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
 LONG = "This is a sentence of no great length. " * 40
 
 

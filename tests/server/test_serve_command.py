@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 
+from at_a_shell import PROGRAM
 from qwen3_tts_edge.cli import commands
 from server.reference import spoken
 
@@ -24,8 +24,7 @@ TEXT = "The train to the coast leaves at seven, and the last one back is before 
 @contextmanager
 def process(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start it on a free port; give it and its address."""
-    code = "from qwen3_tts_edge.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(bundle), "--port", "0", *options]
+    command = [*PROGRAM, "serve", str(bundle), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stderr is not None

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 from urllib.error import HTTPError
@@ -17,10 +16,10 @@ from wyoming.audio import AudioChunk, AudioStop
 from wyoming.event import Event
 from wyoming.tts import Synthesize
 
+from at_a_shell import PROGRAM
 from qwen3_tts_edge.cli import commands
 from server.wyoming_clients import connected, heard, say
 
-PROGRAM = [sys.executable, "-c", "from qwen3_tts_edge.cli import main; main()"]
 LONG = "There is more to say about the weather of today than anybody wants to hear. " * 2
 
 
