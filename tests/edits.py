@@ -14,6 +14,9 @@ from qwen3_tts_export.checkpoint.opening import Checkpoint
 
 Edit = Callable[[Path], Any]
 
+TALKER, CODEC = "model.safetensors", "speech_tokenizer/model.safetensors"
+NORM, BOOK = "talker.model.norm.weight", "decoder.quantizer.rvq_first.vq.layers.0._codebook"
+
 
 def edit_json(file: Path, **values: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
@@ -25,6 +28,26 @@ def edit_tensors(
     tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
     edit(tensors)
     save_file(tensors, file, metadata={"format": format_})
+
+
+def cut(name: str, keep: int) -> Edit:
+    def edit(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:keep])
+
+    return edit
+
+
+def write(name: str, text: str) -> Edit:
+    return lambda folder: (folder / name).write_text(text) and None
+
+
+def tensors(name: str, change: Callable[[dict[str, torch.Tensor]], Any]) -> Edit:
+    return lambda folder: edit_tensors(folder / name, change)
+
+
+def values(name: str, **new: Any) -> Edit:
+    return lambda folder: edit_json(folder / name, **new)
 
 
 def refusal(folder: Path | str, **kwargs: Any) -> str:
