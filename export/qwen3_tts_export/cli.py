@@ -3,11 +3,9 @@
 PyTorch is imported when a command that needs it runs; building engines does not.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import click
 
@@ -211,7 +209,8 @@ def check(ctx: click.Context, checkpoint: str, revision: str | None, codec: str 
 @commands.command(epilog=_PARITY_EXAMPLES)
 @click.argument("bundle", metavar="BUNDLE")
 @click.option(
-    "--checkpoint", metavar="DIR", help="What it was made from; default: the folder it lies in."
+    "--checkpoint",
+    help="What it was made from, a folder or a hub id; default: the folder that it lies in.",
 )
 @_codec
 @click.option("--sentences", type=click.IntRange(1), help="Only the first N of each set.")
@@ -231,19 +230,22 @@ def parity(
     codebook; then both speak the judge's sentences in both text layouts.
     """
     with _export_extra():
-        from qwen3_tts_export.bundle.writing import write_bundle
         from qwen3_tts_export.checkpoint.opening import Checkpoint
         from qwen3_tts_export.parity.judge import SETS, Judge
         from qwen3_tts_export.parity.judge import sentences as fixed
         from qwen3_tts_export.parity.ladder import write_parity
 
         folder = expanded(bundle, "bundle", utf8=True).resolve()
+        if checkpoint is None and not (folder.parent / "config.json").is_file():
+            raise InputError(
+                f"{folder} does not lie in a checkpoint's folder",
+                "name what it was made from with --checkpoint",
+            )
+        opened = Checkpoint.open(checkpoint or folder.parent, codec=codec)
         judge = Judge() if listen else None
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
-        with tempfile.TemporaryDirectory() as aside, progress_bar() as report:
-            opened = Checkpoint.open(checkpoint or str(folder.parent), codec=codec)
-            reference = write_bundle(opened, Path(aside) / FP32, precision=FP32)
-            page = write_parity(folder, reference, asked, judge, report)
+        with progress_bar() as report:
+            page = write_parity(folder, opened, asked, judge, report)
     click.echo(page.read_text("utf-8"), nl=False)
 
 

@@ -1,4 +1,4 @@
-"""Measure how far a bundle is from its fp32 reference, in codes and in words understood.
+"""Measure how far a bundle is from fp32, in codes and in words understood.
 
 Both bundles are made to speak the reference's own greedy codes through their frame graphs, so what
 is compared is what the graphs compute. Then each speaks freely, and the judge listens.
@@ -6,6 +6,7 @@ is compared is what the graphs compute. Then each speaks freely, and the judge l
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge import Sampling, Synthesizer, Voice
+from qwen3_tts_edge import Sampling, Synthesizer
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.bundle.names import STREAMED, UPFRONT
+from qwen3_tts_edge.bundle.names import FP32, ORT, STREAMED, UPFRONT
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.machine.bench import voice_of
+from qwen3_tts_export.bundle.writing import write_bundle
+from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.parity.forced_graph import Floats, ForcedGraph
 from qwen3_tts_export.parity.judge import (
     PARAGRAPH,
@@ -25,10 +29,10 @@ from qwen3_tts_export.parity.judge import (
     Judge,
     Sentence,
     Verdicts,
-    listen,
+    heard,
     synthesizer_speaks,
 )
-from qwen3_tts_export.progress import Report
+from qwen3_tts_export.progress import Report, within
 
 LAYOUTS = (STREAMED, UPFRONT)
 NAME = "PARITY.md"
@@ -78,11 +82,14 @@ def compare(
         Synthesizer.open(bundle, threads=1, backend=backend),
     ]
     exact, found = ForcedGraph(reference), ForcedGraph(bundle, provider=provider)
+    voice = voice_of(speakers[0])
     same, divergence, first, lengths = [], [], [], []
     for number, sentence in enumerate(asked):
         report("agreement", number / len(asked))
         said, other = (
-            one.speak(sentence.text, sampling=Sampling.greedy(), seed=0, max_seconds=20).codes
+            one.speak(
+                sentence.text, voice, sampling=Sampling.greedy(), seed=0, max_seconds=20
+            ).codes
             for one in speakers
         )
         short = min(len(said), len(other))
@@ -90,7 +97,7 @@ def compare(
         first.append(int(differs[0]) if len(differs) else short)
         lengths.append(len(said))
         forced = [
-            graph.force(one.prompts.build(sentence.text), said)
+            graph.force(one.prompts.build(sentence.text, voice), said)
             for graph, one in zip((exact, found), speakers, strict=True)
         ]
         books = [[logits.talker, *logits.predictor.swapaxes(0, 1)] for logits in forced]
@@ -119,18 +126,18 @@ def listened(
     bundle: Path,
     judge: Judge,
     asked: Sequence[Sentence],
-    layouts: Sequence[str] = LAYOUTS,
-    speaker: str | None = None,
     report: Report = lambda *_: None,
 ) -> dict[str, Verdicts]:
     """Let the judge listen to a bundle with its default sampling; verdicts by text layout."""
     synthesizer = Synthesizer.open(bundle, threads=1)
-    voice = None if speaker is None else Voice.speaker(speaker)
     verdicts = {}
-    for number, layout in enumerate(layouts):
-        report(f"listening, {layout}", number / len(layouts))
-        speak = synthesizer_speaks(synthesizer, voice, text_layout=layout)
-        verdicts[layout] = listen(judge, speak, asked)
+    for place, layout in enumerate(LAYOUTS):
+        speak = synthesizer_speaks(synthesizer, voice_of(synthesizer), text_layout=layout)
+        made = []
+        for verdict in heard(judge, speak, asked):
+            made.append(verdict)
+            report(f"listening, {layout}", (place + len(made) / len(asked)) / len(LAYOUTS))
+        verdicts[layout] = Verdicts(tuple(made))
     return verdicts
 
 
@@ -186,31 +193,48 @@ def page(
 
 def write_parity(
     bundle: Path,
-    reference: Path,
+    checkpoint: Checkpoint,
     asked: Sequence[Sentence],
     judge: Judge | None,
     report: Report = lambda *_: None,
 ) -> Path:
-    """Compare `bundle` with `reference`, and write `PARITY.md` into it.
+    """Compare a bundle with its checkpoint in fp32, and write `PARITY.md` into it.
 
-    The manifest stays valid: it lists the files that speak, and this one does not.
+    The reference is exported for the time being. The manifest stays valid: it lists the files that
+    speak, and this one does not.
+
+    Args:
+        bundle: Of flavour `ort`.
+        checkpoint: What it was made from.
+        asked: What both say.
+        judge: Who listens, if anybody does.
+        report: Called as the work proceeds.
 
     Raises:
-        InputError: They were made from different checkpoints.
+        InputError: The bundle is of another checkpoint or flavour.
     """
-    manifests = [Manifest.load(folder) for folder in (reference, bundle)]
-    prints = [manifest.checkpoint.fingerprint for manifest in manifests]
-    if prints[0] != prints[1]:
-        raise InputError(f"{bundle} and {reference} were made from different checkpoints")
-    uttered = [sentence for sentence in asked if sentence.kind != PARAGRAPH]
-    agreement = compare(reference, bundle, uttered, report)
-    names = (manifests[0].precision, manifests[1].precision)
+    manifest = Manifest.load(bundle)
+    if manifest.flavour != ORT:
+        raise InputError(
+            f"{bundle} has flavour {manifest.flavour}, and codes are compared on the CPU",
+            f"compare one of the flavour {ORT}",
+        )
+    if manifest.checkpoint.fingerprint != checkpoint.fingerprint:
+        raise InputError(
+            f"{bundle} was not made from {checkpoint.folder}, but from another checkpoint",
+            "name that with --checkpoint",
+        )
     verdicts: dict[str, dict[str, Verdicts]] = {}
-    if judge is not None:
-        for name, folder in zip(names, (reference, bundle), strict=True):
-            verdicts[name] = listened(folder, judge, asked, report=report)
+    with tempfile.TemporaryDirectory() as aside:
+        exporting = within(report, 0.0, 0.1)
+        reference = write_bundle(checkpoint, Path(aside) / FP32, precision=FP32, report=exporting)
+        uttered = [sentence for sentence in asked if sentence.kind != PARAGRAPH]
+        agreement = compare(reference, bundle, uttered, within(report, 0.1, 0.4 if judge else 1.0))
+        if judge is not None:
+            verdicts[FP32] = listened(reference, judge, asked, within(report, 0.4, 0.7))
+            verdicts[manifest.precision] = listened(bundle, judge, asked, within(report, 0.7, 1.0))
     path = bundle / NAME
     with whole_or_nothing(path) as part:
-        part.write_text(page(names, agreement, verdicts), "utf-8")
+        part.write_text(page((FP32, manifest.precision), agreement, verdicts), "utf-8")
     report("done", 1.0)
     return path
