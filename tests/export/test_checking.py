@@ -92,6 +92,15 @@ def test_weights_that_are_no_numbers_do_not_fit(copy: Path) -> None:
     assert f"1 of the {3072 * 128} numbers of {name} are NaN or infinite" in problem
 
 
+def test_how_far_it_is_is_told_to_the_end(copy: Path) -> None:
+    told: list[tuple[str, float]] = []
+    assert not check(str(copy), report=lambda *so_far: told.append(so_far)).problems
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] < 1
+    assert len([share for what, share in told if what == "reading the weights"]) > 100
+
+
 def test_a_quantised_copy_is_no_checkpoint(copy: Path) -> None:
     edit_json(copy / "config.json", quantization={"bits": 4})
     found = check(str(copy))

@@ -15,6 +15,7 @@ from edits import BOOK, CODEC, NORM, TALKER, Edit, edit_tensors, refusal, tensor
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint, open_checkpoint
+from qwen3_tts_export.checkpoint.weights import refuse_infinite
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]
@@ -141,7 +142,7 @@ def test_tensors_nobody_asked_for_are_fine(copy: Path) -> None:
     edit_tensors(copy / "model.safetensors", lambda t: t.update(extra=extra))
     talker = Checkpoint.open(copy).talker
     assert talker["extra"].tolist() == extra.tolist()
-    talker.refuse_infinite()
+    refuse_infinite([talker])
 
 
 def test_who_names_a_file_or_a_cache_is_told_the_folder(

@@ -25,6 +25,7 @@ from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export.bundle.writing import write_bundle
 from qwen3_tts_export.checkpoint.checking import check
 from qwen3_tts_export.checkpoint.opening import Checkpoint
+from qwen3_tts_export.checkpoint.weights import refuse_infinite
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
@@ -172,13 +173,13 @@ def test_a_file_that_was_not_written_to_its_end_is_told_by_its_zeros(
     edit_tensors(copy / file, lambda t: t.update({name: torch.zeros_like(t[name])}))
     checkpoint = Checkpoint.open(copy)
     with pytest.raises(CheckpointError, match=f"{name} are zero, as in a file that was not wri"):
-        (checkpoint.talker if file == TALKER else checkpoint.codec).refuse_infinite()
+        refuse_infinite([checkpoint.talker if file == TALKER else checkpoint.codec])
 
 
 def test_what_the_codecs_encoder_does_not_use_may_be_zero(copy: Path) -> None:
     last = "encoder.quantizer.acoustic_residual_vector_quantizer.layers.30.codebook.embed_sum"
     edit_tensors(copy / CODEC, lambda t: t.update({last: torch.zeros_like(t[last])}))
-    Checkpoint.open(copy).codec.refuse_infinite()
+    refuse_infinite([Checkpoint.open(copy).codec])
 
 
 @pytest.mark.parametrize("ending", [".incomplete", ".part", ".aria2"])

@@ -1,6 +1,6 @@
 """Turn a checkpoint into a bundle, the folder that the runtime opens."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from qwen3_tts_export.calibration.kept import forget
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
 from qwen3_tts_export.checkpoint.safetensors_header import TensorEntry
 from qwen3_tts_export.checkpoint.space import check_space
-from qwen3_tts_export.checkpoint.weights import TensorFile
+from qwen3_tts_export.checkpoint.weights import refuse_infinite
 from qwen3_tts_export.graphs.declared import (
     Graph,
     codec_decoder_graph,
@@ -76,7 +76,7 @@ def write_bundle(
     check_space(folder, _size(tensors, wanted))
     aside = folder.parent / f"{folder.name}.calibration"  # `.` has no name to change
     with whole_folder_or_nothing(folder) as part:
-        _refuse_infinite([checkpoint.talker, checkpoint.codec], report)
+        refuse_infinite([checkpoint.talker, checkpoint.codec], within(report, 0.0, 0.05))
         _fill(checkpoint, part, wanted, flavour, aside, report)
         if finish is not None:
             finish(part)
@@ -109,7 +109,7 @@ def write_codec_bundle(
     ]
     check_space(folder, _size(checkpoint.codec.entries.values(), FP32))
     with whole_folder_or_nothing(folder) as part:
-        _refuse_infinite([checkpoint.codec], report)
+        refuse_infinite([checkpoint.codec], within(report, 0.0, 0.05))
         specs = write_graphs(graphs, checkpoint.codec.entries, part, FP32, flavour, report)
         describe_codec(checkpoint, part, flavour, specs).save(part)
         report("done", 1.0)
@@ -158,20 +158,6 @@ def _graphs(checkpoint: Checkpoint, flavour: str) -> Iterator[Graph]:
     else:
         yield talker_step_graph(config, checkpoint.talker, positions)
         yield predictor_step_graph(config, checkpoint.talker)
-
-
-def _refuse_infinite(weights: Sequence[TensorFile], report: Report) -> None:
-    """Read all weights through before any work: what is no number would spoil every sample."""
-    total = sum(entry.end - entry.start for each in weights for entry in each.entries.values())
-    done = 0
-
-    def on_read(size: int) -> None:
-        nonlocal done
-        report("reading the weights", 0.05 * done / total)
-        done += size
-
-    for each in weights:
-        each.refuse_infinite(on_read)
 
 
 def _refuse_head_dim(checkpoint: Checkpoint) -> None:

@@ -15,8 +15,8 @@ from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.opening import is_codec, locate, locate_codec
 from qwen3_tts_export.checkpoint.parts import CodecParts, Parts
 from qwen3_tts_export.checkpoint.spec import Spec, all_files, load_spec, spec_names
-from qwen3_tts_export.checkpoint.weights import TensorFile, count
-from qwen3_tts_export.progress import Report
+from qwen3_tts_export.checkpoint.weights import TensorFile, count, refuse_infinite
+from qwen3_tts_export.progress import Report, within
 
 _WEIGHTS = "model.safetensors"
 
@@ -78,8 +78,7 @@ def _look(
     published = next((s for s in specs if hashes.get(_WEIGHTS) == s.files[_WEIGHTS].sha256), None)
     problems = list(_problems(parts.steps()))
     if published is None and said is None and not problems:
-        report("reading the weights", 0.9)
-        problems += _problems([parts.refuse_infinite])
+        problems += _problems([lambda: refuse_infinite(parts.weights, within(report, 0.9, 1.0))])
     return Finding(
         name=identify(folder)[0],
         kind=_kind(parts, specs, published, hashes, problems),

@@ -70,9 +70,10 @@ class CodecParts:
         """List what finds all that can be wrong with it, but for the values of the weights."""
         return [lambda: self.config, lambda: self.codec, self.hold]
 
-    def refuse_infinite(self) -> None:
-        """Refuse weights that are no numbers."""
-        self.codec.refuse_infinite()
+    @property
+    def weights(self) -> list[TensorFile]:
+        """All weights."""
+        return [self.codec]
 
 
 class Parts:
@@ -168,7 +169,7 @@ class Parts:
             self.hold,
         ]
 
-    def refuse_infinite(self) -> None:
-        """Refuse weights that are no numbers."""
-        self.talker.refuse_infinite()
-        self.codec.refuse_infinite()
+    @property
+    def weights(self) -> list[TensorFile]:
+        """All weights."""
+        return [self.talker, self.codec]

@@ -16,7 +16,9 @@ import msgspec
 from qwen3_tts_edge.errors import CheckpointError, refuse_lfs_pointer
 from qwen3_tts_export.checkpoint.identity import cure
 
-_AGAIN = "copy or save it again"
+AGAIN = "copy or save it again"
+"""What to do about a file of weights that is damaged."""
+
 _ITEM_SIZES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8}
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -62,19 +64,19 @@ def read_header(file: Path) -> Header:
             length = int.from_bytes(start, "little")
             if len(start) < 8 or length > size - 8:
                 raise CheckpointError(
-                    f"{file} has {size} bytes, too few for its header", cure(file, _AGAIN)
+                    f"{file} has {size} bytes, too few for its header", cure(file, AGAIN)
                 )
             raw = stream.read(length)
     except OSError as error:
         raise CheckpointError(
-            f"{file} cannot be read: {error.strerror}", cure(file, _AGAIN)
+            f"{file} cannot be read: {error.strerror}", cure(file, AGAIN)
         ) from error
     try:
         values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(values.pop("__metadata__", b"{}"), type=dict[str, str])
         found = {name: msgspec.json.decode(each, type=_Entry) for name, each in values.items()}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{file} is not a safetensors file", cure(file, _AGAIN)) from error
+        raise CheckpointError(f"{file} is not a safetensors file", cure(file, AGAIN)) from error
     begin = 8 + length
     entries = {
         name: TensorEntry(
@@ -129,10 +131,10 @@ def _refuse_gaps(file: Path, entries: Mapping[str, TensorEntry], begin: int, siz
             raise CheckpointError(
                 f"{file}: {name} has {nbytes} bytes from {entry.start} on, which neither its shape "
                 f"{list(entry.shape)} nor its neighbours allow",
-                cure(file, _AGAIN),
+                cure(file, AGAIN),
             )
         end = entry.end
     if size != end:
         raise CheckpointError(
-            f"{file} has {size} bytes, its header promises {end}", cure(file, _AGAIN)
+            f"{file} has {size} bytes, its header promises {end}", cure(file, AGAIN)
         )

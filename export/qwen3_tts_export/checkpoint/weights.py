@@ -4,7 +4,7 @@ Tensors are mapped from the files when they are asked for.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 from qwen3_tts_edge.errors import CheckpointError, reason, shortened
 from qwen3_tts_export.checkpoint.copies import refuse_copy_by_tensors
 from qwen3_tts_export.checkpoint.identity import cure
-from qwen3_tts_export.checkpoint.safetensors_header import Header, TensorEntry, read_header
+from qwen3_tts_export.checkpoint.safetensors_header import AGAIN, Header, TensorEntry, read_header
 from qwen3_tts_export.checkpoint.weight_files import weight_files
+from qwen3_tts_export.progress import Report
 
 DTYPES: Mapping[str, torch.dtype] = {
     "BF16": torch.bfloat16,
@@ -42,7 +43,7 @@ class TensorFile(Mapping[str, torch.Tensor]):
         self.entries: dict[str, TensorEntry] = {}
         for header in headers.values():
             self.entries.update(header.entries)
-        self._wanted: Collection[str] = self.entries
+        self.wanted: Collection[str] = self.entries
 
     @classmethod
     def open(cls, folder: Path) -> "TensorFile":
@@ -61,7 +62,9 @@ class TensorFile(Mapping[str, torch.Tensor]):
             with safe_open(file, framework="pt") as opened:
                 tensor: torch.Tensor = opened.get_tensor(name)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{file} cannot be read: {reason(error)}") from error
+            raise CheckpointError(
+                f"{file} cannot be read: {reason(error)}", cure(file, AGAIN)
+            ) from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -102,37 +105,29 @@ class TensorFile(Mapping[str, torch.Tensor]):
                     + ("a copy converted for another program" if turned else "the two differ"),
                     advice,
                 )
-        self._wanted = expected
+        self.wanted = expected
 
-    def refuse_infinite(self, read: Callable[[int], None] = lambda _: None) -> None:
-        """Read all tensors through and refuse one with a number that is infinite, or none.
 
-        And a matrix of zeros: a download that broke off leaves room for what did not come.
+def refuse_infinite(files: Sequence[TensorFile], report: Report = lambda *_: None) -> None:
+    """Read weights through and refuse a tensor with a number that is infinite, or none.
 
-        Args:
-            read: Called with the bytes of each, before it is read.
+    It would spoil every sample. And a matrix of zeros: a download that broke off leaves room for
+    what did not come.
 
-        Raises:
-            CheckpointError: Names the first such tensor.
-        """
-        for name in self._wanted:
-            entry = self.entries[name]
-            read(entry.end - entry.start)
-            if entry.dtype in DTYPES and entry.end > entry.start:
-                low, high = self[name].aminmax()
-                if not (low.isfinite() and high.isfinite()):
-                    bad = int((~self[name].isfinite()).sum())
-                    raise CheckpointError(
-                        f"{entry.file}: {bad} of the {math.prod(entry.shape)} numbers of {name} are"
-                        " NaN or infinite",
-                        cure(entry.file, "the training diverged, take an earlier step's weights"),
-                    )
-                if low == high == 0 and len(entry.shape) > 1 and not name.startswith(_MAY_BE_ZERO):
-                    raise CheckpointError(
-                        f"{entry.file}: all {math.prod(entry.shape)} numbers of {name} are zero,"
-                        " as in a file that was not written to its end",
-                        cure(entry.file, "copy or save it again"),
-                    )
+    Args:
+        files: Of which tensors are read that somebody has asked for, see `check`.
+        report: Called before each tensor.
+
+    Raises:
+        CheckpointError: Names the first such tensor.
+    """
+    asked = [(file, name, file.entries[name]) for file in files for name in file.wanted]
+    total, done = sum(entry.end - entry.start for _, _, entry in asked), 0
+    for file, name, entry in asked:
+        report("reading the weights", done / total)
+        done += entry.end - entry.start
+        if entry.dtype in DTYPES and entry.end > entry.start:
+            _refuse_values(name, file[name], entry)
 
 
 def count(tensors: TensorFile, prefix: str) -> tuple[int, int]:
@@ -148,4 +143,20 @@ def _refuse_dtype(name: str, entry: TensorEntry) -> None:
             f"{entry.file}: {shortened(name)} is stored as {shortened(entry.dtype)}, expected one "
             f"of {', '.join(DTYPES)}",
             "save it in float32" if doubled else "use the official weights, not a quantised copy",
+        )
+
+
+def _refuse_values(name: str, tensor: torch.Tensor, entry: TensorEntry) -> None:
+    low, high = tensor.aminmax()
+    if not (low.isfinite() and high.isfinite()):
+        bad = int((~tensor.isfinite()).sum())
+        raise CheckpointError(
+            f"{entry.file}: {bad} of the {tensor.numel()} numbers of {name} are NaN or infinite",
+            cure(entry.file, "the training diverged, take an earlier step's weights"),
+        )
+    if low == high == 0 and tensor.ndim > 1 and not name.startswith(_MAY_BE_ZERO):
+        raise CheckpointError(
+            f"{entry.file}: all {tensor.numel()} numbers of {name} are zero, as in a file that was"
+            " not written to its end",
+            cure(entry.file, AGAIN),
         )
