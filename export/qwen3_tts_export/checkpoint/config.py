@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -59,10 +59,11 @@ class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     rope_scaling: RopeScaling | None = None
     attention_bias: bool = False
     hidden_act: str = "silu"
+    activation: ClassVar[str] = "silu"
 
     def __post_init__(self) -> None:
         must_be(self, "attention biases are not implemented", attention_bias=False)
-        must_be(self, "other activations are not implemented", hidden_act="silu")
+        must_be(self, "other activations are not implemented", hidden_act=self.activation)
 
 
 class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
@@ -167,7 +168,7 @@ class CodecDecoderConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
         return math.prod(self.upsample_rates) * math.prod(self.upsampling_ratios)
 
 
-class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
+class CodecEncoderConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
     """The codec encoder: convolutions down from the samples, a transformer, codebooks.
 
     The official files hold a MimiConfig. What turns out as codes and the rate of the samples stand
@@ -183,14 +184,6 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
     compress: Count
     upsampling_ratios: Counts
     """The strides of the convolutions, last one first."""
-    hidden_size: Count
-    intermediate_size: Count
-    num_layers: Few
-    num_heads: Count
-    num_kv_heads: Count
-    head_dim: Count
-    rope_theta: Positive
-    rope_scaling: RopeScaling | None = None
     norm_eps: Positive
     codebook_size: Count
     codebook_dim: Count
@@ -207,7 +200,7 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
     pad_mode: str = "constant"
     use_conv_shortcut: bool = False
     hidden_act: str = "gelu"
-    attention_bias: bool = False
+    activation: ClassVar[str] = "gelu"
 
     @property
     def samples_per_frame(self) -> int:
@@ -215,12 +208,11 @@ class CodecEncoderConfig(msgspec.Struct, frozen=True, kw_only=True, rename=_NAME
         return math.prod(self.upsampling_ratios) * LAST_STRIDE
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         must_be(self, "only one channel is implemented", audio_channels=1)
         must_be(self, "only causal convolutions are implemented", use_causal_conv=True)
         must_be(self, "only zeros before the first sample are implemented", pad_mode="constant")
         must_be(self, "convolved shortcuts are not implemented", use_conv_shortcut=False)
-        must_be(self, "other activations are not implemented", hidden_act="gelu")
-        must_be(self, "attention biases are not implemented", attention_bias=False)
         must_be(self, "shared keys are not implemented", num_kv_heads=self.num_heads)
         must_be(
             self,
