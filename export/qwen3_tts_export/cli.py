@@ -5,7 +5,6 @@ PyTorch is imported when a command that needs it runs; building engines does not
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 
 import click
 
@@ -155,17 +154,21 @@ def bundle(
         folder = expanded(output, "output", utf8=True)
         with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
+                if kv_cache_dtype == INT8:
+                    raise InputError(
+                        f"{opened.folder} is a codec, which has no KV cache",
+                        "leave --kv-cache-dtype away",
+                    )
                 precision = FP32
                 write_codec_bundle(opened, folder, flavour=flavour, report=report)
             else:
-                finish = partial(narrow, report=report) if kv_cache_dtype == INT8 else None
                 write_bundle(
                     opened,
                     folder,
                     precision=precision,
                     flavour=flavour,
                     report=report,
-                    finish=finish,
+                    finish=narrow if kv_cache_dtype == INT8 else None,
                 )
     size = sum(file.stat().st_size for file in folder.iterdir())
     click.echo(

@@ -72,6 +72,7 @@ def test_the_same_checkpoint_gives_the_same_bytes(
         tmp_path / "deeper" / "out",
         precision="int8",
         report=lambda what, share: seen.append((what, share)),
+        finish=lambda _, report: [report("finishing", share) for share in (0.0, 1.0)],
     )
     assert folder == tmp_path / "deeper" / "out"
     assert [path.name for path in folder.parent.iterdir()] == ["out"]
@@ -84,6 +85,7 @@ def test_the_same_checkpoint_gives_the_same_bytes(
     shares = [share for _, share in seen]
     assert shares == sorted(shares)
     assert (shares[0], seen[-1]) == (0.0, ("done", 1.0))
+    assert ("finishing", 1.0) in seen
 
 
 def test_the_voice_that_comes_along_is_small() -> None:

@@ -1,6 +1,7 @@
 """A KV cache in int8, held against the same bundle's in float32."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,4 +73,13 @@ def test_other_flavours_have_none(tmp_path: Path) -> None:
     assert done.exit_code != 0
     assert "an int8 KV cache is for the flavour ort, not for cuda" in done.output
     assert "leave --kv-cache-dtype away" in done.output
+    assert not output.exists()
+
+
+def test_a_codec_has_none(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    codec, output = tiny_checkpoint("base") / "speech_tokenizer", tmp_path / "bundle"
+    arguments = ["bundle", str(codec), "-o", str(output), "--kv-cache-dtype", "int8"]
+    done = CliRunner().invoke(commands, arguments)
+    assert done.exit_code == 2
+    assert f"{codec} is a codec, which has no KV cache; leave --kv-cache-dtype" in done.stderr
     assert not output.exists()

@@ -40,7 +40,7 @@ def write_bundle(
     precision: str,
     flavour: str = ORT,
     report: Report = lambda *_: None,
-    finish: Callable[[Path], None] | None = None,
+    finish: Callable[[Path, Report], None] | None = None,
 ) -> Path:
     """Write a bundle.
 
@@ -57,7 +57,7 @@ def write_bundle(
         precision: One of `policy.PRECISIONS`.
         flavour: One of `flavours.FLAVOURS`: which runtimes it is for.
         report: Called as the work proceeds.
-        finish: Called with the folder when all is in it, before it has its name.
+        finish: Called when all is in the folder, before it has its name.
 
     Returns:
         `folder`.
@@ -76,10 +76,11 @@ def write_bundle(
     check_space(folder, _size(tensors, wanted))
     aside = folder.parent / f"{folder.name}.calibration"  # `.` has no name to change
     with whole_folder_or_nothing(folder) as part:
-        refuse_infinite([checkpoint.talker, checkpoint.codec], within(report, 0.0, 0.05))
-        _fill(checkpoint, part, wanted, flavour, aside, report)
+        filling = within(report, 0.0, 1.0 if finish is None else 0.7)
+        refuse_infinite([checkpoint.talker, checkpoint.codec], within(filling, 0.0, 0.05))
+        _fill(checkpoint, part, wanted, flavour, aside, filling)
         if finish is not None:
-            finish(part)
+            finish(part, within(report, 0.7, 1.0))
         report("done", 1.0)
     forget(aside)
     return folder
