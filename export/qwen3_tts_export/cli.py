@@ -332,7 +332,8 @@ def random_checkpoint(name: str, output: str, seed: int) -> None:
     with _export_extra():
         from qwen3_tts_export.checkpoint.random import random_from_spec
 
-        folder = random_from_spec(name, expanded(output, "output", utf8=True), seed)
+        with progress_bar() as report:
+            folder = random_from_spec(name, expanded(output, "output", utf8=True), seed, report)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     click.echo(
         f"{folder}: random weights in the shapes of {name}, {size / 1e9:.1f} GB; "

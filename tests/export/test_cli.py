@@ -166,7 +166,8 @@ def test_random_says_what_it_is(
 ) -> None:
     tiny = tiny_checkpoint()
 
-    def small(name: str, folder: Path, seed: int) -> Path:
+    def small(name: str, folder: Path, seed: int, report: Callable) -> Path:
+        report("model.safetensors", 0.5)
         assert (name, folder, seed) == ("0.6b-base", tmp_path / "out", 5)
         return tiny
 

@@ -16,6 +16,7 @@ from oracle import BASE_CASES, CASES, load_official
 from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.checkpoint.random import random_from_spec, write_random
+from qwen3_tts_export.checkpoint.random_weights import write_tensors
 from tiny import EDGE_VOICE, tiny_config
 
 TinyCheckpoint = Callable[..., Path]
@@ -142,6 +143,15 @@ def test_what_a_stopped_run_left_is_replaced(tmp_path: Path) -> None:
     write(tmp_path / "voice")
     assert not left.exists()
     assert len(Checkpoint.open(tmp_path / "voice").talker) == 94
+
+
+def test_how_far_it_is_is_told(tmp_path: Path) -> None:
+    told: list[float] = []
+    tensors = {"a": (2, 3), "b": (6,), "c": (4, 6)}
+    write_tensors(
+        tmp_path / "x", tensors, torch.float32, 0, report=lambda _, share: told.append(share)
+    )
+    assert told == [0.0, 1 / 6, 2 / 6]
 
 
 def test_a_folder_appears_only_when_it_is_whole(

@@ -21,10 +21,12 @@ from qwen3_tts_export.checkpoint.generation import GenerationConfig
 from qwen3_tts_export.checkpoint.published import published_texts
 from qwen3_tts_export.checkpoint.random_weights import Metadata, write_tensors
 from qwen3_tts_export.checkpoint.space import check_space
-from qwen3_tts_export.checkpoint.spec import load_spec, models_folder
+from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER, load_spec, models_folder
 from qwen3_tts_export.checkpoint.tokenizer_files import tokenizer_files
+from qwen3_tts_export.progress import Report, within
 
 _TEXT_FROM = "edge-voice"
+_WEIGHTS = "model.safetensors"
 
 
 def write_random(
@@ -68,7 +70,7 @@ def write_random(
     return _write(folder, texts, seed, dtype)
 
 
-def random_from_spec(name: str, folder: Path, seed: int) -> Path:
+def random_from_spec(name: str, folder: Path, seed: int, report: Report = lambda *_: None) -> Path:
     """Write a random checkpoint with the files and full shapes of a released one.
 
     The config files are the published ones. The text tokenizer has as many ids.
@@ -77,6 +79,7 @@ def random_from_spec(name: str, folder: Path, seed: int) -> Path:
         name: Of a spec in models/, such as `0.6b-customvoice` or `1.7b-base`.
         folder: Where to write; must not exist yet.
         seed: The same seed gives the same bytes.
+        report: Called as the work proceeds.
 
     Raises:
         InputError: There is no such spec, it is the codec's, `folder` exists, or the disk is too
@@ -88,7 +91,8 @@ def random_from_spec(name: str, folder: Path, seed: int) -> Path:
     role = spec.contents["config.json"]["assistant_token_id"]
     seeds = models_folder() / _TEXT_FROM / "merges.txt"
     texts = published_texts(spec) | filler_texts(spec.tokenizer, role, seeds)
-    return _write(folder, texts, seed, metadata=spec.files["model.safetensors"].metadata)
+    metadata = spec.files[_WEIGHTS].metadata
+    return _write(folder, texts, seed, metadata=metadata, report=report)
 
 
 def _official_defaults() -> dict[str, Any]:
@@ -104,19 +108,23 @@ def _write(
     seed: int,
     dtype: torch.dtype = torch.bfloat16,
     metadata: Metadata | None = None,
+    report: Report = lambda *_: None,
 ) -> Path:
     codec_json = json.loads(texts["speech_tokenizer/config.json"])
     generation = json.loads(texts["generation_config.json"])
     config = parse_checkpoint(json.loads(texts["config.json"]), codec_json, generation)
     talker, codec = expected_tensors(config), expected_codec_tensors(parse_codec(codec_json))
-    size = _nbytes(talker, dtype) + _nbytes(codec, torch.float32) + sum(map(len, texts.values()))
-    check_space(folder, size)
+    sizes = _nbytes(talker, dtype), _nbytes(codec, torch.float32)
+    check_space(folder, sum(sizes) + sum(map(len, texts.values())))
+    share = sizes[0] / sum(sizes)
     with whole_folder_or_nothing(folder) as part:
         (part / "speech_tokenizer").mkdir()
         for name, text in texts.items():
             (part / name).write_bytes(text.encode())
-        write_tensors(part / "model.safetensors", talker, dtype, seed, metadata)
-        write_tensors(part / "speech_tokenizer" / "model.safetensors", codec, torch.float32, seed)
+        on_talker, on_codec = within(report, 0.0, share), within(report, share, 1.0)
+        write_tensors(part / _WEIGHTS, talker, dtype, seed, metadata, on_talker)
+        file = part / CODEC_FOLDER / _WEIGHTS
+        write_tensors(file, codec, torch.float32, seed, report=on_codec)
     return folder
 
 

@@ -20,6 +20,7 @@ import torch
 from qwen3_tts_export.checkpoint.expected import Shape
 from qwen3_tts_export.checkpoint.safetensors_header import header_bytes
 from qwen3_tts_export.checkpoint.weights import DTYPES
+from qwen3_tts_export.progress import Report
 
 Metadata = Mapping[str, str]
 
@@ -73,6 +74,7 @@ def write_tensors(
     dtype: torch.dtype,
     seed: int,
     metadata: Metadata | None = None,
+    report: Report = lambda *_: None,
 ) -> None:
     """Write a safetensors file of random tensors.
 
@@ -82,12 +84,16 @@ def write_tensors(
         dtype: Of all of them.
         seed: The same seed gives the same bytes.
         metadata: What the header says beside them.
+        report: Called as the work proceeds.
     """
+    total, done = sum(map(math.prod, tensors.values())), 0
     with file.open("wb") as out:
         out.write(header(tensors, dtype, metadata))
         for name in sorted(tensors):
             for piece in _draw(name, tensors[name], seed):
+                report(file.name, done / total)
                 out.write(piece.to(dtype).view(torch.uint8).numpy().data)
+                done += piece.numel()
 
 
 def header(
