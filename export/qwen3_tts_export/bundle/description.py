@@ -79,12 +79,7 @@ def describe(
         ),
         languages=folded(talker.languages, "languages"),
         speakers=spelt(talker.speakers),
-        dialects={
-            who: fold(dialect)
-            for who in spelt(talker.speakers)
-            for name, dialect in talker.dialects.items()
-            if fold(name) == fold(who)
-        },
+        dialects={name.strip(): fold(dialect) for name, dialect in talker.dialects.items()},
         takes_instruct=_takes_instruct(checkpoint),
         text_layout=UPFRONT if generation.non_streaming_mode else STREAMED,
         sampling=door.SamplingDefaults(
