@@ -4,7 +4,7 @@ Networks are strongly typed: what a graph says is what is computed, int8 where i
 nodes stand. So there is one path for both libraries and every version of them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -18,6 +18,7 @@ from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError
 from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_export.engines.target import make_progress, reasons
+from qwen3_tts_export.progress import Report
 
 
 def build_plan(
@@ -26,7 +27,7 @@ def build_plan(
     spec: GraphSpec,
     key: EngineKey,
     axes: Mapping[str, AxisRange],
-    report: Callable[[str, float], None] = lambda *_: None,
+    report: Report = lambda *_: None,
 ) -> Any:
     """Build one plan.
 

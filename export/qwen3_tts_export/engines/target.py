@@ -1,7 +1,7 @@
 """Choose what TensorRT and TensorRT-RTX build for, check their versions, and watch a build."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from qwen3_tts_edge.backends.tensorrt.library import INSTALL, import_library
 from qwen3_tts_edge.bundle.engines import TENSORRT, TENSORRT_RTX
 from qwen3_tts_edge.bundle.names import COMPAT, TRT
 from qwen3_tts_edge.errors import BackendError, BundleError, InputError
+from qwen3_tts_export.progress import Report
 
 RTX, THIS_GPU = "rtx", "this-gpu"
 RTX_CAPABILITIES = ("sm_80", "sm_86", "sm_89", "sm_120")
@@ -93,7 +94,7 @@ def reasons(messages: Iterable[str]) -> str:
     return "; ".join(line for line in lines if line and "catchCudaError" not in line)
 
 
-def make_progress(library: Any, report: Callable[[str, float], None]) -> Any:
+def make_progress(library: Any, report: Report) -> Any:
     """Make a progress monitor of a library.
 
     Args:
