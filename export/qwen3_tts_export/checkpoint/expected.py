@@ -1,7 +1,7 @@
 """Derive the names and shapes of a checkpoint's tensors from its config alone.
 
-One list serves both doors: `checkpoint` refuses a file that lacks one of them, `random_checkpoint`
-writes them all. Order is the order of the network.
+One list serves both doors: `parts` refuses a file that lacks one of them, `random` writes
+them all. Order is the order of the network.
 """
 
 from collections.abc import Iterator
