@@ -37,24 +37,12 @@ from slots_by_hand import (
     placed,
     random_request,
 )
-from tiny import EDGE_VOICE
 
 NAMES = ("same", "edge-voice")  # without the input projection and with it
 STEPPED = ("trt", "compat")
 FRAMES, RESTS, CAPACITY, SLOTS = 5, 3, 24, 2
 
 BundleIn = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def modules(tiny_checkpoint: Callable[..., Path]) -> Callable[[str], Modules]:
-    @functools.cache
-    def load(name: str) -> Modules:
-        return Modules(
-            EDGE_VOICE if name == "edge-voice" else tiny_checkpoint("custom_voice", name)
-        )
-
-    return load
 
 
 class Steps:

@@ -1,6 +1,5 @@
 """Rung 1: each graph of a bundle, alone in ONNX Runtime, computes what our torch module does."""
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import torch
 from onnx import numpy_helper
 from onnxscript import ir
 
-from parity.forced import Modules, empty_codec_state
+from parity.forced import empty_codec_state
 from parity.tolerances import assert_close, note
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.backends import open_backend
@@ -42,17 +41,6 @@ def bundle(tiny_bundle: Callable[..., Path], exact_voice_bundle: Path) -> Callab
         return exact_voice_bundle if name == "edge-voice" else tiny_bundle("custom_voice", name)
 
     return find
-
-
-@pytest.fixture(scope="module")
-def modules(tiny_checkpoint: Callable[..., Path]) -> Callable[[str], Modules]:
-    @functools.cache
-    def load(name: str) -> Modules:
-        return Modules(
-            EDGE_VOICE if name == "edge-voice" else tiny_checkpoint("custom_voice", name)
-        )
-
-    return load
 
 
 def prompts(folder: Path) -> PromptBuilder:
