@@ -6,7 +6,6 @@ lists the added tokens: these stand in tokenizer.json. Of that file nothing else
 split pattern may be another model's.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +40,23 @@ class _Saved(msgspec.Struct):
 def tokenizer_files(folder: Path) -> list[Path]:
     """List the files that the tokenizer in `folder` is read from.
 
+    That is tokenizer.json only where nothing else says what it says.
+
     Raises:
         CheckpointError: Files are missing.
     """
-    return list(_needed(folder))
+    published = [folder / name for name in _PUBLISHED if (folder / name).is_file()]
+    config, saved = folder / _CONFIG, folder / _SAVED
+    has_saved, has_config = saved.is_file(), config.is_file()
+    whole = len(published) == len(_PUBLISHED)
+    if not has_saved and not (whole and has_config):
+        missing = [name for name in (*_PUBLISHED, _CONFIG) if not (folder / name).is_file()]
+        raise CheckpointError(
+            f"{folder} lacks {', '.join(missing)}; expected a text tokenizer", cure(config, TAKE)
+        )
+    needs_saved = has_saved and not (whole and has_config and _lists_added_tokens(config))
+    found = {config: has_config, saved: needs_saved}
+    return [*(published if whole else []), *(file for file, needed in found.items() if needed)]
 
 
 def read_tokenizer_files(folder: Path) -> tuple[dict[str, int], list[Merge], dict[str, Any]]:
@@ -69,25 +81,6 @@ def read_tokenizer_files(folder: Path) -> tuple[dict[str, int], list[Merge], dic
         return vocab, _read_merges(files[_PUBLISHED[1]]), config
     pairs = [each.split(" ", 1) if isinstance(each, str) else each for each in saved.model.merges]
     return saved.model.vocab, [(pair[0], pair[-1]) for pair in pairs], config
-
-
-def _needed(folder: Path) -> Iterator[Path]:
-    """Give what there is; tokenizer.json only where nothing else says what it says."""
-    published = [folder / name for name in _PUBLISHED if (folder / name).is_file()]
-    has_saved, has_config = (folder / _SAVED).is_file(), (folder / _CONFIG).is_file()
-    whole = len(published) == len(_PUBLISHED)
-    if not has_saved and not (whole and has_config):
-        missing = [name for name in (*_PUBLISHED, _CONFIG) if not (folder / name).is_file()]
-        raise CheckpointError(
-            f"{folder} lacks {', '.join(missing)}; expected a text tokenizer",
-            cure(folder / _CONFIG, TAKE),
-        )
-    if whole:
-        yield from published
-    if has_config:
-        yield folder / _CONFIG
-    if has_saved and not (whole and has_config and _lists_added_tokens(folder / _CONFIG)):
-        yield folder / _SAVED
 
 
 def _lists_added_tokens(config: Path) -> bool:
