@@ -19,7 +19,7 @@ from qwen3_tts_edge.bundle.names import (
 from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.names import fold, folded, spelt
-from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint
+from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint, fingerprint
 from qwen3_tts_export.precision.policy import INT4, INT4_TALKER, INT8_FAST
 
 # What tests/parity/test_company.py measures; the others wait for a GPU.
@@ -121,7 +121,7 @@ def _origin(
         fingerprint=checkpoint.fingerprint,
         model_type=model_type,
         model_size=model_size,
-        codec=checkpoint.codec_fingerprint,
+        codec=fingerprint([], [checkpoint.codec]),
     )
 
 

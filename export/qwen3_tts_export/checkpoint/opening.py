@@ -60,11 +60,6 @@ class CodecCheckpoint:
         """Like `Checkpoint.fingerprint`, over the codec's files."""
         return fingerprint([self.folder / "config.json"], [self.codec])
 
-    @cached_property
-    def codec_fingerprint(self) -> str:
-        """Like `fingerprint`, over the codec's weights alone."""
-        return fingerprint([], [self.codec])
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -125,11 +120,6 @@ class Checkpoint:
         every tensor, so it shows; it is no proof against somebody who wants to hide a change.
         """
         return fingerprint(self.files, [self.talker, self.codec])
-
-    @cached_property
-    def codec_fingerprint(self) -> str:
-        """Like `fingerprint`, over the codec's weights alone."""
-        return fingerprint([], [self.codec])
 
 
 def open_checkpoint(
