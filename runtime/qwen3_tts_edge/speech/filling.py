@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qwen3_tts_edge.speech.lines import SENTENCE_PAUSE
+from qwen3_tts_edge.speech.phrases import divided
 from qwen3_tts_edge.speech.stops import SPOKEN
 from qwen3_tts_edge.speech.words import End, seconds
 
@@ -42,12 +43,17 @@ class _Word:
         end: What it is the end of.
         seconds: Of the piece, up to its end.
         spoken: Whether the piece has a letter or digit up to there.
+        last: Characters of the piece, up to there.
     """
 
     text: str
     end: End
     seconds: float
     spoken: bool
+    last: str
+
+
+_NOTHING = _Word("", End.CHARACTER, 0.0, spoken=False, last="")
 
 
 class Filling:
@@ -69,8 +75,6 @@ class Filling:
         """Begin a piece."""
         self._given: _Word | None = None  # the last that is given
         self._held: list[_Word] = []
-        self._last = ""  # characters of it
-        self._seconds = 0.0
         self._sentences = 0
 
     def add(self, word: str, end: End) -> Iterator[Part]:
@@ -80,7 +84,7 @@ class Filling:
         if end == End.SENTENCE:
             self._sentences += 1
             full = self._sentences == self._most_sentences or self._fuller_than(_HALF)
-            if full or not self._spoken:
+            if full or not self._last.spoken:
                 yield from self.end(SENTENCE_PAUSE)
 
     def end(self, pause: float) -> Iterator[Part]:
@@ -90,7 +94,7 @@ class Filling:
         yield from self._end(pause)
 
     def _fuller_than(self, share: float) -> bool:
-        return self._seconds >= share * self._most_seconds
+        return self._last.seconds >= share * self._most_seconds
 
     @property
     def _begun(self) -> bool:
@@ -98,9 +102,9 @@ class Filling:
         return self._given is not None
 
     @property
-    def _spoken(self) -> bool:
-        """Whether the piece has a letter or digit."""
-        return self._held[-1].spoken if self._held else self._begun
+    def _last(self) -> _Word:
+        """The last word of the piece."""
+        return self._held[-1] if self._held else self._given or _NOTHING
 
     @property
     def _may_end(self) -> bool:
@@ -110,17 +114,18 @@ class Filling:
         return given is not None and given.end > End.TIED and given.seconds >= quarter
 
     def _hold(self, word: str, end: End) -> Iterator[Part]:
-        self._seconds += seconds(word, self._last)
-        spoken = self._spoken or bool(SPOKEN.search(word))
-        self._held.append(_Word(word, end, self._seconds, spoken))
-        self._last = (self._last + word)[-_BEFORE:]
+        before = self._last
+        spoken = before.spoken or bool(SPOKEN.search(word))
+        lasts = before.seconds + seconds(word, before.last)
+        self._held.append(_Word(word, end, lasts, spoken, (before.last + word)[-_BEFORE:]))
         tied = end <= End.TIED and self._may_end
         if not (tied or self._fuller_than(_HALF)):
             yield from self._give()
 
     def _fit(self, most_seconds: float) -> Iterator[Part]:
         """Cut pieces off until the rest is no longer than this, or a single word."""
-        while self._seconds > most_seconds and (self._begun or len(self._held) > 1):
+        while self._last.seconds > most_seconds and (self._begun or len(self._held) > 1):
+            yield from self._divide()
             number = self._best()
             self._held, rest = self._held[:number], self._held[number:]
             yield from self._give()
@@ -128,9 +133,20 @@ class Filling:
             for each in rest:
                 yield from self._hold(each.text, each.end)
 
+    def _divide(self) -> Iterator[Part]:
+        """Look for words in what has no blanks, where no clause ends in time."""
+        fit = [each.end for each in self._held if each.seconds <= self._most_seconds]
+        if max(fit, default=End.CHARACTER) < End.CLAUSE:
+            before = (self._given or _NOTHING).last
+            words = divided([(each.text, each.end) for each in self._held], before)
+            if len(words) > len(self._held):
+                self._held = []
+                for word, end in words:
+                    yield from self._hold(word, end)
+
     def _best(self) -> int:
         """Say with how many of the words that are held the piece ends best."""
-        most, left = self._most_seconds, self._seconds - _LEFT * self._most_seconds
+        most, left = self._most_seconds, self._last.seconds - _LEFT * self._most_seconds
         fit = [at for at, each in enumerate(self._held, 1) if each.seconds <= most]
         said = {at: self._held[at - 1] for at in fit if self._held[at - 1].spoken}
         if not said:
@@ -140,7 +156,7 @@ class Filling:
 
     def _give(self) -> Iterator[Part]:
         """Give what is held, if there is something to say."""
-        if self._held and self._spoken:
+        if self._held and self._last.spoken:
             yield Part("".join(each.text for each in self._held))
             self._given, self._held = self._held[-1], []
 

@@ -13,12 +13,11 @@ from qwen3_tts_edge.pace import usual_seconds
 from qwen3_tts_edge.speech.characters import character_ends
 from qwen3_tts_edge.speech.stops import CLOSERS, EAST, OPENS, sentence_ends, settled
 
+_BLANK = re.compile(" ")
 _CLAUSE = re.compile(
     rf"(?:[,;:–][{CLOSERS}]*(?= )(?!(?<=\d[,–]| –) \d)|(?:[，：](?!\d)|[、；]|—+|…+)"
     rf"(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
 )
-_WORD = re.compile(r" |(?<=[ぁ-ゖ])(?=[ァ-ヺ一-鿿])")
-"""Japanese has no blanks, but behind its endings a word begins."""
 _TIED = re.compile(
     r"\W*\w.*\. .*"  # Dr. Smith: no sentence ends here
     r"|.*\d .*|[^\w,;:…—]+ \d.*|.*\d[,–-] \d.*"  # 5 km, § 3
@@ -26,6 +25,13 @@ _TIED = re.compile(
 )
 _LEANS = re.compile(rf"\W*[^\W\d_{EAST}]{{1,3}} .*|.*[^\W_] \d.*")
 """An article, a preposition; what is counted, "page 5"."""
+_MAGNITUDE = re.compile(
+    r"(?:(?:m|b|tr|quadr)il(?:l?i[aoóõ]|h[aoãõ])\w*|mil(?:a|le)?|millard\w*|hundreds?|thousands?|"
+    r"hundert|tausend|[mb]n|m[ir]d|mio|mld|mds|(?:ми|би|три)лли\w+|тысяч\w*|тыс|млн|млрд|трлн|"
+    r"[\d.,]*[천백만억조万萬亿億兆]+)\.?",
+    re.IGNORECASE,
+)
+"""Between a number and what is counted: "1.5 million km", "30 mil euros", "3 millones de euros"."""
 _LONGEST = 12
 """Characters; of what is longer without a blank, Chinese for one, so many are a word."""
 _LONGEST_SPELLED = 40
@@ -81,22 +87,22 @@ def words(line: str, given: int, most_seconds: float, *, whole: bool) -> Iterato
 
 def _ends(line: str, given: int) -> dict[int, End]:
     """Where words, clauses and sentences end, the blanks behind them included."""
-    found = {each.end(): _end_of_word(line, *each.span()) for each in _WORD.finditer(line, given)}
+    found = {each.end(): _end_of_word(line, each) for each in _BLANK.finditer(line, given)}
     found |= dict.fromkeys((each.end() for each in _CLAUSE.finditer(line)), End.CLAUSE)
     for end in sentence_ends(line, given):
         found[end + line[end:].startswith(" ")] = End.SENTENCE
     return found
 
 
-def _end_of_word(line: str, end: int, begin: int) -> End:
-    """Tell whether the word that ends here belongs to the one that begins."""
-    word, following = line[line.rfind(" ", 0, end) + 1 : end], line[begin:].partition(" ")[0]
+def _end_of_word(line: str, blank: re.Match[str]) -> End:
+    """Tell whether the word before a blank belongs to the one behind it."""
+    before, following = line[: blank.start()], line[blank.end() :].partition(" ")[0]
+    *_, last, word = ["", *before.rsplit(" ", 2)[-2:]]
+    magnitude = last if word in ("de", "di") else word
     both = f"{word} {following}"
-    if begin == end:  # Japanese
-        return End.WORD
     capitals = word[:1].isupper() and (following[:1].isupper() or following[:1].isdigit())
     name = capitals and not (word.isupper() and following.isupper())  # "Smith", "May 5"
-    if name or _TIED.fullmatch(both):
+    if name or _TIED.fullmatch(both) or _MAGNITUDE.fullmatch(magnitude):
         return End.TIED
     return End.LEANING if _LEANS.fullmatch(both) else End.WORD
 
@@ -107,14 +113,15 @@ def _cuts(line: str, begin: int, end: int, most_seconds: float) -> Iterator[tupl
     if len(word) <= _LONGEST and seconds(word) <= most_seconds:
         return
     start = 0
-    for at, after in pairwise(_divisions(word, most_seconds)):
+    for at, after in pairwise(divisions(word, most_seconds)):
         part = word[start:after].rstrip()
         if len(part) > _LONGEST or seconds(part) > most_seconds:
-            yield begin + at, End.CHARACTER if _WHOLE.match(word, at - 1) else End.LEANING
+            inside = _WHOLE.match(word, at - 1) or word[at - 1 : at + 1].isalnum()
+            yield begin + at, End.CHARACTER if inside else End.LEANING
             start = at
 
 
-def _divisions(word: str, most_seconds: float) -> Iterator[int]:
+def divisions(word: str, most_seconds: float) -> Iterator[int]:
     """Give where a long word may be cut: behind characters, but not inside a number or a name."""
     start = 0
     for end, after in pairwise(character_ends(word)):

@@ -1,5 +1,8 @@
 """Where a sentence is cut that one utterance cannot hold."""
 
+import subprocess
+import sys
+
 import pytest
 
 from hard_texts import cut, spoken, texts
@@ -21,9 +24,9 @@ def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> Non
     ]
     assert texts(cut("他今天说：“我们走吧。”", 2.0)) == ["他今天说：", "“我们走吧。”"]
     assert texts(cut("今天天气很好我们去公园散步吧。", 1.5)) == [
-        "今天天气很好我",
-        "们去公园散步",
-        "吧。",
+        "今天天气",
+        "很好我们",
+        "去公园散步吧。",
     ]
 
 
@@ -38,41 +41,61 @@ CUTS = {
         "They went slowly down the road in the dark | and nobody ever saw them again.",
         "Only a few of the people who came here, | I was told, wanted to stay for long.",
         "More of it is to be found | at https://example.com | today.",
+        "The fastest of all these trains | covers 1.5 million km before | it is sold again.",
     ],
     "german": [
         "Der Zug nach Hamburg fährt morgen | gegen 12 Uhr vom großen | Bahnhof ab.",
         "Das Haus auf dem Hügel kostete | damals etwa 10 000 Euro | und ein paar Mark.",
         "Es gilt die neue | Geschwindigkeitsbegrenzung auf allen | Straßen.",
+        "Der Umbau des alten Bahnhofs | kostete zuletzt | 2,3 Millionen Euro | und lange Zeit.",
     ],
     "french": [
         "Le prix de cette maison a augmenté | de 20 % pendant les trois dernières | années.",
         "Et puis il demanda tout doucement | « Bonjour ? » à la vieille dame | qui passait.",
+        "Le projet devrait coûter à la ville | environ 3,5 milliards d'euros | selon le maire.",
     ],
     "spanish": [
         "La semana pasada vimos en el teatro | a la Sra. García con todos | sus hijos.",
         "El tren que va a la capital | recorre 300 km en menos de dos horas | y media.",
+        "El nuevo estadio de la ciudad costó | más de 30 mil euros a los vecinos.",
     ],
     "italian": [
         "Ieri sera abbiamo incontrato in piazza | il sig. Rossi con la sua famiglia.",
         "Il cammino fino alla cima della montagna | dura 3 ore e mezza per tutti.",
+        "Lo stadio nuovo è costato alla | città 2 milioni di euro in tutto.",
     ],
     "portuguese": [
         "O caminho até à aldeia tem cerca | de 12 km e passa por uma ponte | antiga.",
+        "Na cidade vivem hoje cerca | de 2,5 milhões de pessoas muito | diferentes.",
     ],
     "russian": [
         "Этот старый дом стоит на берегу реки | в 14 км от города и давно пуст.",
         "Вчера вечером мы видели в театре | А. С. Пушкина с его молодой | женой.",
+        "Новая школа в деревне стоила | примерно 1,5 млн рублей и скоро | откроется.",
+        "Новая школа в деревне | стоила 3 тысячи рублей и скоро | откроется.",
     ],
     "chinese": [
-        "我们昨天和朋友们一起骑自|行车走了大约12.5公里|的山路最后终于到了那里",
-        "这个模型是我们实验室的同|学们使用TensorFlow训练|出来的结果非常好",
+        "我们昨天和朋友们|一起骑自行车走了|大约12.5公里的山路|最后终于到了那里",
+        "这个模型是我们实验室的同学们|使用TensorFlow训练出来的|结果非常好",
+        "研究人员发现这种新型材料可以|在极端温度条件下保持良好的|导电性能和机械强度",
+        "根据合同法第五十二条的规定|有下列情形之一的合同无效",
+        "二零二四年五月十二日|上午九点三十分在上海市浦东|新区张江高科技园区举行",
+        "他在商店里买了一个《龙猫》的|の字发夹送给了自己最好的朋友",
+        "這座城市的新圖書館|每年接待大約150萬人次的|讀者",
+        "研究人員發現這種新型材料可以|在極端溫度條件下保持良好的|導電性能和機械強度",
+        "这座城市今年的总产值达到了|3.5亿元人民币左右",
     ],
     "japanese": [
         "昨日は友だちといっしょに新しい|映画館で長い映画を見たあとで|食事をした",
-        "駅から会社までの|道のりはだいたい|3.5キロで毎日歩いて|通っています",
+        "駅から会社までの道のりは|だいたい3.5キロで|毎日歩いて通っています",
+        "きのうのよるはとても|さむかったのでみんなで|おなべを|かこんであたたまりました",
+        "日本国憲法第九条の規定に|基づき国際平和を誠実に|希求することを約束する",
+        "新しい図書館には|毎年およそ150万人が|訪れているという",
+        "新しいiPhoneを使って|撮った写真はとてもきれいだった",
     ],
     "korean": [
         "우리가 사는 마을에서 바다까지는 | 대략 12 km 정도 떨어져 | 있다고 한다",
+        "이 도시에는 지금 대략 | 150만 명이 살고 있다고 한다",
     ],
 }
 """Sentences with a bar where pieces of three seconds end."""
@@ -83,6 +106,19 @@ def test_a_sentence_is_cut_where_a_speaker_breathes(language: str) -> None:
     for case in CUTS[language]:
         pieces = texts(cut(case.replace(" | ", " ").replace("|", ""), 3.0))
         assert pieces == [each.strip() for each in case.split("|")]
+
+
+def test_what_knows_words_without_blanks_is_opened_where_a_clause_must_be_cut() -> None:
+    clauses = "我们昨天和朋友们一起骑自行车走了大约十公里的山路，" * 9
+    code = f"""
+import sys
+from qwen3_tts_edge.speech.pieces import split
+from qwen3_tts_edge.speech.sentences import Splitter
+for seconds in (8.0, 4.0):
+    print(bool(list(split(Splitter(seconds), {clauses!r}))), "budoux" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True False", "True True"]
 
 
 def test_words_in_capitals_are_not_taken_to_be_spelled() -> None:
