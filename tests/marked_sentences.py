@@ -46,6 +46,7 @@ SENTENCES: dict[str, list[str]] = {
         "He left at 5 p.m. | He was tired.",
         "She played Op. 9 No. 2. | He read op. cit. twice.",
         "She has an M.Sc. in physics. | J. R. Fox. | Bob has none.",
+        "See order no. #4711 (cf. vol. 2. It is long) today. | Done (at last.) | Bye.",
     ],
     "chinese": [
         "今天天气很好。|我们去公园吧！|你去吗？",
@@ -120,6 +121,7 @@ SENTENCES: dict[str, list[str]] = {
         "Herr Dr. med. Müller von der Fa. Meier kommt bzgl. Ihrer Frage. | Gut.",
         "Es kamen mind. 20 Leute, gem. § 5. | Gut.",
         "Siehe Abb. 4 u. Tab. 5. | Seine 2. Frau kam zum 50. Geburtstag. | Gut.",
+        "Das Tor schoss Sané (89. Minute) spät. | Offen ist Sa. 10–14 Uhr, rd. 9 Mal. | Gut.",
     ],
     "french": [
         "Bonjour. | Comment allez-vous ? | Très bien !",
@@ -137,6 +139,7 @@ SENTENCES: dict[str, list[str]] = {
         "Hélas ! ce n'est pas vrai. | Tant pis.",
         "Il est 8 h. | Bien. | Le 5 janv. 2020, M. Roy. | Paul arriva.",
         "Il habite bd. Voltaire, tél. 01 23. | Oui.",
+        "Cuire 5 min. 30 à 180 °C (th. 6) au four. | C'est ouvert du lun. 3 au ven. 7. | Bon.",
     ],
     "russian": [
         "Привет. | Как дела? | Хорошо!",
@@ -158,6 +161,7 @@ SENTENCES: dict[str, list[str]] = {
         "Он живёт в Московской обл. и в г. Клин. | Да.",
         "т. е. это Фрукты. | Да.",
         "Приходите (тел. +7 495 123) к нам. | Ждём.",
+        "Старт завтра в 10 ч. 30 мин. вечера. | Ждём всех.",
     ],
     "portuguese": [
         "Olá. | Como vai? | Tudo bem!",

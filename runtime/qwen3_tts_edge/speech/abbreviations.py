@@ -31,8 +31,8 @@ BEFORE_ANYTHING = words(
 
 BEFORE_NUMBERS = words(
     "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
-    "ft lb lbs oz Mon Tue Wed Thu Fri",
-    "Nr Abs Abb Kap Bd Tab Str tel max min mind gem Op",
+    "ft lb lbs oz Mon Tue Wed Thu Fri Mo Di Mi Do Sa So lun mar mer jeu ven sam dim mié jue vie",
+    "Nr Abs Abb Kap Bd Tab Str tel max min mind gem rd Op",
     "tél obs pág págs pag pagg núm núms n num cap séc tít nº",
     "стр с рис табл д кв корп оф п пп ст тел мин руб тыс",
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",

@@ -15,7 +15,7 @@ Source: Unicode Standard Annex 15, Stream-Safe Text Format.
 
 
 def character_ends(text: str) -> Iterator[int]:
-    """Give the ends of what is one character to a reader, the sign behind a letter included."""
+    """Give the ends of what is one character to a reader, what closes behind it included."""
     begin = flags = 0
     for at in range(1, len(text)):
         last, this = text[at - 1], text[at]
@@ -27,7 +27,8 @@ def character_ends(text: str) -> Iterator[int]:
             or last == "\u200d"
             or unicodedata.combining(last) == 9  # virama: the next consonant is joined
             or (flags % 2 and _is_flag(this))
-            or (last.isalnum() and kind in ("Po", "Pe", "Pf"))
+            or kind in ("Pe", "Pf")
+            or (last.isalnum() and kind == "Po")
         ):
             yield at
             begin = at

@@ -6,6 +6,7 @@ becomes too full ends with the best of them, so that no single word is left for 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qwen3_tts_edge.speech.lines import SENTENCE_PAUSE
 from qwen3_tts_edge.speech.phrases import divided
@@ -34,8 +35,7 @@ class Part:
     pause: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Word:
+class _Word(NamedTuple):
     """A word of a piece.
 
     Attributes:
@@ -137,9 +137,12 @@ class Filling:
         """Look for words in what has no blanks, where no clause ends in time."""
         fit = [each.end for each in self._held if each.seconds <= self._most_seconds]
         if max(fit, default=End.CHARACTER) < End.CLAUSE:
-            before = (self._given or _NOTHING).last
-            words = divided([(each.text, each.end) for each in self._held], before)
-            if len(words) > len(self._held):
+            given = self._given or _NOTHING
+            held = [(each.text, each.end) for each in self._held]
+            (_, end), *words = divided(held, given.last)
+            if self._given and end > given.end:
+                self._given = given._replace(end=end)
+            if len(words) > len(held):
                 self._held = []
                 for word, end in words:
                     yield from self._hold(word, end)

@@ -22,7 +22,8 @@ _SINGLE = re.compile(r"[^\W\d_]\.")
 _LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNORECASE)
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
-_NUMERAL = re.compile(r"[+(§]? ?\d|[IVXLC]{2,}\b|[VX]\b")
+_COUNTED = re.compile(r"\d ?[^\W\d_]{1,3}$")
+_NUMERAL = re.compile(r"[+(§#№]? ?\d|[IVXLC]{2,}\b|[VX]\b")
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
 _DATE = re.compile(r"\d\. \d{1,2}$")
 _WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")
@@ -43,6 +44,8 @@ def goes_on(before: str, after: str, opens: int) -> bool:
     following = next_word.group() if next_word else ""
     if number := _NUMBER.search(before):
         return _number_goes_on(before, number.start(), after, following, opens)
+    if after[:1].isdigit() and _COUNTED.search(before):  # "10 ч. 30 мин."
+        return True
     found = _WORDS.search(before)
     if not found:
         return bool(_WHOLE_DATE.search(before)) and not after[:1].isupper()

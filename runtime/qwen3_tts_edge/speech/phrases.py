@@ -41,15 +41,16 @@ def divided(words: list[tuple[str, End]], before: str) -> list[tuple[str, End]]:
         before: What stands right before them; a few characters are enough.
 
     Returns:
-        The same text, in more words where such ends were found.
+        `before` and what it is the end of, CHARACTER where that is not known; then the words, more
+        of them where such ends were found.
     """
     text = before + "".join(word for word, _ in words)
     lengths = accumulate((len(word) for word, _ in words), initial=len(before))
     ends = dict(zip(lengths, (End.CHARACTER, *(end for _, end in words)), strict=True))
     for at, end in _ends(text):
-        if at > len(before):
+        if at >= len(before):
             ends[at] = max(end, ends.get(at, end))
-    return [(text[at:to], ends[to]) for at, to in pairwise(sorted(ends))]
+    return [(text[at:to], ends[to]) for at, to in pairwise([0, *sorted(ends)])]
 
 
 def _ends(text: str) -> Iterator[tuple[int, End]]:
@@ -63,11 +64,13 @@ def _ends(text: str) -> Iterator[tuple[int, End]]:
         begin, end = run.span()
         if begin in allowed and text[begin - 1].isalnum() and not "ぁ" <= text[begin] <= "ゖ":
             yield begin, End.LEANING  # "iPhone版", but not "iPhoneを"
+        phrases = likely.parse(run.group())
         if end in allowed and text[end : end + 1].isalnum():
-            yield end, End.LEANING
+            dated = text[begin - 1 : begin].isdigit() and text[end].isdigit() and end - begin <= 2
+            yield end, End.TIED if dated or _is_alone(phrases[-1]) else End.LEANING  # "3時", "30分"
         certain = set(accumulate(map(len, sure.parse(run.group()))))
         at = 0
-        for word, following in pairwise(likely.parse(run.group())):
+        for word, following in pairwise(phrases):
             at += len(word)
             if begin + at in allowed:
                 yield begin + at, _end_of_word(word, following, sure=at in certain)
@@ -75,11 +78,14 @@ def _ends(text: str) -> Iterator[tuple[int, End]]:
 
 def _end_of_word(word: str, following: str, *, sure: bool) -> End:
     """Tell whether a word belongs to the one behind it."""
-    alone = len(word) == 1 and word not in _LEANS_BACK
-    if following in _LEANS_BACK or _COUNTS.search(word) or alone:
+    if following in _LEANS_BACK or _COUNTS.search(word) or _is_alone(word):
         return End.TIED
     dated = _COUNTED.search(word) and _COUNTED.match(following)  # "五月", "十二日"
     return End.LEANING if dated or not sure else End.WORD
+
+
+def _is_alone(word: str) -> bool:
+    return len(word) == 1 and word not in _LEANS_BACK
 
 
 def _model(letters: str) -> str:

@@ -137,9 +137,10 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
         return False
     if marks != ".":
         return True
-    return not full_stops.goes_on(
-        text[window : stop.start()], after[opening:], opens=spoken - window
-    )
+    before, opens = text[window : stop.start()], spoken - window
+    if ")" not in closing and _opened(before, "(", ")") > max(opens, -1):
+        return False  # "Sané (89. Minute)"
+    return not full_stops.goes_on(before, after[opening:], opens)
 
 
 def _is_within(before: str, marks: str, spoken: int) -> bool:

@@ -5,6 +5,7 @@ title to its name, an article to what follows.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from enum import IntEnum
 from itertools import pairwise
@@ -14,8 +15,10 @@ from qwen3_tts_edge.speech.characters import character_ends
 from qwen3_tts_edge.speech.stops import CLOSERS, EAST, OPENS, sentence_ends, settled
 
 _BLANK = re.compile(" ")
+_DASH = r"(?:(?<=[^ —])—+|—+(?![—\w¿¡]))"
+"""In Spanish what is said of a speaker begins with one: "—¿Vienes? —preguntó Juan."."""
 _CLAUSE = re.compile(
-    rf"(?:[,;:–][{CLOSERS}]*(?= )(?!(?<=\d[,–]| –) \d)|(?:[，：](?!\d)|[、；]|—+|…+)"
+    rf"(?:[,;:–][{CLOSERS}]*(?= )(?!(?<=\d[,–]| –) \d)|(?:[，：](?!\d)|[、；]|{_DASH}|…+)"
     rf"(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
 )
 _TIED = re.compile(
@@ -26,8 +29,8 @@ _TIED = re.compile(
 _LEANS = re.compile(rf"\W*[^\W\d_{EAST}]{{1,3}} .*|.*[^\W_] \d.*")
 """An article, a preposition; what is counted, "page 5"."""
 _MAGNITUDE = re.compile(
-    r"(?:(?:m|b|tr|quadr)il(?:l?i[aoóõ]|h[aoãõ])\w*|mil(?:a|le)?|millard\w*|hundreds?|thousands?|"
-    r"hundert|tausend|[mb]n|m[ir]d|mio|mld|mds|(?:ми|би|три)лли\w+|тысяч\w*|тыс|млн|млрд|трлн|"
+    r"(?:(?:m|b|tr|quadr)il(?:l?i[aoõ]|l[oó]n|h[aoãõ])\w*|mil(?:a|le)?|millard\w*|hundreds?|thousands?|"
+    r"hundert|tausend|[mb]n|mrd|mio|mld|mds|(?:ми|би|три)лли\w+|тысяч\w*|тыс|млн|млрд|трлн|"
     r"[\d.,]*[천백만억조万萬亿億兆]+)\.?",
     re.IGNORECASE,
 )
@@ -96,9 +99,12 @@ def _ends(line: str, given: int) -> dict[int, End]:
 
 def _end_of_word(line: str, blank: re.Match[str]) -> End:
     """Tell whether the word before a blank belongs to the one behind it."""
-    before, following = line[: blank.start()], line[blank.end() :].partition(" ")[0]
-    *_, last, word = ["", *before.rsplit(" ", 2)[-2:]]
-    magnitude = last if word in ("de", "di") else word
+    end, following = blank.start(), line[blank.end() :].partition(" ")[0]
+    start = line.rfind(" ", 0, end) + 1
+    word = magnitude = line[start:end]
+    if word in ("de", "di"):
+        last = max(0, start - 1)
+        magnitude = line[line.rfind(" ", 0, last) + 1 : last]
     both = f"{word} {following}"
     capitals = word[:1].isupper() and (following[:1].isupper() or following[:1].isdigit())
     name = capitals and not (word.isupper() and following.isupper())  # "Smith", "May 5"
@@ -125,10 +131,11 @@ def divisions(word: str, most_seconds: float) -> Iterator[int]:
     """Give where a long word may be cut: behind characters, but not inside a number or a name."""
     start = 0
     for end, after in pairwise(character_ends(word)):
-        part = word[start:after].rstrip()
+        part, last = word[start:after].rstrip(), word[end - 1]
+        opens = unicodedata.category(last) in ("Ps", "Pi")
         if (
-            not _WHOLE.match(word, end - 1)
-            or (len(part) > _LONGEST and word[end - 1] in "/?&=-")
+            not (opens or _WHOLE.match(word, end - 1))
+            or last in "/?&=-"
             or len(part) > _LONGEST_SPELLED
             or seconds(part) > most_seconds
         ):

@@ -8,6 +8,7 @@ import pytest
 from hard_texts import cut, spoken, texts
 from qwen3_tts_edge.speech.pieces import Piece
 from qwen3_tts_edge.speech.sentences import Splitter
+from qwen3_tts_edge.speech.words import End, words
 
 
 def test_what_does_not_fit_is_cut_at_clauses_then_words_then_characters() -> None:
@@ -41,32 +42,30 @@ CUTS = {
         "They went slowly down the road in the dark | and nobody ever saw them again.",
         "Only a few of the people who came here, | I was told, wanted to stay for long.",
         "More of it is to be found | at https://example.com | today.",
-        "The fastest of all these trains | covers 1.5 million km before | it is sold again.",
+        "It is told that the new and very old long | fast train covers 1.5 million km | and stops.",
     ],
     "german": [
         "Der Zug nach Hamburg fährt morgen | gegen 12 Uhr vom großen | Bahnhof ab.",
         "Das Haus auf dem Hügel kostete | damals etwa 10 000 Euro | und ein paar Mark.",
         "Es gilt die neue | Geschwindigkeitsbegrenzung auf allen | Straßen.",
-        "Der Umbau des alten Bahnhofs | kostete zuletzt | 2,3 Millionen Euro | und lange Zeit.",
     ],
     "french": [
         "Le prix de cette maison a augmenté | de 20 % pendant les trois dernières | années.",
         "Et puis il demanda tout doucement | « Bonjour ? » à la vieille dame | qui passait.",
-        "Le projet devrait coûter à la ville | environ 3,5 milliards d'euros | selon le maire.",
+        "On dit que demain aussi toujours | ce projet coûtera | 3,5 milliards d'euros | à Lyon.",
     ],
     "spanish": [
         "La semana pasada vimos en el teatro | a la Sra. García con todos | sus hijos.",
         "El tren que va a la capital | recorre 300 km en menos de dos horas | y media.",
-        "El nuevo estadio de la ciudad costó | más de 30 mil euros a los vecinos.",
+        "—¿Y cuándo vienes? | —preguntó la tía desde su cocina.",
     ],
     "italian": [
         "Ieri sera abbiamo incontrato in piazza | il sig. Rossi con la sua famiglia.",
         "Il cammino fino alla cima della montagna | dura 3 ore e mezza per tutti.",
-        "Lo stadio nuovo è costato alla | città 2 milioni di euro in tutto.",
     ],
     "portuguese": [
         "O caminho até à aldeia tem cerca | de 12 km e passa por uma ponte | antiga.",
-        "Na cidade vivem hoje cerca | de 2,5 milhões de pessoas muito | diferentes.",
+        "Diz-se que talvez hoje sempre | a escola nova custou ao todo | 30 mil euros e abre logo.",
     ],
     "russian": [
         "Этот старый дом стоит на берегу реки | в 14 км от города и давно пуст.",
@@ -92,6 +91,7 @@ CUTS = {
         "日本国憲法第九条の規定に|基づき国際平和を誠実に|希求することを約束する",
         "新しい図書館には|毎年およそ150万人が|訪れているという",
         "新しいiPhoneを使って|撮った写真はとてもきれいだった",
+        "会議は来週の火曜日午後|3時30分から|本社ビル5階の第2会議室で|行いますので資料を|30部印刷する",
     ],
     "korean": [
         "우리가 사는 마을에서 바다까지는 | 대략 12 km 정도 떨어져 | 있다고 한다",
@@ -106,6 +106,54 @@ def test_a_sentence_is_cut_where_a_speaker_breathes(language: str) -> None:
     for case in CUTS[language]:
         pieces = texts(cut(case.replace(" | ", " ").replace("|", ""), 3.0))
         assert pieces == [each.strip() for each in case.split("|")]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1.5 million km",
+        "3 hundred thousand people",
+        "2,3 Millionen Euro",
+        "4,5 Mrd. Euro",
+        "3,5 milliards d'euros",
+        "30 mil euros",
+        "3 millones de euros",
+        "2,5 milhões de reais",
+        "2 milioni di euro",
+        "300 mila abitanti",
+        "1,5 млн рублей",
+        "3 тысячи рублей",
+        "150만 명",
+        "1.5억 원",
+        "150 万 人",
+    ],
+)
+def test_a_number_stays_with_what_it_counts(number: str) -> None:
+    found = [end for _, end in words(f"{number} here", 0, 8.0, whole=True)]
+    assert found[:-2] == [End.TIED] * number.count(" ")
+    assert found[-2] > End.TIED
+
+
+def test_a_number_that_no_piece_can_hold_is_cut_behind_its_signs() -> None:
+    assert texts(cut("call 0351-123-4567-8910 today", 3.0)) == [
+        "call",
+        "0351-123-",
+        "4567-8910",
+        "today",
+    ]
+
+
+def test_what_closes_stays_with_what_it_closes_and_what_opens_with_what_it_opens() -> None:
+    lines = [
+        "“你怎么知道‘他’会来？”小红问道，“难道是李老师（就是那个戴眼镜的）告诉你的吗？”",
+        "「『もう来ないで』って言われた！」と彼女は「小さな声」でつぶやいた。",
+        "or call 1-800-FLOWERS (1-800-356-9377) and then [i[0]] or {x: (y)}",
+    ]
+    for line in lines:
+        for seconds in (1.5, 2.0, 2.5, 3.0, 4.0):
+            pieces = texts(cut(line, seconds))
+            assert not [each for each in pieces if each[0] in "”’」』）)]}"]
+            assert not [each for each in pieces if each[-1] in "“‘「『（([{"]
 
 
 def test_what_knows_words_without_blanks_is_opened_where_a_clause_must_be_cut() -> None:
