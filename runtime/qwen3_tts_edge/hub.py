@@ -16,6 +16,7 @@ import msgspec
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError, shortened
+from qwen3_tts_edge.files import NOT_JSON
 from qwen3_tts_edge.paths import expanded
 
 INDEX = "model.safetensors.index.json"
@@ -60,7 +61,7 @@ def shards(folder: Path) -> list[str]:
     """
     patterns = []
     for index in (folder / INDEX, folder / "speech_tokenizer" / INDEX):
-        with suppress(OSError, msgspec.MsgspecError, RecursionError):
+        with suppress(OSError, *NOT_JSON):
             named = msgspec.json.decode(index.read_bytes(), type=_Index).weight_map.values()
             files = {index.parent / name for name in named if is_below(name)}
             patterns += sorted(glob.escape(file.relative_to(folder).as_posix()) for file in files)

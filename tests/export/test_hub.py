@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.hub import is_hub_id
+from qwen3_tts_edge.hub import INDEX, is_hub_id, shards
 from qwen3_tts_export.checkpoint.hub import download
 from qwen3_tts_export.checkpoint.safetensors_header import read_header
 from qwen3_tts_export.checkpoint.spec import load_spec, published_files
@@ -193,6 +193,11 @@ def test_only_the_needed_files_are_downloaded_with_progress_shown(
     assert files == set(wanted)
     assert Path(found).is_relative_to(tmp_path)
     assert "Fetching 4 files" in shown
+
+
+def test_an_index_that_is_no_text_names_no_weights(tmp_path: Path) -> None:
+    (tmp_path / INDEX).write_bytes(b'{"weight_map": {"a": "\xff"}}')
+    assert shards(tmp_path) == []
 
 
 def test_weights_come_under_the_names_that_an_index_has_for_them(

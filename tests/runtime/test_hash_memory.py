@@ -143,7 +143,10 @@ def test_an_entry_that_does_not_fit_costs_time_and_accuses_nobody(
         bundle.check()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"files": [7]}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff", b'{"files": [7]}', b'{"files": [{"path": "\xff"}]}'],
+)
 def test_a_damaged_memory_is_replaced(
     cache: Path, bundle: Bundle, read: Read, content: bytes
 ) -> None:

@@ -30,6 +30,7 @@ def _line(**header: Any) -> bytes:
         (b"GET / HTTP/1.1\r\n\r\n", "no event"),
         (b"[]\n", "no event"),
         (b"\xff\xfe\n", "no event"),
+        (b'{"type": "\xff"}\n', "no event"),
         (b'{"type": "describe", "data": ' + b"[" * 50_000 + b"\n", "no event"),
         (b'{"type": "synthesize", "data": {"text": "\\ud800"}}\n', "no event"),
         (b"x" * (1 << 20), "the line is longer than 65536 bytes"),

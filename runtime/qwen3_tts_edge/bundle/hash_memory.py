@@ -14,7 +14,7 @@ import msgspec
 from qwen3_tts_edge.bundle.own_files import has_hash
 from qwen3_tts_edge.cache import cache_folder
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import Strict, write_json
+from qwen3_tts_edge.files import NOT_JSON, Strict, write_json
 
 FILE = "hashes.json"
 MOST = 512
@@ -78,7 +78,7 @@ class HashMemory:
 def _load() -> dict[str, Seen]:
     try:
         kept = msgspec.json.decode((cache_folder() / FILE).read_bytes(), type=_Kept)
-    except (OSError, InputError, msgspec.DecodeError):
+    except (OSError, InputError, *NOT_JSON):
         return {}
     return {seen.path: seen for seen in kept.files}
 

@@ -12,6 +12,7 @@ import msgspec
 from wyoming.event import Event
 
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.files import NOT_JSON
 
 T = TypeVar("T")
 LINE = 64 << 10
@@ -111,5 +112,5 @@ def data_of(event: Event, kind: type[T]) -> T:
 def _decoded(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InputError(f"this is no event of Wyoming's: {error}") from None
