@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -14,7 +15,7 @@ import numpy as np
 
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.compat.options import ArgumentError, shown
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, reason
 from qwen3_tts_edge.paths import expanded
 
 AudioLike = str | Path | bytes | tuple[Array, int]
@@ -110,8 +111,11 @@ def _fetched(url: str, *, asked: bool) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:
             data: bytes = answer.read(_LARGEST_DOWNLOAD + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{shown(url)} could not be fetched: {error}") from error
+    except (OSError, ValueError, HTTPException) as error:  # the last of a blank in an address
+        raise InputError(
+            f"{shown(url)} could not be fetched: {reason(error)}",
+            "download the file and give its path",
+        ) from error
     if len(data) > _LARGEST_DOWNLOAD:
         raise InputError(
             f"{shown(url)} is larger than {_LARGEST_DOWNLOAD >> 20} MiB", "give a shorter one"

@@ -49,6 +49,12 @@ def test_a_url_that_answers_too_much_is_refused(
         asked.create_voice_clone_prompt("http://example.org/a.wav", SAID)
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/my voice.wav", "http://127.0.0.1:1x/a.wav"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match=r"could not be fetched: .*; download the file"):
+        local(url, fetch_urls=True)
+
+
 @pytest.mark.parametrize(
     "audio",
     [
