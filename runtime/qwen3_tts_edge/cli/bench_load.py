@@ -3,16 +3,13 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from qwen3_tts_edge.cli.options import Finite
+from qwen3_tts_edge.cli.options import Finite, together
 from qwen3_tts_edge.cli.progress import counting
 from qwen3_tts_edge.errors import InputError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _POSITIVE = Finite(min=0, min_open=True)
 _FROM_ZERO = Finite(min=0)
@@ -24,7 +21,7 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     return value
 
 
-_OPTIONS = (
+load_options = together(
     click.option(
         "--server",
         metavar="URL",
@@ -59,17 +56,15 @@ _OPTIONS = (
     ),
     click.option("--voice", metavar="NAME", help="With --server: who speaks."),
     click.option(
-        "--api-key", "key", metavar="KEY", envvar="QWEN3_TTS_EDGE_API_KEY", show_envvar=True,
+        "--api-key",
+        "key",
+        metavar="KEY",
+        envvar="QWEN3_TTS_EDGE_API_KEY",
+        show_envvar=True,
         help="With --server: its key.",
     ),
-)  # fmt: skip
-
-
-def load_options(command: F) -> F:
-    """Add the options of a load on a server."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+)
+"""The options of a load on a server."""
 
 
 def measure_server(

@@ -18,6 +18,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MODEL = "QWEN3_TTS_EDGE_MODEL"
 
 
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Make one decorator of several options, which help names in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 class Finite(click.FloatRange):
     """A number of a range. Click's has room for NaN, and for what never ends."""
 
@@ -77,16 +88,18 @@ language_option = click.option(
 """`--language`, of commands that speak."""
 
 
-def running_options(command: F) -> F:
-    """Add `--backend` and `--threads`."""
-    threads = click.IntRange(1, processors())
-    command = click.option(
-        "--threads", type=threads, help="CPU threads; without it one per physical core."
-    )(command)
-    return click.option(
+running_options = together(
+    click.option(
         "--backend",
         type=click.Choice(BACKENDS),
         default="auto",
         show_default=True,
         help="What runs the graphs.",
-    )(command)
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, processors()),
+        help="CPU threads; without it one per physical core.",
+    ),
+)
+"""`--backend` and `--threads`."""

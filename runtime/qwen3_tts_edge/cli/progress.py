@@ -17,31 +17,18 @@ T = TypeVar("T")
 
 def shown(spoken: Iterable[Chunk]) -> Iterator[Chunk]:
     """Pass chunks on and, when stderr is a terminal, say how much has been spoken."""
-    if not watched():
-        yield from spoken
-        return
-    try:
-        for chunk in spoken:
-            yield chunk
-            click.echo(f"{_ERASE}{chunk.metrics.audio:.1f} s", nl=False, err=True)
-    finally:
-        click.echo(_ERASE, nl=False, err=True)
+    return _followed(spoken, lambda chunk: f"{chunk.metrics.audio:.1f} s")
 
 
 def counted(pieces: Pieces) -> Iterator[tuple[int, Audio]]:
     """Pass pieces on and, when stderr is a terminal, say how many of all are spoken."""
-    if not watched():
-        yield from pieces
-        return
-    done, seconds = 0, 0.0
-    try:
-        for number, audio in pieces:
-            yield number, audio
-            done, seconds = done + 1, seconds + audio.metrics.audio
-            text = f"{_ERASE}{done} of {len(pieces)} pieces, {seconds:.1f} s"
-            click.echo(text, nl=False, err=True)
-    finally:
-        click.echo(_ERASE, nl=False, err=True)
+    spoken: list[float] = []
+
+    def text(piece: tuple[int, Audio]) -> str:
+        spoken.append(piece[1].metrics.audio)
+        return f"{len(spoken)} of {len(pieces)} pieces, {sum(spoken):.1f} s"
+
+    return _followed(pieces, text)
 
 
 def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float) -> Iterator[T]:
@@ -52,17 +39,24 @@ def progressed(items: Iterable[T], seconds: Callable[[T], float], length: float)
         seconds: How much sound a piece is.
         length: How much there is in all.
     """
-    if not watched():
+    done: list[float] = []
+
+    def text(item: T) -> str:
+        done.append(seconds(item))
+        return f"{sum(done):.0f} of {length:.0f} s"
+
+    return _followed(items, text)
+
+
+def _followed(items: Iterable[T], text: Callable[[T], str]) -> Iterator[T]:
+    """Pass items on and, when stderr is a terminal, say something of each once it is dealt with."""
+    if not watched():  # what is said may take time to find out
         yield from items
         return
-    done = 0.0
-    try:
+    with counting() as count:
         for item in items:
             yield item
-            done += seconds(item)
-            click.echo(f"{_ERASE}{done:.0f} of {length:.0f} s", nl=False, err=True)
-    finally:
-        click.echo(_ERASE, nl=False, err=True)
+            count(text(item))
 
 
 @contextmanager

@@ -4,11 +4,11 @@ import codecs
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from io import BufferedReader
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import click
 
@@ -17,7 +17,7 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, longest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, TEXT_LAYOUTS, VOICE_DESIGN
 from qwen3_tts_edge.cli.next_step import tell_next_step
-from qwen3_tts_edge.cli.options import language_option, model_option, running_options
+from qwen3_tts_edge.cli.options import language_option, model_option, running_options, together
 from qwen3_tts_edge.cli.progress import counted, report, shown
 from qwen3_tts_edge.cli.sink import format_option, sink_of
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
@@ -50,8 +50,6 @@ Examples:
       --ref-audio anna.wav --ref-text "This is what Anna says in the recording."
 """
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 def _chunk_frames(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
     try:
@@ -63,21 +61,16 @@ def _chunk_frames(_: click.Context, __: click.Parameter, value: str) -> tuple[in
     return sizes
 
 
-def _sampling_options(command: F) -> F:
-    """The settings of `Sampling` by their names; where none is given the checkpoint decides."""
-    for name, kind, text in reversed(
-        (
-            ("--temperature", float, "How far codes stray from the likeliest, above 0."),
-            ("--top-k", int, "Choose among so many codes; 0 is all."),
-            ("--top-p", float, "Choose among the codes that make up this probability, up to 1."),
-            ("--repetition-penalty", float, "Above 1 keeps speech from going round in circles."),
-            ("--subtalker-temperature", float, "As --temperature, for codebooks 1 to 15."),
-            ("--subtalker-top-k", int, "As --top-k, for codebooks 1 to 15."),
-            ("--subtalker-top-p", float, "As --top-p, for codebooks 1 to 15."),
-        )
-    ):
-        command = click.option(name, type=kind, help=text)(command)
-    return command
+_SETTINGS = {
+    "--temperature": (float, "How far codes stray from the likeliest, above 0."),
+    "--top-k": (int, "Choose among so many codes; 0 is all."),
+    "--top-p": (float, "Choose among the codes that make up this probability, up to 1."),
+    "--repetition-penalty": (float, "Above 1 keeps speech from going round in circles."),
+    "--subtalker-temperature": (float, "As --temperature, for codebooks 1 to 15."),
+    "--subtalker-top-k": (int, "As --top-k, for codebooks 1 to 15."),
+    "--subtalker-top-p": (float, "As --top-p, for codebooks 1 to 15."),
+}
+"""Those of `Sampling` by their names; where none is given the checkpoint decides."""
 
 
 class _Speak(click.Command):
@@ -151,7 +144,7 @@ def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> 
     metavar="INTEGER",
     help="Speak the same again: the seed that was reported. Without it, or with -1, one is drawn.",
 )
-@_sampling_options
+@together(*(click.option(name, type=kind, help=text) for name, (kind, text) in _SETTINGS.items()))
 @click.option("--greedy", is_flag=True, help="Always the likeliest code. For tests.")
 @click.option(
     "--max-seconds",

@@ -2,17 +2,16 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
+from qwen3_tts_edge.cli.options import together
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.voices import library
@@ -21,9 +20,6 @@ from qwen3_tts_edge.voices.matching import kept_type
 from qwen3_tts_edge.voices.profile import ENDING
 from qwen3_tts_edge.voices.reference import Source
 from qwen3_tts_edge.voices.voice import Voice
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 _KINDS = {"speaker": CUSTOM_VOICE, "design": VOICE_DESIGN, "voice": BASE, "ref_audio": BASE}
 _WAYS = {
@@ -83,29 +79,36 @@ class VoiceChoice:
         return None if self.speaker is None else Voice.speaker(self.speaker)
 
 
-def voice_options(command: F) -> F:
-    """Add the options of `VoiceChoice`."""
-    for name, metavar, text in reversed(
-        (
-            ("--speaker", "NAME", "Who speaks; without it the first of the bundle."),
-            ("--design", "WORDS", "Describe the voice, with a VoiceDesign bundle."),
-            ("--voice", "NAME", "A voice made by `voice create`, or the path of its file."),
-            (
-                "--ref-audio",
-                "FILE",
-                "Clone the voice of this recording, with a Base bundle; - reads stdin.",
-            ),
-            ("--ref-text", "WORDS", "What the recording says: the clone is closer with it."),
-        )
-    ):
-        command = click.option(name, metavar=metavar, help=text)(command)
-    return keep_silence_option(command)
-
-
 keep_silence_option = click.option(
     "--keep-silence", is_flag=True, help="Keep a long silence at the ends of the recording."
 )
 """A flag of `Listener.voice`."""
+
+voice_options = together(
+    keep_silence_option,
+    click.option(
+        "--speaker", metavar="NAME", help="Who speaks; without it the first of the bundle."
+    ),
+    click.option(
+        "--design", metavar="WORDS", help="Describe the voice, with a VoiceDesign bundle."
+    ),
+    click.option(
+        "--voice",
+        metavar="NAME",
+        help="A voice made by `voice create`, or the path of its file.",
+    ),
+    click.option(
+        "--ref-audio",
+        metavar="FILE",
+        help="Clone the voice of this recording, with a Base bundle; - reads stdin.",
+    ),
+    click.option(
+        "--ref-text",
+        metavar="WORDS",
+        help="What the recording says: the clone is closer with it.",
+    ),
+)
+"""The options of `VoiceChoice`."""
 
 
 def recording(ref_audio: str) -> Source:
