@@ -1,110 +1,74 @@
-"""Texts that are wanted whole: their pieces spoken side by side, each until it is right."""
+"""Texts that are wanted whole: their pieces are spoken side by side, and given in order."""
 
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
-import numpy as np
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Samples, is_whole
+from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import frame_count
-from qwen3_tts_edge.codec.decoder import FRAMES_AT_ONCE
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.speech.chunk import Audio
-from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.patience import other_seeds
 from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.sentences import check_text
+from qwen3_tts_edge.speech.spoken_piece import SpokenPiece
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
 
 _AHEAD = 2
 """Pieces that are begun for each slot: one speaks and one is ready to join."""
 
 
-class Speaking:
-    """One piece of a text, spoken until it is right.
-
-    What has run away or ended too early is begun anew with the next seed, but where the request
-    says how long it may last.
+@dataclass(eq=False)
+class _Text:
+    """A request, and how far its text has come.
 
     Attributes:
-        audio: The whole, once it is right.
+        number: Of the request.
+        request: With a seed, and its text in one string.
+        uncut: The pieces that are not cut yet.
+        since: When its last piece was given, or all began; and the seconds in graphs up to then.
+        left: Frames that it may still last; None where nobody said how long.
+        cut: Pieces that were cut.
+        seed: Speaks the same again.
     """
 
-    def __init__(self, tools: Tools, scheduler: Scheduler, request: Request, piece: Piece) -> None:
-        assert request.seed is not None
-        self._tools, self._scheduler, self._piece = tools, scheduler, piece
-        self._request = request
-        self._others: Iterator[int] = iter(())
-        if request.max_seconds is None:
-            self._others = other_seeds(request.seed, tools.settings(request))
-        self._attempts = 0
-        self.audio: Audio | None = None
-        self._begin(request)
+    number: int
+    request: Request
+    uncut: Iterator[Piece]
+    since: tuple[float, float]
+    left: int | None
+    seed: int
+    cut: int = 0
 
-    def _begin(self, request: Request) -> None:
-        assert request.seed is not None
-        self.seed = request.seed
-        self._attempts += 1
-        self._samples: list[Samples] = []
-        self._decoding: Decoding | None = None
-        self._metrics = Metrics(self._tools.bundle.manifest.sample_rate, attempts=self._attempts)
-        self._spoken = Utterance(
-            self._tools, request, self._metrics, (FRAMES_AT_ONCE,), rests=False
-        )
-        self._spoken.feed(self._piece.text, ended=True)
-        self._scheduler.add(self._spoken)
+    def give(self, audio: Audio, now: tuple[float, float], manifest: Manifest) -> Audio:
+        """Note the time that a piece took, and end it where the seconds asked for are over."""
+        if self.cut == 1:
+            self.seed = audio.seed
+        audio.metrics.total = audio.metrics.ttfa = now[0] - self.since[0]
+        audio.metrics.launches = now[1] - self.since[1]
+        self.since = now
+        if (frames := self.left) is None:
+            return audio
+        self.left = frames - len(audio.codes)
+        if self.left > 0:
+            return audio
+        samples = audio.samples[: frames * manifest.samples_per_frame]
+        metrics = replace(audio.metrics, samples=len(samples), ended=False, cut="asked")
+        return replace(audio, samples=samples, codes=audio.codes[:frames], metrics=metrics)
 
-    def decode(self) -> None:
-        """Begin to decode what has been spoken, which goes on beside other pieces and frames."""
-        if self.audio is not None:
-            return
-        if self._decoding is not None and self._decoding.done:
-            self._samples.append(self._decoding.chunk().samples)
-            self._decoding = None
-        if self._decoding is None:
-            self._decoding = self._spoken.chunk()
-
-    def listen(self) -> None:
-        """Take the whole, once it is spoken."""
-        if self.audio is not None or not self._spoken.over:
-            return
-        while self._decoding is not None:
-            self._samples.append(self._decoding.chunk().samples)
-            self._decoding = self._spoken.chunk()
-        wrong = self._spoken.too_short or self._spoken.cut == "patience"
-        seed = next(self._others, None) if wrong else None
-        if seed is not None:
-            self._begin(replace(self._request, seed=seed))
-            return
-        pause = np.zeros(round(self._piece.pause * self._metrics.sample_rate), np.float32)
-        samples = np.concatenate([*self._samples, pause])
-        self._metrics.samples = len(samples)
-        self.audio = Audio(
-            samples, self._spoken.codes, self._metrics.sample_rate, self.seed, self._metrics
-        )
-
-    def ask(self) -> None:
-        """Note that this thread asks for it."""
-        self._spoken.reader = threading.current_thread()
-
-    def wait(self) -> None:
-        """Wait for others to go on, as `Scheduler.wait` says."""
-        self._scheduler.wait(self._spoken)
-
-    def close(self) -> None:
-        """Let nobody speak it any more."""
-        self._spoken.closed = True
+    @property
+    def over(self) -> bool:
+        """Whether no more of it shall be heard."""
+        return self.left is not None and self.left <= 0
 
 
 class Pieces(Iterator[tuple[int, Audio]]):
@@ -113,10 +77,6 @@ class Pieces(Iterator[tuple[int, Audio]]):
     Gives the number of a request and the audio of its next piece, in order; its length is the
     number of pieces, of which `max_seconds` may leave out the last. Whoever asks for a piece moves
     everybody who speaks. When it is closed or forgotten, its slots are free before the next frame.
-
-    Attributes:
-        seeds: Of each request, once all of it is given: speaks the same again. A later one than was
-            asked for where its only piece was begun anew; of several pieces others were not.
     """
 
     def __init__(
@@ -143,20 +103,10 @@ class Pieces(Iterator[tuple[int, Audio]]):
             raise InputError.of("at_once", at_once, "a whole number from 1")
         self._tools, self._scheduler = tools, scheduler
         self._at_once = at_once or _AHEAD * scheduler.most
-        self._requests = [_gathered(request.seeded()) for request in requests]
-        self.seeds = [request.seed or 0 for request in self._requests]
-        self._texts = deque(
-            (number, _pieces(tools, request)) for number, request in enumerate(self._requests)
-        )
-        self._begun = [0] * len(requests)
-        self._waiting: deque[tuple[int, Piece]] = deque()
-        self._speaking: deque[tuple[int, Speaking]] = deque()
-        self._since = [(time.perf_counter(), tools.seconds)] * len(requests)
-        manifest = tools.bundle.manifest
-        self._left = [
-            None if each.max_seconds is None else frame_count(manifest, each.max_seconds)
-            for each in requests
-        ]
+        self._texts = _texts(tools, requests)
+        self._uncut = deque(self._texts)
+        self._waiting: deque[tuple[_Text, Piece]] = deque()
+        self._speaking: deque[tuple[_Text, SpokenPiece]] = deque()
         weakref.finalize(self, _close, self._speaking).atexit = False
         try:
             self._begin()
@@ -170,7 +120,16 @@ class Pieces(Iterator[tuple[int, Audio]]):
 
     @cached_property
     def _count(self) -> int:
-        return sum(1 for each in self._requests for _ in _pieces(self._tools, each))
+        return sum(1 for each in self._texts for _ in _pieces(self._tools, each.request))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of each request, once all of it is given: speaks the same again.
+
+        A later one than was asked for where its only piece was begun anew; of several pieces others
+        were not.
+        """
+        return [each.seed for each in self._texts]
 
     @property
     def over(self) -> bool:
@@ -180,7 +139,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
     def close(self) -> None:
         """End the speech before the next frame."""
         with self._scheduler.lock:
-            self._texts.clear()
+            self._uncut.clear()
             self._waiting.clear()
             _close(self._speaking)
 
@@ -199,7 +158,7 @@ class Pieces(Iterator[tuple[int, Audio]]):
                 each.listen()
             found = None
             if self._speaking and self._speaking[0][1].audio is not None:
-                found = self._measured(*self._speaking.popleft())
+                found = self._given(*self._speaking.popleft())
             self._begin()
         return found
 
@@ -238,61 +197,56 @@ class Pieces(Iterator[tuple[int, Audio]]):
         while self._waiting or self._cut():
             if len(self._speaking) == self._at_once:
                 return
-            number, piece = self._waiting.popleft()
-            speaking = Speaking(self._tools, self._scheduler, self._requests[number], piece)
-            self._speaking.append((number, speaking))
+            text, piece = self._waiting.popleft()
+            spoken = SpokenPiece(self._tools, self._scheduler, text.request, piece)
+            self._speaking.append((text, spoken))
 
     def _cut(self) -> bool:
         """Cut the next piece of the texts; return whether there is one."""
-        while self._texts:
-            number, pieces = self._texts[0]
-            if (piece := next(pieces, None)) is not None:
-                self._begun[number] += 1
-                self._waiting.append((number, piece))
+        while self._uncut:
+            text = self._uncut[0]
+            if (piece := next(text.uncut, None)) is not None:
+                text.cut += 1
+                self._waiting.append((text, piece))
                 return True
-            self._texts.popleft()
+            self._uncut.popleft()
         return False
 
-    def _measured(self, number: int, spoken: Speaking) -> tuple[int, Audio]:
-        """Note the time that a piece took, and cut it where its request said so."""
-        audio = spoken.audio
-        assert audio is not None
-        if self._begun[number] == 1:
-            self.seeds[number] = audio.seed
+    def _given(self, text: _Text, spoken: SpokenPiece) -> tuple[int, Audio]:
+        assert spoken.audio is not None
         now = (time.perf_counter(), self._tools.seconds)
-        audio.metrics.total = audio.metrics.ttfa = now[0] - self._since[number][0]
-        audio.metrics.launches = now[1] - self._since[number][1]
-        self._since[number] = now
-        if (frames := self._left[number]) is None:
-            return number, audio
-        self._left[number] = left = frames - len(audio.codes)
-        if left <= 0:
-            self._drop(number)
-        return number, _cut(audio, frames, self._tools.bundle.manifest)
+        audio = text.give(spoken.audio, now, self._tools.bundle.manifest)
+        if text.over:
+            self._drop(text)
+        return text.number, audio
 
-    def _drop(self, number: int) -> None:
+    def _drop(self, text: _Text) -> None:
         """Let nobody speak what is left of a text, after its last second."""
-        self._texts = deque(each for each in self._texts if each[0] != number)
-        self._waiting = deque(each for each in self._waiting if each[0] != number)
-        dropped = deque(each for each in self._speaking if each[0] == number)
-        for each in dropped:
+        self._uncut = deque(each for each in self._uncut if each is not text)
+        self._waiting = deque(each for each in self._waiting if each[0] is not text)
+        for each in [each for each in self._speaking if each[0] is text]:
             self._speaking.remove(each)
-        _close(dropped)
+            each[1].close()
 
 
-def _close(speaking: deque[tuple[int, Speaking]]) -> None:
+def _close(speaking: deque[tuple[_Text, SpokenPiece]]) -> None:
     for _, each in speaking:
         each.close()
     speaking.clear()
 
 
-def _cut(audio: Audio, frames: int, manifest: Manifest) -> Audio:
-    """Cut a piece where the seconds that were asked for are over."""
-    if frames > len(audio.codes):
-        return audio
-    samples = audio.samples[: frames * manifest.samples_per_frame]
-    metrics = replace(audio.metrics, samples=len(samples), ended=False, cut="asked")
-    return replace(audio, samples=samples, codes=audio.codes[:frames], metrics=metrics)
+def _texts(tools: Tools, requests: Sequence[Request]) -> list[_Text]:
+    """Look at all that was asked for; nothing is spoken before."""
+    asked = [_gathered(request.seeded()) for request in requests]
+    uncut = [_pieces(tools, request) for request in asked]
+    now, manifest = (time.perf_counter(), tools.seconds), tools.bundle.manifest
+    texts = []
+    for number, (request, pieces) in enumerate(zip(asked, uncut, strict=True)):
+        assert request.seed is not None
+        most = request.max_seconds
+        left = None if most is None else frame_count(manifest, most)
+        texts.append(_Text(number, request, pieces, now, left, request.seed))
+    return texts
 
 
 def _gathered(request: Request) -> Request:
