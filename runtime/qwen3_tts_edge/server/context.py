@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from qwen3_tts_edge.server.problems import FieldError, Problem, problem_of
-from qwen3_tts_edge.server.session import Session, Sound
+from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.speech import Sound
 from qwen3_tts_edge.speech.stops import SPOKEN
 
 Message = Mapping[str, Any] | bytes

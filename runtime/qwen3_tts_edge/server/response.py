@@ -6,7 +6,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from qwen3_tts_edge.server.problems import problem_of
-from qwen3_tts_edge.server.session import Session, Sound
+from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.speech import Sound
 from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.sound.encoding import Encoder
 

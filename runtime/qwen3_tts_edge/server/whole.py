@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qwen3_tts_edge.server.worker import Worker
+from qwen3_tts_edge.server.worker import Worker, teller
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.request import Request
@@ -44,14 +44,8 @@ async def spoken(worker: Worker, request: Request, encoder: Encoder) -> Answer:
     """
     request = request.seeded()
     assert request.seed is not None
-    loop = asyncio.get_running_loop()
     pieces: asyncio.Queue[Audio | Exception | None] = asyncio.Queue()
-
-    def tell(piece: Audio | Exception | None) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(pieces.put_nowait, piece)
-
-    speech = _Speech(worker, request, tell)
+    speech = _Speech(worker, request, teller(pieces))
     data, samples, frames, runaways = [], 0, 0, 0
     try:
         await asyncio.wrap_future(worker.do(speech.begin))

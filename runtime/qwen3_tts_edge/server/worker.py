@@ -1,9 +1,11 @@
 """The one thread that speaks: does jobs, makes a frame of everybody, hands sound on."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
@@ -36,6 +38,16 @@ class Speaking(Protocol):
 
     def fail(self, error: Exception) -> None:
         """End with an error."""
+
+
+def teller(told: "asyncio.Queue[T]") -> Callable[[T], None]:
+    """Make what tells the event loop that runs now, through this queue, from any thread."""
+    return partial(_tell, asyncio.get_running_loop(), told)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, told: "asyncio.Queue[T]", what: T) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(told.put_nowait, what)
 
 
 class Worker:

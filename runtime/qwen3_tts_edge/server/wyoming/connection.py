@@ -14,7 +14,7 @@ from qwen3_tts_edge.server.keys import ANYBODY
 from qwen3_tts_edge.server.listening import UNSENT
 from qwen3_tts_edge.server.problems import problem_of
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.server.session import Sound
+from qwen3_tts_edge.server.speech import Sound
 from qwen3_tts_edge.server.wyoming.events import LINE, Chunk, Start, Whole, data_of, read
 from qwen3_tts_edge.server.wyoming.utterance import Utterance
 from qwen3_tts_edge.server.wyoming.voices import find, info
