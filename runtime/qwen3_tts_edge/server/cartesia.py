@@ -11,7 +11,6 @@ Source: https://docs.cartesia.ai/api-reference/tts/websocket;
 import secrets
 import time
 import uuid
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -43,19 +42,16 @@ def router(service: Service) -> APIRouter:
     @routes.post("/tts/bytes", response_class=Response)
     async def speech(body: Generation, http: HttpRequest, seed: Seed = None) -> Response:
         """Speak a text."""
-        service.check_length(body.transcript, "transcript")
-        form = body.encoder(service)
-        begin = partial(
-            service.speak,
-            body.request(service, seed),
+        form, request = body.encoder(service), body.request(service, seed)
+        return SpeechResponse(
+            service,
+            http,
+            request,
             form,
             text=body.transcript,
             field="transcript",
-            ended=True,
             transport="cartesia",
-            key=http.state.key,
         )
-        return SpeechResponse(begin, form)
 
     return routes
 

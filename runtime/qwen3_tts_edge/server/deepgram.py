@@ -6,7 +6,6 @@ Source: https://developers.deepgram.com/reference/text-to-speech/speak-streaming
 """
 
 import uuid
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -113,19 +112,10 @@ def router(service: Service) -> APIRouter:
     @routes.post("/v1/speak", response_class=Response)
     async def speech(body: Text, asked: Annotated[Whole, Query()], http: HttpRequest) -> Response:
         """Speak a text."""
-        service.check_length(body.text, "text")
-        form = asked.encoder(service)
-        begin = partial(
-            service.speak,
-            asked.request(service),
-            form,
-            text=body.text,
-            field="text",
-            ended=True,
-            transport="deepgram",
-            key=http.state.key,
+        form, request = asked.encoder(service), asked.request(service)
+        return SpeechResponse(
+            service, http, request, form, text=body.text, field="text", transport="deepgram"
         )
-        return SpeechResponse(begin, form)
 
     return routes
 

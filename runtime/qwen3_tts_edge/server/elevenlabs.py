@@ -7,7 +7,6 @@ Source: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-spee
 """
 
 import re
-from functools import partial
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
@@ -97,19 +96,11 @@ def router(service: Service) -> APIRouter:
         body: Text, voice: str, http: HttpRequest, output_format: str = "mp3_44100_128"
     ) -> Response:
         """Speak a text."""
-        service.check_length(body.text, "text")
         form = (body.voice_settings or _Settings()).encoder(service, output_format)
-        begin = partial(
-            service.speak,
-            _FIELDS.request(service, voice, body.language_code, body.seed),
-            form,
-            text=body.text,
-            field="text",
-            ended=True,
-            transport="elevenlabs",
-            key=http.state.key,
+        request = _FIELDS.request(service, voice, body.language_code, body.seed)
+        return SpeechResponse(
+            service, http, request, form, text=body.text, field="text", transport="elevenlabs"
         )
-        return SpeechResponse(begin, form)
 
     return routes
 

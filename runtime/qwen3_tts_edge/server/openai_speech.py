@@ -59,29 +59,26 @@ def router(service: Service) -> APIRouter:
         """Speak a text."""
         form = _encoder(service, body)
         request = await _request(service, body)
-        key = http.state.key
 
         async def whole() -> Answer:
             asked = replace(request, text=body.input)
             with blaming("input"):  # all else has been checked
-                return await service.speak_whole(asked, form, transport=_NAME, key=key)
+                return await service.speak_whole(asked, form, transport=_NAME, key=http.state.key)
 
-        begin = partial(
-            service.speak,
+        if body.whole:
+            return WholeResponse(whole, form)
+        return SpeechResponse(
+            service,
+            http,
             request,
             form,
             text=body.input,
             field="input",
-            ended=True,
             transport=_NAME,
-            key=key,
             chunk_frames=body.chunk_frames,
+            content=partial(_events, service, body) if body.events else sound,
+            media_type=_EVENTS if body.events else None,
         )
-        if body.whole:
-            return WholeResponse(whole, form)
-        if body.events:
-            return SpeechResponse(begin, form, partial(_events, service, body), _EVENTS)
-        return SpeechResponse(begin, form)
 
     return routes
 

@@ -1,15 +1,20 @@
 """Sound as the body of an HTTP answer: while it is made, or when all of it is."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 
+from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from qwen3_tts_edge.server.problems import problem_of
+from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.speech import Sound
 from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.sound.encoding import Encoder
+from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.stream import RAMP
 
 
 class CutError(Exception):
@@ -17,6 +22,13 @@ class CutError(Exception):
 
     So that nobody takes what came for the whole. The message is neutral, for the log has it.
     """
+
+
+async def sound(session: Session) -> AsyncIterator[bytes]:
+    """Give the bytes of a session as they come."""
+    async for event in session:
+        if isinstance(event, Sound) and event.data:
+            yield event.data
 
 
 class SpeechResponse(StreamingResponse):
@@ -27,21 +39,49 @@ class SpeechResponse(StreamingResponse):
 
     def __init__(
         self,
-        begin: Callable[[], Awaitable[Session]],
+        service: Service,
+        http: HttpRequest,
+        request: Request,
         encoder: Encoder,
-        content: Callable[[Session], AsyncIterable[bytes]] | None = None,
+        *,
+        text: str,
+        field: str,
+        transport: str,
+        chunk_frames: tuple[int, ...] = RAMP,
+        content: Callable[[Session], AsyncIterable[bytes]] = sound,
         media_type: str | None = None,
     ) -> None:
-        """Take what is sent.
+        """Take what is sent; what `Service.speak` raises then is answered instead.
 
         Args:
-            begin: Opens the session; what it raises is answered instead.
-            encoder: What encodes the sound.
-            content: The bytes of a session, as they come; None is its sound.
+            service: Who speaks.
+            http: What is answered.
+            request: See `Service.speak`.
+            encoder: See `Service.speak`.
+            text: All of it.
+            field: See `Service.speak`.
+            transport: See `Service.speak`.
+            chunk_frames: See `Service.speak`.
+            content: The bytes of a session, as they come.
             media_type: Of the content; None is the encoder's.
+
+        Raises:
+            FieldError: The text is too long.
         """
         super().__init__((), media_type=media_type or encoder.content_type)
-        self._begin, self._encoder, self._content = begin, encoder, content or sound
+        service.check_length(text, field)
+        self._begin = partial(
+            service.speak,
+            request,
+            encoder,
+            text=text,
+            field=field,
+            ended=True,
+            transport=transport,
+            key=http.state.key,
+            chunk_frames=chunk_frames,
+        )
+        self._encoder, self._content = encoder, content
 
     async def stream_response(self, send: Send) -> None:
         """Send it to its end, or not."""
@@ -90,10 +130,3 @@ def described(encoder: Encoder, seed: int) -> Mapping[str, str]:
         "x-sample-rate": str(encoder.sample_rate),
         "x-seed": str(seed),
     }
-
-
-async def sound(session: Session) -> AsyncIterator[bytes]:
-    """Give the bytes of a session as they come."""
-    async for event in session:
-        if isinstance(event, Sound) and event.data:
-            yield event.data
