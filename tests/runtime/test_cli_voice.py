@@ -312,10 +312,9 @@ def test_a_designed_voice_is_kept(base: Path, tiny_bundle: Callable[..., Path]) 
     assert profile.provenance.design == "an old sailor"
 
 
-def test_a_designed_voice_that_ends(
-    base: Path, tiny_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same, with a designer that comes to an end: the one thing random weights do not do."""
+@pytest.fixture
+def designer(tiny_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One whose speech comes to an end: the one thing that random weights do not do."""
     whole = Synthesizer.stream
 
     def ending(self: Synthesizer, *args: object, **options: object) -> object:
@@ -324,9 +323,12 @@ def test_a_designed_voice_that_ends(
             yield chunk
 
     monkeypatch.setattr(Synthesizer, "stream", ending)
-    design = tiny_bundle("voice_design")
+    return tiny_bundle("voice_design")
+
+
+def test_a_designed_voice_that_ends(base: Path, designer: Path) -> None:
     ask = ("voice", "design", "captain", "--instruct", "an old sailor", "--base", base)
-    good(*ask, "--model", design, "--seed", 4, "--max-seconds", 2, "--text", "Aye.", "--primed")
+    good(*ask, "--model", designer, "--seed", 4, "--max-seconds", 2, "--text", "Aye.", "--primed")
     profile = Voice.load(library.path_of("captain"))
     assert profile.codes is not None
     assert profile.primed is not None
@@ -334,8 +336,23 @@ def test_a_designed_voice_that_ends(
     assert profile.provenance is not None
     assert (profile.provenance.design, profile.provenance.source) == ("an old sailor", None)
     good("speak", TEXT, "--voice", "captain", "-o", "a.wav", "--max-seconds", 0.3)
-    deaf = ("voice", "design", "x", "--instruct", "deep", "--base", design, "--model", design)
+    deaf = ("voice", "design", "x", "--instruct", "deep", "--base", designer, "--model", designer)
     refused("does not clone voices", *deaf)
+
+
+def test_a_name_that_is_taken_while_a_voice_is_designed(
+    base: Path, designer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Listener.voice
+
+    def slowly(*args: object, **options: object) -> object:
+        library.path_of("captain").write_bytes(b"another's")
+        return hear(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Listener, "voice", slowly)
+    ask = ("voice", "design", "captain", "--instruct", "deep", "--base", base, "--model", designer)
+    refused("there is a voice 'captain' already", *ask, "--seed", 4, "--max-seconds", 2)
+    assert library.path_of("captain").read_bytes() == b"another's"
 
 
 def test_info_and_bench_know_a_base_bundle() -> None:

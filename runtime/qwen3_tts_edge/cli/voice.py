@@ -152,7 +152,7 @@ def design(
     A design speaks with another voice at every seed. Here it says one text, a Base bundle listens,
     and from then on speaks with the voice it heard.
     """
-    path = library.place_for(name, replace=replace)
+    library.place_for(name, replace=replace)
     listener = Listener.open(Bundle.open(base), backend=backend, threads=threads)
     listener.check()
     designer = Synthesizer.open(model, backend=backend, threads=threads)
@@ -177,7 +177,9 @@ def design(
         (np.concatenate([chunk.samples for chunk in spoken]), designer.manifest.sample_rate)
     )
     made = listener.voice(reference, text, consent=consent, design=instruct)
-    _keep(name, path, listener.prime(made) if primed else made)
+    made = listener.prime(made) if primed else made
+    with library.held(name, replace=replace) as path:  # somebody may have taken it meanwhile
+        _keep(name, path, made)
     click.echo(f"{name}: seed {seed}", err=True)
 
 
