@@ -18,6 +18,7 @@ from qwen3_tts_edge.bundle.engines import (
     plan_file,
 )
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec
+from qwen3_tts_edge.bundle.manifest import CodecManifest
 from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.errors import BackendError, BundleError
 
@@ -127,6 +128,7 @@ class OnlyGraphs:
 
     graphs: dict[str, GraphSpec]
     files: dict[str, FileSpec]
+    files_of = CodecManifest.files_of
 
 
 @pytest.fixture

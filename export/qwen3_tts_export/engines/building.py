@@ -18,7 +18,6 @@ from qwen3_tts_edge.bundle.engines import (
     graphs_hash,
     plan_file,
 )
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
@@ -89,7 +88,7 @@ def _build(
     report("bundle: comparing hashes", 0.0)
     manifest.verify(bundle)
     graphs = engine_graphs(manifest)
-    sizes = {name: _size(manifest, spec) for name, spec in graphs.items()}
+    sizes = {name: manifest.size_of(name) for name in graphs}  # a measure of the work
     with whole_folder_or_nothing(folder, replace=True) as part:
         plans, done = {}, 0.0
         for name, spec in graphs.items():
@@ -115,12 +114,6 @@ def _axes(positions: int) -> dict[str, AxisRange]:
 def _part_of(report: Report, graph: str, start: float, share: float) -> Report:
     """Report the progress of one graph as progress of the whole."""
     return lambda phase, done: report(f"{graph}: {phase}", start + share * done)
-
-
-def _size(manifest: Manifest, spec: GraphSpec) -> int:
-    """Add up the bytes of a graph and its weights, a measure of the work."""
-    name = Path(spec.file).stem
-    return sum(file.size for path, file in manifest.files.items() if Path(path).stem == name)
 
 
 def _is_there(folder: Path, key: EngineKey, axes: Mapping[str, AxisRange]) -> bool:

@@ -177,10 +177,6 @@ def engine_graphs(manifest: CodecManifest) -> dict[str, GraphSpec]:
 
 def graphs_hash(manifest: CodecManifest) -> str:
     """Hash the graphs that engines are built from, weights included, by the manifest's hashes."""
-    names = {Path(spec.file).stem for spec in engine_graphs(manifest).values()}
-    lines = [
-        f"{spec.sha256} {file}\n"
-        for file, spec in sorted(manifest.files.items())
-        if Path(file).stem in names
-    ]
+    files = manifest.files_of(*engine_graphs(manifest))
+    lines = [f"{spec.sha256} {file}\n" for file, spec in files.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

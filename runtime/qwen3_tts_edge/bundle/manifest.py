@@ -144,6 +144,19 @@ class CodecManifest(Strict, frozen=True):
         """
         return graph_named(name, self.graphs)
 
+    def files_of(self, *graphs: str) -> dict[str, FileSpec]:
+        """List the files of graphs, sorted: each has its graph's name, as `frame.onnx` and `.data`.
+
+        Args:
+            *graphs: By name; one that is not there has none.
+        """
+        names = {Path(self.graphs[name].file).stem for name in graphs if name in self.graphs}
+        return {file: spec for file, spec in sorted(self.files.items()) if Path(file).stem in names}
+
+    def size_of(self, graph: str) -> int:
+        """Add up the bytes of a graph and its weights."""
+        return sum(spec.size for spec in self.files_of(graph).values())
+
     def place(self, folder: Path, name: str) -> Path:
         """Give the place of a file of the bundle.
 
@@ -167,13 +180,11 @@ class CodecManifest(Strict, frozen=True):
         Raises:
             BundleError: Names the first file that is missing, differs or is not the bundle's own.
         """
-        wanted = {spec.file for name, spec in self.graphs.items() if not graphs or name in graphs}
-        stems = {Path(file).stem for file in wanted}
-        for name, spec in self.files.items():
-            if not graphs or Path(name).stem in stems:
-                own_files.compare(folder / name, spec, has)
-        for file in sorted(wanted):
-            own_files.check_weights(folder / file, self.files.keys())
+        for file, spec in (self.files_of(*graphs) if graphs else self.files).items():
+            own_files.compare(folder / file, spec, has)
+        for name, graph in self.graphs.items():
+            if not graphs or name in graphs:
+                own_files.check_weights(folder / graph.file, self.files.keys())
 
 
 InCompany: TypeAlias = Literal["equal", "equal with avx512_vnni", "different", "not measured"]

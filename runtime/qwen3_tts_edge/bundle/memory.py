@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from qwen3_tts_edge.arrays import is_number
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
@@ -73,7 +72,7 @@ def plan(manifest: Manifest, max_seconds: float | None = None) -> MemoryPlan:
     frame = [graph for name, graph in manifest.graphs.items() if name in _MAKE_A_FRAME]
     position = sum(_states(graph, growing=True) for graph in frame)
     return MemoryPlan(
-        graphs={name: _weights(manifest, graph) for name, graph in manifest.graphs.items()},
+        graphs={name: manifest.size_of(name) for name in manifest.graphs},
         tables=sum(manifest.files[name].size for name in TABLES if name in manifest.files),
         capacity=positions,
         kv_cache=position * positions,
@@ -189,12 +188,6 @@ def _larger(manifest: Manifest, capacity: int) -> str:
     """A remedy, unless the checkpoint itself has no more positions."""
     more = capacity < manifest.max_positions
     return "open the bundle with a larger max_seconds, or " if more else ""
-
-
-def _weights(manifest: Manifest, graph: GraphSpec) -> int:
-    """Add up a graph's files, which share its name: `frame.onnx`, `frame.data`."""
-    name = Path(graph.file).stem
-    return sum(spec.size for file, spec in manifest.files.items() if Path(file).stem == name)
 
 
 def _states(graph: GraphSpec, *, growing: bool) -> int:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -53,10 +52,6 @@ class Primed:
 
 def fingerprint(manifest: CodecManifest) -> str:
     """Fingerprint the codec decoder of a bundle, by the hashes of its files."""
-    graph = Path(manifest.graph(CODEC_DECODER).file).stem
-    files = [
-        f"{name} {file.sha256}\n"
-        for name, file in sorted(manifest.files.items())
-        if Path(name).stem == graph
-    ]
-    return hashlib.sha256("".join(files).encode()).hexdigest()
+    files = manifest.files_of(CODEC_DECODER)
+    lines = [f"{name} {file.sha256}\n" for name, file in files.items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
