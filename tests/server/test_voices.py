@@ -11,13 +11,16 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+import msgspec
 import numpy as np
 import openai
 import pytest
 import soundfile
 
 from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.errors import Qwen3TTSError
+from qwen3_tts_edge.server.voices import Voices
 from qwen3_tts_edge.server.wyoming.voices import info
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
@@ -35,6 +38,14 @@ def pcm(http: httpx2.Client, **asked: Any) -> bytes:
 def expected(base: Path, voice: Voice) -> bytes:
     stream = Synthesizer.open(base, verify=False).stream("Yes.", voice, seed=7, max_seconds=0.32)
     return b"".join(to_pcm(chunk.samples) for chunk in stream)
+
+
+def test_languages_are_those_that_can_be_asked_for(voice_bundle: Path) -> None:
+    """A fine-tune may name its own; dialects come with their speaker."""
+    opened = Bundle.open(voice_bundle)
+    languages = {"chinese": 1, "old_english": 2, "sichuan_dialect": 3}
+    manifest = msgspec.structs.replace(opened.manifest, languages=languages)
+    assert Voices(Bundle(opened.folder, manifest), {}).languages == ["old_english", "zh"]
 
 
 @pytest.mark.parametrize("text", [None, "", SAID])

@@ -212,6 +212,20 @@ class Manifest(CodecManifest, frozen=True):
     utterance: UtteranceLimits
     in_company: InCompany
 
+    @property
+    def speaker_names(self) -> list[str]:
+        """The named speakers, sorted; empty for a checkpoint that has none."""
+        return sorted(self.speakers, key=str.lower)
+
+    @property
+    def language_names(self) -> list[str]:
+        """The languages that can be asked for, sorted. Dialects come with their speaker.
+
+        Source: Qwen3TTSForConditionalGeneration.__init__ in
+            qwen_tts/core/models/modeling_qwen3_tts.py.
+        """
+        return sorted(name for name in self.languages if "dialect" not in name)
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read and check `manifest.json` of a bundle that speaks.

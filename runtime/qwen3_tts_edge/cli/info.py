@@ -89,12 +89,11 @@ def _backend(manifest: Manifest) -> str:
 
 def _abilities(manifest: Manifest) -> dict[str, str]:
     designs = manifest.checkpoint.model_type == VOICE_DESIGN
-    languages = sorted(name for name in manifest.languages if "dialect" not in name)
     rows = {
         "speakers": _SPEAKERS.get(
-            manifest.checkpoint.model_type, ", ".join(sorted(manifest.speakers, key=str.lower))
+            manifest.checkpoint.model_type, ", ".join(manifest.speaker_names)
         ),
-        "languages": ", ".join(languages),
+        "languages": ", ".join(manifest.language_names),
         "instruct": "as part of --design" if designs else _yes(manifest.takes_instruct),
         "text layout": manifest.text_layout,
         "one utterance": _utterance(manifest),

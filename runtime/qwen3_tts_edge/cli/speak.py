@@ -261,7 +261,7 @@ def _write(pieces: Pieces, sink: AudioFile, output: str, *, quiet: bool) -> int:
 
 
 def _list_speakers(manifest: Manifest) -> None:
-    for name in sorted(manifest.speakers, key=str.lower):
+    for name in manifest.speaker_names:
         click.echo(name)
     if not manifest.speakers:
         way = _VOICES[manifest.checkpoint.model_type]

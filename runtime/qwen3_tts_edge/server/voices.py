@@ -82,7 +82,7 @@ class Voices:
             aliases: Name → the name of a speaker or of a kept voice.
         """
         self._manifest = bundle.manifest
-        self.speakers = sorted(bundle.manifest.speakers, key=str.lower)
+        self.speakers = bundle.manifest.speaker_names
         self._aliases = {folded(name): folded(voice) for name, voice in aliases.items()}
 
     @property
@@ -93,7 +93,7 @@ class Voices:
     @property
     def languages(self) -> list[str]:
         """Codes of the languages that every voice speaks, sorted."""
-        return sorted(code_of(name) for name in self._manifest.languages if "_" not in name)
+        return sorted(map(code_of, self._manifest.language_names))
 
     def listed(self) -> list[Named]:
         """Name all voices."""

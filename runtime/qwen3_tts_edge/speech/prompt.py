@@ -87,13 +87,12 @@ class PromptBuilder:
     @property
     def speakers(self) -> list[str]:
         """The named speakers, sorted."""
-        return sorted(self._manifest.speakers, key=str.lower)
+        return self._manifest.speaker_names
 
     @property
     def languages(self) -> list[str]:
         """What `language` may be, sorted, `auto` first. Dialects come with their speaker."""
-        spoken = (name for name in self._manifest.languages if "dialect" not in name)
-        return [AUTO, *sorted(spoken)]
+        return [AUTO, *self._manifest.language_names]
 
     def build(
         self,

@@ -33,7 +33,7 @@ def match(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Matc
 
 
 def _custom_voice(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
-    speakers = sorted(manifest.speakers, key=str.lower)
+    speakers = manifest.speaker_names
     if not isinstance(voice, Speaker | None):
         work = "designs" if isinstance(voice, Design) else "clones"
         raise InputError(
@@ -66,7 +66,7 @@ def kept_type(manifest: Manifest) -> str | None:
     if manifest.checkpoint.model_type != BASE or not manifest.speakers:
         return None
     return (
-        f"it names {', '.join(sorted(manifest.speakers))}: to speak with them set tts_model_type "
+        f"it names {', '.join(manifest.speaker_names)}: to speak with them set tts_model_type "
         "to custom_voice in the checkpoint's config.json, and export it again"
     )
 
