@@ -10,6 +10,7 @@ from hardware.case import CPU, Case, for_each, spread
 from hardware.place import gpu_free
 from hardware.record import Figures, NotRun
 from qwen3_tts_edge.backends import FrameGraph, open_backend
+from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle import memory as plans
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.codec.decoder import CodecDecoder
@@ -84,7 +85,7 @@ def codec(case: Case) -> Figures:
     spec = case.manifest.graphs[CODEC_DECODER]
     if case.holds_the_codec_alone:
         opener = open_backend(case.backend, flavour=case.manifest.flavour, threads=case.threads)
-        decoder = CodecDecoder.open(case.folder, case.manifest, opener)
+        decoder = CodecDecoder.open(CodecBundle(case.folder, case.manifest), opener)
     else:
         decoder = case.tts.decoder
     numbers = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from oracle import Official
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.speech.stream import RAMP
 from tiny import EDGE_VOICE
@@ -35,8 +35,7 @@ def checkpoint(tiny_checkpoint: Callable[..., Path]) -> Callable[[str], Path]:
 def decoders(bundle: Callable) -> dict[str, CodecDecoder]:
     made = {}
     for name in NAMES:
-        manifest = Manifest.load(bundle(name))
-        made[name] = CodecDecoder.open(bundle(name), manifest, open_backend(threads=1))
+        made[name] = CodecDecoder.open(CodecBundle.open(bundle(name)), open_backend(threads=1))
     return made
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qwen3_tts_edge.backends import open_backend
-from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from recordings import voice
 
@@ -15,7 +15,7 @@ from recordings import voice
 def encoder(request: pytest.FixtureRequest) -> CodecEncoder:
     pytest.importorskip("torch")
     base: Path = request.getfixturevalue("tiny_bundle")("base")
-    return CodecEncoder.open(base, Manifest.load(base), open_backend(threads=1))
+    return CodecEncoder.open(Bundle.open(base), open_backend(threads=1))
 
 
 def test_up_to_a_minute_windows_are_the_whole(encoder: CodecEncoder) -> None:

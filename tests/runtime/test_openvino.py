@@ -13,6 +13,7 @@ from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import SMALL, automatic, open_backend
 from qwen3_tts_edge.backends.openvino import library
 from qwen3_tts_edge.backends.openvino.graph import OpenVinoGraph
+from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.errors import BackendError, BundleError
@@ -40,9 +41,10 @@ def codes(voice_bundle: Path) -> Codes:
 
 
 @pytest.fixture(scope="module")
-def decoders(voice_bundle: Path, manifest: Manifest) -> dict[str, CodecDecoder]:
+def decoders(voice_bundle: Path) -> dict[str, CodecDecoder]:
     backends = [open_backend(name, threads=1) for name in ("ort-cpu", "openvino")]
-    return {each.name: CodecDecoder.open(voice_bundle, manifest, each) for each in backends}
+    bundle = CodecBundle.open(voice_bundle)
+    return {each.name: CodecDecoder.open(bundle, each) for each in backends}
 
 
 def chunked(decoder: CodecDecoder, codes: Codes, size: int) -> Samples:

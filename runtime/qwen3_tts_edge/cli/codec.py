@@ -54,11 +54,11 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     the whole, not always equal.
     """
     bundle = CodecBundle.open(model)
-    folder, manifest = bundle.folder, bundle.manifest
+    manifest = bundle.manifest
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     _check_target(output)
     bundle.verify(CODEC_ENCODER)
-    encoder = CodecEncoder.open(folder, manifest, opener)
+    encoder = CodecEncoder.open(bundle, opener)
     file = open_sound(expanded(sound, "sound"), sound)
     length, rate = file.frames / file.samplerate, file.samplerate
     samples = 0
@@ -105,13 +105,13 @@ def decode(
     as long as what was encoded.
     """
     bundle = CodecBundle.open(model)
-    folder, manifest = bundle.folder, bundle.manifest
+    manifest = bundle.manifest
     target = sink_of(output, form, manifest.sample_rate)
     found = CodeFile.load(codes)
     found.check(manifest)
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
     bundle.verify(CODEC_DECODER)
-    decoder = CodecDecoder.open(folder, manifest, opener)
+    decoder = CodecDecoder.open(bundle, opener)
     seconds = found.content.samples / manifest.sample_rate
     with target:
         spoken = _decoded(decoder, found)

@@ -8,7 +8,6 @@ import msgspec
 from qwen3_tts_edge.cli.options import bundle_argument
 from qwen3_tts_edge.machine.doctor import Check, examine
 from qwen3_tts_edge.machine.roofline import Roofline
-from qwen3_tts_edge.paths import expanded
 
 _EXAMPLES = """\b
 Examples:
@@ -31,8 +30,7 @@ def doctor(bundle: str | None, *, as_json: bool) -> int:
     else runs. Without BUNDLE it is the voice that comes with the package. Ends with 0 if a backend
     here runs the bundle, else with 1.
     """
-    folder = None if bundle is None else expanded(bundle, "bundle")
-    found = examine(folder, lambda what: click.echo(f"measuring {what} …", err=True))
+    found = examine(bundle, lambda what: click.echo(f"measuring {what} …", err=True))
     if as_json:
         content = {
             "checks": [asdict(check) for check in found.checks],

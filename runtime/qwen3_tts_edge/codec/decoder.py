@@ -6,7 +6,6 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import Backend, Graph, State
+from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest
 from qwen3_tts_edge.codec.primed import Primed, fingerprint
 from qwen3_tts_edge.errors import InputError
@@ -44,9 +44,10 @@ class CodecDecoder:
         self._primed: OrderedDict[bytes, State] = OrderedDict()
 
     @classmethod
-    def open(cls, folder: Path, manifest: CodecManifest, backend: Backend) -> Self:
+    def open(cls, bundle: CodecBundle, backend: Backend) -> Self:
         """Open the graph of a bundle. Errors are those of the backend."""
-        return cls(backend.open(folder, manifest.graph(CODEC_DECODER)), manifest, backend.name)
+        graph = backend.open(bundle.folder, bundle.manifest.graph(CODEC_DECODER))
+        return cls(graph, bundle.manifest, backend.name)
 
     def begin(self, reference: Codes | Primed | None = None) -> "DecoderStream":
         """Start a stream of sound.

@@ -10,13 +10,13 @@ the second minute are the same (20 s of context: 99 and 86 %); trained encoders 
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import Backend, Graph
+from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.errors import InputError
 
@@ -38,20 +38,21 @@ class CodecEncoder:
         self._per_second = manifest.frames_per_second
 
     @classmethod
-    def open(cls, folder: Path, manifest: CodecManifest, backend: Backend) -> Self:
+    def open(cls, bundle: CodecBundle, backend: Backend) -> Self:
         """Open the graph of a bundle.
 
         Raises:
             InputError: The bundle has none.
             BundleError: It is damaged.
         """
+        manifest = bundle.manifest
         if CODEC_ENCODER not in manifest.graphs:
             raise InputError(
-                f"{folder} has no codec encoder: it is of a {manifest.checkpoint.model_type} "
-                "checkpoint",
+                f"{bundle.folder} has no codec encoder: it is of a "
+                f"{manifest.checkpoint.model_type} checkpoint",
                 "use the bundle of a Base one",
             )
-        return cls(backend.open(folder, manifest.graph(CODEC_ENCODER)), manifest)
+        return cls(backend.open(bundle.folder, manifest.graph(CODEC_ENCODER)), manifest)
 
     def encode(self, samples: Samples) -> Codes:
         """Encode a recording whole, whatever its length; memory grows with its square.

@@ -19,6 +19,7 @@ from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.compat import opening
+from qwen3_tts_edge.compat.inside import TOKENIZER_TYPE
 from qwen3_tts_edge.compat.loading import Loading
 from qwen3_tts_edge.compat.options import ArgumentError, shown, truth
 from qwen3_tts_edge.compat.sounds import local, sample_rate
@@ -35,8 +36,6 @@ from qwen3_tts_edge.sound.reading import (
 Sound = str | Path | bytes | Array
 
 _log = logging.getLogger(__name__)
-
-_MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +96,11 @@ class Qwen3TTSTokenizer:
         bundle.check()
         manifest = bundle.manifest
         opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-        parts = (bundle.folder, manifest, opener)
         encodes = CODEC_ENCODER in manifest.graphs
         return cls(
             manifest,
-            CodecDecoder.open(*parts),
-            CodecEncoder.open(*parts) if encodes else None,
+            CodecDecoder.open(bundle, opener),
+            CodecEncoder.open(bundle, opener) if encodes else None,
             fetch_urls=fetch_urls,
         )
 
@@ -173,7 +171,7 @@ class Qwen3TTSTokenizer:
 
     def get_model_type(self) -> str:
         """`qwen3_tts_tokenizer_12hz`; there is no other here."""
-        return _MODEL_TYPE
+        return TOKENIZER_TYPE
 
     def get_input_sample_rate(self) -> int:
         """Hz that `encode` works at, whatever it is given."""

@@ -10,7 +10,7 @@ from qwen3_tts_edge.backends import FLAVOURS, ON_THE_CPU, automatic, open_backen
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson, onnxruntime
 from qwen3_tts_edge.backends.processors import processors
-from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.engines import (
     TENSORRT,
     TENSORRT_RTX,
@@ -60,7 +60,7 @@ class Examination:
 
 
 def examine(
-    bundle: Path | None = None, report: Callable[[str], None] = lambda _: None
+    bundle: str | Path | None = None, report: Callable[[str], None] = lambda _: None
 ) -> Examination:
     """Look at the machine, at what is installed and at a bundle; measure memory.
 
@@ -73,14 +73,14 @@ def examine(
     backends = [_backend(name, gpu=bool(gpu.ok)) for name in FLAVOURS]
     checks += backends
     try:
-        folder = bundle or bundled_voice()
-        manifest = Manifest.load(folder)
+        opened = Bundle.open(bundle)
     except BundleError as error:
         checks += [_failed("bundle", error), Check(_SPEAKS, False, "there is no bundle to speak")]
         return Examination(tuple(checks), {})
+    manifest = opened.manifest
     checks.append(_bundle(manifest))
     fitting = [
-        _with_engines(check, folder, manifest)
+        _with_engines(check, opened)
         for check in backends
         if manifest.flavour in FLAVOURS[check.name]
     ]
@@ -147,7 +147,7 @@ def _bundle(manifest: Manifest) -> Check:
     return Check("bundle", True, named)
 
 
-def _with_engines(check: Check, folder: Path, manifest: Manifest) -> Check:
+def _with_engines(check: Check, bundle: Bundle) -> Check:
     """Narrow a backend's check to a bundle: TensorRT needs engines that were built for this GPU."""
     library = check.name.replace("-", "_")
     if not check.ok or library not in (TENSORRT, TENSORRT_RTX):
@@ -159,9 +159,9 @@ def _with_engines(check: Check, folder: Path, manifest: Manifest) -> Check:
             version=importlib.import_module(library).__version__,
             capabilities=(device.capability,),
             gpu=device.name,
-            graphs=graphs_hash(manifest),
+            graphs=graphs_hash(bundle.manifest),
         )
-        find_engines(folder, key)
+        find_engines(bundle.folder, key)
     except Qwen3TTSError as error:
         return _failed(check.name, error)
     return check

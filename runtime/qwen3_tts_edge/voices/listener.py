@@ -158,7 +158,7 @@ class Listener:
     def encoder(self) -> CodecEncoder:
         """The codec encoder, opened when first asked for."""
         self.check()
-        return CodecEncoder.open(self._bundle.folder, self._manifest, self._backend)
+        return CodecEncoder.open(self._bundle, self._backend)
 
     def prime(self, clone: Clone) -> Clone:
         """Decode a clone's reference, as `Clone.prime` says, with the bundle's codec decoder."""
@@ -167,7 +167,7 @@ class Listener:
 
     @cached_property
     def _decoder(self) -> CodecDecoder:
-        return CodecDecoder.open(self._bundle.folder, self._manifest, self._backend)
+        return CodecDecoder.open(self._bundle, self._backend)
 
     @cached_property
     def _speaker_graph(self) -> tuple[Graph, State]:
