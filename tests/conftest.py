@@ -156,7 +156,8 @@ def tiny_bundle(
     The voice_design checkpoint with the `same` predictor has the very tensors of the custom_voice
     one, so its bundle is that one's files under its own manifest.
     """
-    from qwen3_tts_edge.bundle.manifest import FILE, Manifest
+    from qwen3_tts_edge.bundle.head import FILE
+    from qwen3_tts_edge.bundle.manifest import Manifest
     from qwen3_tts_export.bundle.description import describe
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from qwen3_tts_edge.bundle.manifest import FILE, Manifest
+from qwen3_tts_edge.bundle.head import FILE
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_export.bundle import graph_files
 from qwen3_tts_export.bundle.writing import write_bundle

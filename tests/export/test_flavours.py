@@ -13,9 +13,9 @@ from onnx import numpy_helper
 from export import cuda_rules, tensorrt_rules
 from qwen3_tts_edge.bundle import names
 from qwen3_tts_edge.bundle.bundled import bundled_voice
+from qwen3_tts_edge.bundle.head import FILE
 from qwen3_tts_edge.bundle.manifest import (
     CODEC_DECODER,
-    FILE,
     FRAME,
     PREDICTOR_STEP,
     TALKER_STEP,

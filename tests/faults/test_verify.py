@@ -22,7 +22,8 @@ from qwen3_tts_edge.bundle.engines import (
     plan_file,
 )
 from qwen3_tts_edge.bundle.external_data import weight_files
-from qwen3_tts_edge.bundle.manifest import FILE, Manifest
+from qwen3_tts_edge.bundle.head import FILE
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 
 GRAPH, TABLE = "codec_decoder.onnx", "text_rows.npy"

@@ -12,7 +12,8 @@ import pytest
 
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, Manifest, load_codec
+from qwen3_tts_edge.bundle.head import FILE, FORMAT
+from qwen3_tts_edge.bundle.manifest import Manifest, load_codec
 from qwen3_tts_edge.errors import BundleError
 from tiny import EDGE_VOICE
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qwen3_tts_edge.bundle import manifest as door
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
+from qwen3_tts_edge.bundle.head import FORMAT
 from qwen3_tts_edge.bundle.manifest import CodecManifest, InCompany, Manifest
 from qwen3_tts_edge.bundle.names import (
     CUSTOM_VOICE,
@@ -51,7 +52,7 @@ def describe(
     config, talker = checkpoint.config, checkpoint.config.talker
     generation = config.generation
     return Manifest(
-        format=door.FORMAT,
+        format=FORMAT,
         checkpoint=_origin(checkpoint, config.tts_model_type, config.tts_model_size),
         precision=precision,
         flavour=flavour,
@@ -98,7 +99,7 @@ def describe_codec(
     """Describe the files in `folder`, which were made from a codec alone, always in fp32."""
     config = checkpoint.config
     return CodecManifest(
-        format=door.FORMAT,
+        format=FORMAT,
         checkpoint=_origin(checkpoint, door.CODEC, ""),
         precision=FP32,
         flavour=flavour,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from qwen3_tts_edge.bundle.manifest import FILE as MANIFEST
+from qwen3_tts_edge.bundle.head import FILE as MANIFEST
 from qwen3_tts_edge.errors import CheckpointError, quoted
 
 

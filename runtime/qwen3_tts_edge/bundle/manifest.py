@@ -6,7 +6,6 @@ model that the runtime uses stands in it. The bundle of a base checkpoint, which
 two graphs and a table more than the others.
 """
 
-import shlex
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -18,15 +17,12 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.bundle import own_files
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.bundle.names import INT8, MODEL_TYPES, ORT
+from qwen3_tts_edge.bundle.head import FILE, damaged, read_head
+from qwen3_tts_edge.bundle.names import MODEL_TYPES
 from qwen3_tts_edge.bundle.own_files import FileSpec, leads_out
 from qwen3_tts_edge.errors import BundleError, quoted, reason, shortened
 from qwen3_tts_edge.files import NOT_JSON, Strict, write_json
 
-FORMAT = 2
-"""Rises whenever a bundle of the old format would be read wrongly."""
-
-FILE = "manifest.json"
 CODEC = "codec"
 """The model type of a bundle that holds the codec alone."""
 FRAME, CODEC_DECODER = "frame", "codec_decoder"
@@ -234,7 +230,7 @@ class Manifest(CodecManifest, frozen=True):
             BundleError: No manifest, another format, a key that is missing, unknown or wrong, or a
                 bundle of the codec alone.
         """
-        data, head = _read(folder)
+        data, head = read_head(folder)
         if head.checkpoint.model_type == CODEC:
             raise BundleError(
                 f"{folder} holds the codec alone: it encodes and decodes, it does not speak",
@@ -262,7 +258,7 @@ def load_codec(folder: Path) -> CodecManifest:
     Raises:
         BundleError: As for `Manifest.load`.
     """
-    data, head = _read(folder)
+    data, head = read_head(folder)
     alone = head.checkpoint.model_type == CODEC
     return _checked(folder, data, CodecManifest if alone else Manifest)
 
@@ -273,13 +269,13 @@ def _checked(folder: Path, data: bytes, kind: type[M]) -> M:
     try:
         manifest = msgspec.json.decode(data, type=kind)
     except NOT_JSON as error:
-        raise _damaged(path, reason(error)) from error
+        raise damaged(path, reason(error)) from error
     opened = {graph.file for graph in manifest.graphs.values()}
     strange = (opened - manifest.files.keys()) | {n for n in manifest.files if leads_out(n)}
     if strange:
         raise _strange(path, min(strange))
     if not _FRAMES_PER_SECOND[0] <= manifest.frames_per_second <= _FRAMES_PER_SECOND[1]:
-        raise _damaged(
+        raise damaged(
             path,
             f"{manifest.samples_per_frame} samples a frame at {manifest.sample_rate} Hz are no "
             "frame rate",
@@ -295,7 +291,7 @@ def _check_codebooks(path: Path, manifest: CodecManifest) -> None:
     for name, graph in manifest.graphs.items():
         for tensor in (*graph.inputs, *graph.outputs):
             if tensor.name == "codes" and tensor.shape[-1:] != (manifest.codebooks,):
-                raise _damaged(
+                raise damaged(
                     path,
                     f"the codes of {shortened(name)} are not of {manifest.codebooks} codebooks",
                 )
@@ -307,15 +303,11 @@ def _check_codes(path: Path, manifest: Manifest) -> None:
     codes = (control, manifest.languages, manifest.speakers)
     for name, code in chain.from_iterable(each.items() for each in codes):
         if code >= manifest.vocab_size:
-            raise _damaged(path, f"{shortened(name)} is {code}, of {manifest.vocab_size} codes")
-
-
-def _damaged(path: Path, what: str) -> BundleError:
-    return BundleError(f"{path} is damaged: {what}", "export the bundle again")
+            raise damaged(path, f"{shortened(name)} is {code}, of {manifest.vocab_size} codes")
 
 
 def _strange(path: Path, name: str) -> BundleError:
-    return _damaged(path, f"{quoted(name)} is not one of the bundle's own files")
+    return damaged(path, f"{quoted(name)} is not one of the bundle's own files")
 
 
 def graph_named(name: str, graphs: Mapping[str, GraphSpec]) -> GraphSpec:
@@ -327,63 +319,3 @@ def graph_named(name: str, graphs: Mapping[str, GraphSpec]) -> GraphSpec:
     if name not in graphs:
         raise BundleError(f"{FILE} describes no graph {name}", "export the bundle again")
     return graphs[name]
-
-
-class _Origin(msgspec.Struct):
-    model_type: str
-    name: str = "CHECKPOINT"
-
-
-class _Head(msgspec.Struct):
-    """What manifests of every format say."""
-
-    format: int
-    checkpoint: _Origin
-    precision: str = INT8
-    flavour: str = ORT
-
-
-def _making(folder: Path) -> str:
-    """Say how a bundle comes of what was given in place of one."""
-    if folder.name == FILE and folder.is_file():
-        return f"name its folder: {folder.parent}"
-    if inside := sorted(path.parent for path in folder.glob(f"*/{FILE}")):
-        return f"there is one inside: {inside[0]}"
-    given, to = "CHECKPOINT", "DIR"
-    if (folder / "config.json").exists():
-        given, to = str(folder), f"{folder}-bundle"
-    elif not folder.exists() and not folder.is_absolute() and len(folder.parts) == 2:  # of a hub
-        given, to = folder.as_posix(), folder.name
-    return f"make one: qwen3-tts-export bundle {shlex.quote(given)} -o {shlex.quote(to)}"
-
-
-def _read(folder: Path) -> tuple[bytes, _Head]:
-    path = folder / FILE
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"{folder} is not a bundle: no {FILE} ({error.strerror})",
-            _making(folder),
-        ) from error
-    try:
-        head = msgspec.json.decode(data, type=_Head)
-    except NOT_JSON as error:
-        raise _damaged(path, reason(error)) from error
-    if head.format < FORMAT:
-        raise BundleError(
-            f"{path} is of format {head.format}, this version reads format {FORMAT}",
-            f"make it new: qwen3-tts-export bundle {_source(head.checkpoint.name)} --precision "
-            f"{head.precision} --flavour {head.flavour} -o {folder.name}-{FORMAT}",
-        )
-    if head.format > FORMAT:
-        raise BundleError(
-            f"{path} is of format {head.format}, this version reads format {FORMAT}",
-            "run: pip install --upgrade qwen3-tts-edge",
-        )
-    return data, head
-
-
-def _source(checkpoint: str) -> str:
-    """Where a checkpoint comes from: those of Qwen have their own name on the hub."""
-    return f"Qwen/{checkpoint}" if checkpoint.startswith("Qwen3-TTS-") else checkpoint

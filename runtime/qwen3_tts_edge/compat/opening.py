@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qwen3_tts_edge.bundle.manifest import FILE, FORMAT, load_codec
+from qwen3_tts_edge.bundle.head import FILE, FORMAT
+from qwen3_tts_edge.bundle.manifest import load_codec
 from qwen3_tts_edge.bundle.names import CUDA, FP32, INT8, ORT
 from qwen3_tts_edge.cache import cache_folder
 from qwen3_tts_edge.compat.loading import (
