@@ -76,6 +76,15 @@ def test_an_older_format_and_the_command_that_makes_it_new(
     assert FORMAT == 2
 
 
+def test_the_command_that_makes_it_new_runs_nothing_else(
+    voice_bundle: Path, tmp_path: Path
+) -> None:
+    folder = rewritten(voice_bundle, tmp_path, lambda m: m.update(format=1, precision="int8; ls"))
+    with pytest.raises(BundleError) as caught:
+        Manifest.load(folder)
+    assert "--precision 'int8; ls' --flavour ort -o " in (caught.value.remedy or "")
+
+
 @pytest.mark.parametrize("found", [FORMAT + 1, 99])
 def test_a_newer_format(voice_bundle: Path, tmp_path: Path, found: int) -> None:
     folder = rewritten(voice_bundle, tmp_path, lambda m: m.update(format=found, new_key=1))

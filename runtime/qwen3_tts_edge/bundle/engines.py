@@ -6,6 +6,7 @@ GPU they were built for. Each has an `engine.json`, which export writes and the 
 
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def find_engines(bundle: Path, here: EngineKey) -> tuple[Path, Engines]:
     others = "those for " + ", ".join(keys) if keys else "none"
     raise BackendError(
         f"{bundle} has no engines for [{here}]; it has {others}",
-        f"run: qwen3-tts-export engines {bundle} --target {target}",
+        f"run: qwen3-tts-export engines {shlex.quote(str(bundle))} --target {target}",
     )
 
 

@@ -53,8 +53,7 @@ def read_head(folder: Path) -> tuple[bytes, Head]:
     if head.format < FORMAT:
         raise BundleError(
             f"{path} is of format {head.format}, this version reads format {FORMAT}",
-            f"make it new: qwen3-tts-export bundle {_source(head.checkpoint.name)} --precision "
-            f"{head.precision} --flavour {head.flavour} -o {folder.name}-{FORMAT}",
+            f"make it new: {_command_of(folder, head)}",
         )
     if head.format > FORMAT:
         raise BundleError(
@@ -81,6 +80,13 @@ def _making(folder: Path) -> str:
     elif not folder.exists() and not folder.is_absolute() and len(folder.parts) == 2:  # of a hub
         given, to = folder.as_posix(), folder.name
     return f"make one: qwen3-tts-export bundle {shlex.quote(given)} -o {shlex.quote(to)}"
+
+
+def _command_of(folder: Path, head: Head) -> str:
+    """Give the command that made a bundle. A manifest may hold what a shell would run."""
+    to = f"{folder.absolute().name}-{FORMAT}"
+    made = ("--precision", head.precision, "--flavour", head.flavour, "-o", to)
+    return shlex.join(["qwen3-tts-export", "bundle", _source(head.checkpoint.name), *made])
 
 
 def _source(checkpoint: str) -> str:
