@@ -274,11 +274,11 @@ class Session:
 @contextmanager
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """Give the backend a fake GPU, with all its libraries."""
-    from qwen3_tts_edge.backends.ort import cuda, cuda_memory, graph
+    from qwen3_tts_edge.backends.ort import cuda, cuda_memory, graph, session
 
     module = FakeCuda()
     with monkeypatch.context() as patch:
-        for user in (cuda, cuda_memory, graph):
+        for user in (cuda, cuda_memory, graph, session):
             patch.setattr(user, "ort", module)
         patch.setattr(cuda_memory, "cuda_runtime", lambda _: module)
         patch.setattr(ort_install, "onnxruntime", lambda: module)

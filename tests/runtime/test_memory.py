@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from qwen3_tts_edge import Synthesizer, Voice
-from qwen3_tts_edge.backends.ort.graph import CpuMemory
+from qwen3_tts_edge.backends.ort.cpu_memory import CpuMemory
 from qwen3_tts_edge.bundle import memory
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import CapacityError, InputError

@@ -16,7 +16,8 @@ except ImportError as error:
     ) from error
 
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
-from qwen3_tts_edge.backends.ort.graph import OrtGraph, load, session_options
+from qwen3_tts_edge.backends.ort.graph import OrtGraph
+from qwen3_tts_edge.backends.ort.session import load, session_options
 from qwen3_tts_edge.backends.processors import processors
 
 

@@ -20,13 +20,8 @@ except ImportError as error:
 
 from qwen3_tts_edge.backends.ort.cuda_memory import CudaMemory
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
-from qwen3_tts_edge.backends.ort.graph import (
-    UNCAPTURED,
-    Binding,
-    OrtGraph,
-    load,
-    session_options,
-)
+from qwen3_tts_edge.backends.ort.graph import UNCAPTURED, Binding, OrtGraph
+from qwen3_tts_edge.backends.ort.session import load, session_options
 from qwen3_tts_edge.backends.ort.state import OrtState
 
 _SETTINGS = {

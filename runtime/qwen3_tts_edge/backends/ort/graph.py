@@ -1,12 +1,8 @@
-"""A session of ONNX Runtime, and what its launches are bound to."""
+"""A graph in ONNX Runtime, and what its launches are bound to."""
 
-import ctypes
-import mmap
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -15,122 +11,17 @@ import onnxruntime as ort
 
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import State
+from qwen3_tts_edge.backends.ort.cpu_memory import CpuMemory
+from qwen3_tts_edge.backends.ort.session import check_tensors
 from qwen3_tts_edge.backends.ort.state import Memory, OrtState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import TOTAL
-from qwen3_tts_edge.errors import BackendError, BundleError, reason, shortened
+from qwen3_tts_edge.errors import BackendError, reason
 
 UNCAPTURED = -1
 """No CUDA graph, in ONNX Runtime's numbers for them."""
 _BFLOAT16 = 16
 """TensorProto.BFLOAT16. numpy cannot name the type, so it is bound by ONNX's number for it."""
-
-_ERRORS_ONLY = 3
-
-_TYPES = {
-    "float32": "tensor(float)",
-    "float16": "tensor(float16)",
-    "bfloat16": "tensor(bfloat16)",
-    "int8": "tensor(int8)",
-    "int32": "tensor(int32)",
-    "int64": "tensor(int64)",
-    "bool": "tensor(bool)",
-}
-"""ONNX Runtime's names of the types that manifests name."""
-
-Provider = str | tuple[str, Mapping[str, str]]
-
-
-def session_options(threads: int | None) -> ort.SessionOptions:
-    """What every session is opened with; None is one thread per physical core."""
-    options = ort.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    # Two sessions take turns. Left alone, the threads of the one that waits spin for a
-    # while on the cores that the other needs: 1.5 to 2 times the time a frame.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return options
-
-
-def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.InferenceSession:
-    """Open a session that runs on this provider.
-
-    Raises:
-        BundleError: ONNX Runtime cannot read the graph.
-        BackendError: Another provider runs it.
-    """
-    try:
-        session = ort.InferenceSession(
-            str(path), options, providers=[provider], enable_fallback=False
-        )
-    except Exception as error:  # ONNX Runtime's own exceptions share no other parent
-        raise BundleError(
-            f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {reason(error)}",
-            "export the bundle again",
-        ) from error
-    wanted = provider if isinstance(provider, str) else provider[0]
-    running = session.get_providers()[0]
-    if running != wanted:
-        raise BackendError(
-            f"asked for {wanted}, ONNX Runtime runs {running}", "its messages above say why"
-        )
-    return session
-
-
-def _check_tensors(session: ort.InferenceSession, spec: GraphSpec) -> None:
-    """Compare what a graph takes and gives with its spec, by which buffers are made and bound."""
-    pasts = [state.past for state in spec.states]
-    presents = [(state.present, state.past) for state in spec.states]
-    given = {each.name: each for each in (*spec.inputs, *pasts)}
-    taken = dict([*((each.name, each) for each in spec.outputs), *presents])
-    for nodes, specs in ((session.get_inputs(), given), (session.get_outputs(), taken)):
-        found = {node.name: (node.type, tuple(node.shape)) for node in nodes}
-        told = {name: (_TYPES[each.dtype], each.shape) for name, each in specs.items()}
-        for name in sorted(found.keys() | told.keys()):
-            if found.get(name) != told.get(name):
-                here = shortened(str(found.get(name, "not there")))
-                there = shortened(str(told.get(name, "nothing of it")))
-                raise BundleError(
-                    f"{spec.file}: {shortened(name)} is {here}, the manifest says {there}",
-                    "export the bundle again",
-                )
-
-
-class CpuMemory:
-    """The memory of this process: a `state.Memory`."""
-
-    device = "cpu"
-
-    def allocate(self, nbytes: int) -> tuple[int, Any]:
-        """Take zeros whose memory is only taken when it is written: a KV cache is seldom full.
-
-        numpy asks for huge pages, and then the first position of each head takes the room of all;
-        a plain private mapping has small ones.
-        """
-        if sys.platform == "win32":
-            owner: Any = np.zeros(nbytes, np.uint8)
-        else:
-            pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            owner = np.frombuffer(pages, np.uint8)
-        return owner.ctypes.data, owner
-
-    def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
-        """Copy, as `state.Memory.copy` says."""
-        for to, source, nbytes in runs:
-            ctypes.memmove(to, source, nbytes)
-
-    def clear(self, at: int, nbytes: int) -> None:
-        """Set to zero, as `state.Memory.clear` says."""
-        ctypes.memset(at, 0, nbytes)
-
-    def read(self, at: int, into: Array) -> None:
-        """Copy into an array, as `state.Memory.read` says."""
-        ctypes.memmove(into.ctypes.data, at, into.nbytes)
-
-    def write(self, at: int, array: Array) -> None:
-        """Copy an array, as `state.Memory.write` says."""
-        ctypes.memmove(at, array.ctypes.data, array.nbytes)
 
 
 @dataclass(frozen=True)
@@ -174,7 +65,7 @@ class OrtGraph:
         Raises:
             BundleError: The graph is not the one that the manifest describes.
         """
-        _check_tensors(session, spec)
+        check_tensors(session, spec)
         self.seconds = 0.0
         self.most: Mapping[str, int] = {}
         self.at_once = at_once
@@ -246,11 +137,9 @@ class OrtGraph:
         inputs = {spec.name: self._buffer(spec, sizes) for spec in self.spec.inputs}
         outputs = {spec.name: self._buffer(spec, sizes) for spec in self.spec.outputs}
         for spec in self.spec.inputs:
-            at = inputs[spec.name].data_ptr()
-            io.bind_input(*self._place(spec, spec.name, sizes, at))
+            io.bind_input(*self._place(spec, spec.name, sizes, inputs[spec.name].data_ptr()))
         for spec in self.spec.outputs:
-            at = outputs[spec.name].data_ptr()
-            io.bind_output(*self._place(spec, spec.name, sizes, at))
+            io.bind_output(*self._place(spec, spec.name, sizes, outputs[spec.name].data_ptr()))
         for each in self.spec.states:
             past, present = state.past(each), state.present(each)
             io.bind_input(*self._place(each.past, each.past.name, sizes, past))
