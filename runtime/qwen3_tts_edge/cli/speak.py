@@ -1,14 +1,8 @@
 """`qwen3-tts-edge speak`: text → a sound file, or raw PCM on stdout while it is made."""
 
-import codecs
 import re
 import shlex
-import sys
-from collections.abc import Iterable, Iterator
-from functools import partial
-from io import BufferedReader
-from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -17,24 +11,20 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import MAX_SECONDS, longest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, TEXT_LAYOUTS, VOICE_DESIGN
 from qwen3_tts_edge.cli.next_step import tell_next_step
-from qwen3_tts_edge.cli.options import language_option, model_option, running_options, together
+from qwen3_tts_edge.cli.options import language_option, model_option, running_options
 from qwen3_tts_edge.cli.progress import counted, report, shown
+from qwen3_tts_edge.cli.sampling_options import sampling_of, sampling_options
 from qwen3_tts_edge.cli.sink import format_option, sink_of
+from qwen3_tts_edge.cli.text import text_of
 from qwen3_tts_edge.cli.voice_choice import VoiceChoice, voice_options
-from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.writing import AudioFile, AudioStream
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import PromptBuilder
-from qwen3_tts_edge.speech.request import Asked, Request, Text
-from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.speech.request import Asked, Request
 from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
-
-_AT_ONCE = 1 << 16
-"""Bytes of stdin that are read together, if so many are there."""
 
 _EXAMPLES = """\b
 Examples:
@@ -59,18 +49,6 @@ def _chunk_frames(_: click.Context, __: click.Parameter, value: str) -> tuple[in
     if min(sizes) < 1:
         raise click.BadParameter(f"{value!r} are not whole numbers from 1, such as 1,2,4,8")
     return sizes
-
-
-_SETTINGS = {
-    "--temperature": (float, "How far codes stray from the likeliest, above 0."),
-    "--top-k": (int, "Choose among so many codes; 0 is all."),
-    "--top-p": (float, "Choose among the codes that make up this probability, up to 1."),
-    "--repetition-penalty": (float, "Above 1 keeps speech from going round in circles."),
-    "--subtalker-temperature": (float, "As --temperature, for codebooks 1 to 15."),
-    "--subtalker-top-k": (int, "As --top-k, for codebooks 1 to 15."),
-    "--subtalker-top-p": (float, "As --top-p, for codebooks 1 to 15."),
-}
-"""Those of `Sampling` by their names; where none is given the checkpoint decides."""
 
 
 class _Speak(click.Command):
@@ -144,8 +122,7 @@ def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> 
     metavar="INTEGER",
     help="Speak the same again: the seed that was reported. Without it, or with -1, one is drawn.",
 )
-@together(*(click.option(name, type=kind, help=text) for name, (kind, text) in _SETTINGS.items()))
-@click.option("--greedy", is_flag=True, help="Always the likeliest code. For tests.")
+@sampling_options
 @click.option(
     "--max-seconds",
     type=float,
@@ -212,7 +189,7 @@ def speak(
         "language": language,
         "instruct": instruct,
         "text_layout": text_layout,
-        "sampling": _sampling(settings, greedy=greedy),
+        "sampling": sampling_of(settings, greedy=greedy),
         "seed": seed,
         "max_seconds": max_seconds,
         "piece_seconds": piece_seconds,
@@ -221,7 +198,7 @@ def speak(
     sink = sink_of(output, form, bundle.manifest.sample_rate, sample_rate, speed)
     if ref_audio == "-" and ((text or file) in (None, "-")):
         raise click.UsageError("the text and --ref-audio - both come from stdin; choose one")
-    words = _text(text, file, arrives=output == "-")
+    words = text_of(text, file, arrives=output == "-")
     if isinstance(words, str):
         check_text(words)
         bundle.tokenizer.encode(words)
@@ -273,59 +250,3 @@ _VOICES = {
     VOICE_DESIGN: "give it a voice with --design",
     BASE: "give it a voice with --voice or --ref-audio",
 }
-
-
-def _text(text: str | None, file: str | None, *, arrives: bool) -> Text:
-    """Find what to say in the argument, the file or stdin, which may be spoken as it arrives."""
-    if text is not None and file is not None:
-        raise click.UsageError("both TEXT and --file were given; choose one")
-    if text not in (None, "-"):
-        assert text is not None
-        return text
-    if file not in (None, "-"):
-        assert file is not None
-        return "".join(_decoded([expanded(file, "file").read_bytes()], file))
-    if text is None and file is None and sys.stdin.isatty():
-        raise click.UsageError('nothing to say; give a TEXT, such as speak "Hello."')
-    arriving = cast(BufferedReader, sys.stdin.buffer)  # gives what is there, and waits for no more
-    pieces = _decoded(iter(partial(arriving.read1, _AT_ONCE), b""), "stdin")
-    return pieces if arrives else "".join(pieces)
-
-
-def _decoded(data: Iterable[bytes], name: str) -> Iterator[str]:
-    """Decode UTF-8, or UTF-16 if a byte order mark says so, as it arrives; the mark is left out."""
-    decoder, read, begun = None, 0, b""
-    try:
-        for piece in chain(data, [b""]):
-            read += len(piece)
-            begun += piece
-            if decoder is None:
-                if len(begun) < len(codecs.BOM_UTF16) and piece:
-                    continue
-                wide = begun.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-                decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")()
-            yield decoder.decode(begun, final=not piece)
-            begun = b""
-    except UnicodeDecodeError as error:
-        at = read - len(error.object) + error.start
-        coded = "UTF-16" if error.encoding.startswith("utf-16") else "UTF-8"
-        raise InputError(
-            f"{name} is not {coded} text: byte {at} is {error.object[error.start]:#04x}",
-            "convert it",
-        ) from error
-
-
-def _sampling(settings: dict[str, Any], *, greedy: bool) -> Sampling:
-    zero = [name for name in settings if name.endswith("temperature") and settings[name] == 0]
-    if not greedy:
-        if zero:
-            option = zero[0].replace("_", "-")
-            raise click.UsageError(
-                f"--{option} is 0, and must be above it; --greedy takes the likeliest code always"
-            )
-        return Sampling(**settings)
-    left = {"repetition_penalty", *zero}
-    if given := [name for name in settings if settings[name] is not None and name not in left]:
-        options = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise click.UsageError(f"--greedy chooses the likeliest code always; drop {options}")
-    return Sampling(**{**settings, "do_sample": False, "subtalker_dosample": False})
