@@ -4,7 +4,7 @@ import operator
 import secrets
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 from typing_extensions import Self
@@ -121,16 +121,7 @@ class Request:
     @property
     def asked(self) -> Asked:
         """What is asked for beside text and voice."""
-        return {
-            "language": self.language,
-            "instruct": self.instruct,
-            "text_layout": self.text_layout,
-            "sampling": self.sampling,
-            "seed": self.seed,
-            "max_seconds": self.max_seconds,
-            "piece_seconds": self.piece_seconds,
-            "verbatim": self.verbatim,
-        }
+        return cast(Asked, {name: getattr(self, name) for name in Asked.__annotations__})
 
     def seeded(self) -> Self:
         """Draw a seed where none was asked for; one of NumPy's becomes Python's, to be kept."""
