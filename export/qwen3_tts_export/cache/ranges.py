@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 from qwen3_tts_edge.backends import ORT_CPU
 from qwen3_tts_edge.bundle.manifest import FRAME
-from qwen3_tts_edge.machine.bench import frames_of, voice_of
+from qwen3_tts_edge.machine.bench import frames_of
 from qwen3_tts_edge.machine.texts import TEXTS
 from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voices.matching import any_voice
 from qwen3_tts_edge.voices.voice import Voice
 from qwen3_tts_export.progress import Report
 
@@ -39,7 +40,7 @@ def measure(
     for number, text in enumerate(texts):
         report("measuring the KV cache", number / len(texts))
         speaker = tts.speakers[number % len(tts.speakers)] if tts.speakers else None
-        voice = Voice.speaker(speaker) if speaker else voice_of(tts)
+        voice = Voice.speaker(speaker) if speaker else any_voice(tts.manifest)
         slots, prompt = Slots(tts.frame_graph, tts.manifest, 1), tts.prompts.build(text, voice)
         frames = min(len(text), tts.frame_graph.capacity - len(prompt.rows))
         for _ in frames_of(slots, [prompt], frames):

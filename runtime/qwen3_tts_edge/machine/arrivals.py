@@ -11,10 +11,11 @@ import numpy as np
 
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import BASE
-from qwen3_tts_edge.machine.bench import TEXT, voice_of
+from qwen3_tts_edge.machine.bench import TEXT
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voices.matching import any_voice
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
 SLOTS = (1, 2, 4, 8)
@@ -108,7 +109,7 @@ def measure_arrivals(
 
 
 def _voices(tts: Synthesizer) -> Iterator[tuple[str, Voice | None]]:
-    voice = voice_of(tts)
+    voice = any_voice(tts.manifest)
     if tts.manifest.checkpoint.model_type == BASE:
         yield "clone by its sound", voice
         yield f"clone of {REFERENCE_SECONDS:g} s in context", _in_context(tts.manifest)
@@ -143,7 +144,7 @@ def _first_audio(tts: Synthesizer, voice: Voice | None, runs: int) -> dict[str, 
 
 def _batch(tts: Synthesizer, seconds: float, count: int) -> tuple[float, float]:
     """Speak texts in one batch; return how long that took, and of how much sound."""
-    voice = voice_of(tts)
+    voice = any_voice(tts.manifest)
     asked = [Request(TEXT, voice, seed=seed, max_seconds=seconds) for seed in range(count)]
     start = time.perf_counter()
     spoken = tts.speak_batch(asked)
@@ -152,7 +153,7 @@ def _batch(tts: Synthesizer, seconds: float, count: int) -> tuple[float, float]:
 
 def _at_random(tts: Synthesizer, seconds: float, gap: float) -> tuple[float, float]:
     """Speak as many texts that come one by one, so many seconds apart on average; likewise."""
-    chance, voice = random.Random(0), voice_of(tts)
+    chance, voice = random.Random(0), any_voice(tts.manifest)
     due = list(accumulate(chance.expovariate(1 / gap) for _ in range(STREAMS)))
     speaking: list[Stream] = []
     sound, start = 0.0, time.perf_counter()

@@ -14,7 +14,6 @@ import numpy as np
 
 from qwen3_tts_edge.arrays import Codes
 from qwen3_tts_edge.backends import ON_THE_CPU
-from qwen3_tts_edge.bundle.names import BASE, VOICE_DESIGN
 from qwen3_tts_edge.errors import BackendError
 from qwen3_tts_edge.machine.bandwidth import cpu_bandwidth, gpu_bandwidth
 from qwen3_tts_edge.machine.hardware import cpu_name, installed
@@ -25,7 +24,7 @@ from qwen3_tts_edge.speech.slots import Pending, Slots
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
 from qwen3_tts_edge.version import VERSION
-from qwen3_tts_edge.voices.voice import Clone, Voice
+from qwen3_tts_edge.voices.matching import any_voice
 
 TEXT = "The train to the coast leaves at seven, and the last one back is just before midnight."
 CODEC_CHUNKS = (1, 4)
@@ -156,23 +155,19 @@ def measure(
 def _speak(tts: Synthesizer, chunk_frames: tuple[int, ...], seconds: float, seed: int) -> Metrics:
     spoken = list(
         tts.stream(
-            TEXT, voice_of(tts), chunk_frames=chunk_frames, max_seconds=seconds, seed=seed % 2**32
+            TEXT,
+            any_voice(tts.manifest),
+            chunk_frames=chunk_frames,
+            max_seconds=seconds,
+            seed=seed % 2**32,
         )
     )
     return spoken[-1].metrics
 
 
-def voice_of(tts: Synthesizer) -> Voice | None:
-    """Choose a voice that the checkpoint has; the cost of a frame does not depend on it."""
-    if tts.manifest.checkpoint.model_type == BASE:
-        return Clone(np.zeros(tts.manifest.hidden_size, np.float32))
-    designs = tts.manifest.checkpoint.model_type == VOICE_DESIGN
-    return Voice.design("") if designs else None
-
-
 def prompt_of(tts: Synthesizer, positions: int | None = None) -> Prompt:
     """Build the prompt of `TEXT`; where `positions` is given, repeat or cut its rows to fit."""
-    prompt = tts.prompts.build(TEXT, voice_of(tts))
+    prompt = tts.prompts.build(TEXT, any_voice(tts.manifest))
     if positions is None:
         return prompt
     rows = np.resize(prompt.rows, (positions, prompt.rows.shape[1]))

@@ -13,7 +13,6 @@ from typing_extensions import Self
 from qwen3_tts_edge.backends import ON_THE_CPU
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.machine.bench import voice_of
 from qwen3_tts_edge.machine.hardware import cpu_can
 from qwen3_tts_edge.server import whole
 from qwen3_tts_edge.server.admission import Admission, RefusedError, Ticket
@@ -31,6 +30,7 @@ from qwen3_tts_edge.speech.pieces import AT_ONCE
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.voices.matching import any_voice
 
 if TYPE_CHECKING:
     from qwen3_tts_edge.server.remote import Remote
@@ -178,7 +178,7 @@ class Service:
     def _warm_up(self) -> None:
         # On a GPU each number of slots is captured when it is first launched.
         count = 1 if self.synthesizer.backend in ON_THE_CPU else self.synthesizer.slots
-        voice = voice_of(self.synthesizer)
+        voice = any_voice(self.synthesizer.manifest)
         self.synthesizer.speak_batch([Request(_WARM_UP, voice, max_seconds=2.0)] * count)
 
     async def speak(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError, quoted
@@ -30,6 +32,14 @@ def match(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Matc
     """
     instruct = instruct if instruct and instruct.strip() else None
     return _BY_TYPE[manifest.checkpoint.model_type](manifest, voice, instruct)
+
+
+def any_voice(manifest: Manifest) -> Voice | None:
+    """Give a voice that the checkpoint has, for what nobody hears: frames of all cost the same."""
+    kind = manifest.checkpoint.model_type
+    if kind == BASE:
+        return Clone(np.zeros(manifest.hidden_size, np.float32))
+    return Design("") if kind == VOICE_DESIGN else None
 
 
 def _custom_voice(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Match:
