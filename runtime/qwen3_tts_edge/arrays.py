@@ -48,6 +48,13 @@ def is_number(value: object) -> TypeGuard[float]:
     return True
 
 
+def strange_codes(codes: Array, size: int) -> str | None:
+    """Say which codes a codebook of that size does not have; None where it has all."""
+    if codes.min() >= 0 and codes.max() < size:
+        return None
+    return f"range over {codes.min()}..{codes.max()}, the codebooks have 0..{size - 1}"
+
+
 def as_array(name: str, given: Any) -> Array:
     """Read an array: what NumPy takes, and any tensor of PyTorch.
 

@@ -307,7 +307,7 @@ def test_codes_of_another_shape(codec: CodecDecoder, shape: tuple[int, ...]) -> 
 def test_codes_outside_the_codebook(codec: CodecDecoder, low: int, high: int) -> None:
     codes = np.zeros((2, 16), np.int64)
     codes[0, 3], codes[1, 15], codes[0, 0] = low, high, low
-    with pytest.raises(InputError, match=rf"range over .*{high}; the codebooks have 0\.\.255"):
+    with pytest.raises(InputError, match=rf"range over .*{high}, the codebooks have 0\.\.255"):
         codec.begin().push(codes)
     with pytest.raises(InputError, match=r"the codebooks have 0\.\.255"):
         codec.begin(codes)

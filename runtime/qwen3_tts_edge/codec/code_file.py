@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge import files
-from qwen3_tts_edge.arrays import Codes
+from qwen3_tts_edge.arrays import Codes, strange_codes
 from qwen3_tts_edge.bundle.manifest import CodecManifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import Strict
@@ -86,12 +86,8 @@ class CodeFile:
         codes = tensors[_CODES]
         if codes.dtype != np.int16 or codes.ndim != 2 or not codes.size:
             raise KIND.damaged(path, f"{_CODES} are {codes.dtype} {codes.shape}")
-        if codes.min() < 0 or codes.max() >= content.codebook_size:
-            raise KIND.damaged(
-                path,
-                f"{_CODES} range over {codes.min()}..{codes.max()}, the codebooks have "
-                f"0..{content.codebook_size - 1}",
-            )
+        if (strange := strange_codes(codes, content.codebook_size)) is not None:
+            raise KIND.damaged(path, f"{_CODES} {strange}")
         last = content.samples - (len(codes) - 1) * content.samples_per_frame
         if not 0 < last <= content.samples_per_frame:
             raise KIND.damaged(path, f"{len(codes)} frames for {content.samples} samples")

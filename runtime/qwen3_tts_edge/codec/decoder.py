@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from typing_extensions import Self
 
-from qwen3_tts_edge.arrays import Codes, Samples
+from qwen3_tts_edge.arrays import Codes, Samples, strange_codes
 from qwen3_tts_edge.backends import Backend, Graph, State
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest
@@ -165,11 +165,8 @@ class DecoderStream:
         expected = self._manifest.codebooks
         if codes.ndim != 2 or codes.shape[1] != expected or not len(codes):
             raise InputError(f"codes have shape {codes.shape}; expected (frames, {expected})")
-        if codes.min() < 0 or codes.max() >= self._manifest.codebook_size:
-            raise InputError(
-                f"codes range over {codes.min()}..{codes.max()}; "
-                f"the codebooks have 0..{self._manifest.codebook_size - 1}"
-            )
+        if (strange := strange_codes(codes, self._manifest.codebook_size)) is not None:
+            raise InputError(f"codes {strange}")
 
     def _decoded(self, codes: Codes) -> tuple[Samples, float]:
         begun = time.perf_counter()

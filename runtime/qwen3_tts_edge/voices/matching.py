@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qwen3_tts_edge.arrays import strange_codes
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.errors import InputError, quoted
@@ -104,30 +105,28 @@ def _base(manifest: Manifest, voice: Voice | None, instruct: str | None) -> Matc
             or "give it a reference recording: --ref-audio, or Synthesizer.clone; or a voice that "
             "is kept: --voice, or Voice.load",
         )
-    clone = voice
     if instruct:
         raise InputError("this checkpoint takes no instruction", "the 1.7B CustomVoice does")
-    if clone.family is not None:
-        clone.family.check(manifest)
-    if clone.speaker_vector.shape != (manifest.hidden_size,):
+    if voice.family is not None:
+        voice.family.check(manifest)
+    if voice.speaker_vector.shape != (manifest.hidden_size,):
         raise InputError(
-            f"the cloned voice has a speaker vector of {len(clone.speaker_vector)} numbers, this "
+            f"the cloned voice has a speaker vector of {len(voice.speaker_vector)} numbers, this "
             f"checkpoint reads {manifest.hidden_size}",
             "clone it again with this checkpoint",
         )
-    if clone.codes is not None:
-        if clone.codes.shape[1] != manifest.codebooks:
+    if voice.codes is not None:
+        if voice.codes.shape[1] != manifest.codebooks:
             raise InputError(
-                f"the cloned voice has {clone.codes.shape[1]} codebooks, this checkpoint "
+                f"the cloned voice has {voice.codes.shape[1]} codebooks, this checkpoint "
                 f"{manifest.codebooks}",
                 "clone it again with this checkpoint",
             )
-        if clone.codes.min() < 0 or clone.codes.max() >= manifest.codebook_size:
+        if (strange := strange_codes(voice.codes, manifest.codebook_size)) is not None:
             raise InputError(
-                f"the cloned voice's codes range over {clone.codes.min()}..{clone.codes.max()}; "
-                f"this checkpoint's codebooks have 0..{manifest.codebook_size - 1}"
+                f"the cloned voice's codes {strange}", "clone it again with this checkpoint"
             )
-    return Match(clone=clone)
+    return Match(clone=voice)
 
 
 _BY_TYPE = {CUSTOM_VOICE: _custom_voice, VOICE_DESIGN: _voice_design, BASE: _base}

@@ -22,7 +22,7 @@ import numpy as np
 from typing_extensions import Self
 
 from qwen3_tts_edge import files
-from qwen3_tts_edge.arrays import Array, Codes, Vector
+from qwen3_tts_edge.arrays import Array, Codes, Vector, strange_codes
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError, quoted
@@ -217,12 +217,8 @@ def _check_vector(path: Path, family: Family, vector: Array) -> None:
 def _check_codes(path: Path, family: Family, codes: Array) -> None:
     if codes.dtype != np.int16 or codes.shape[1:] != (family.codebooks,) or not codes.size:
         raise KIND.damaged(path, f"{_CODES} are {codes.dtype} {codes.shape}")
-    if codes.min() < 0 or codes.max() >= family.codebook_size:
-        raise KIND.damaged(
-            path,
-            f"{_CODES} range over {codes.min()}..{codes.max()}, the codebooks have "
-            f"0..{family.codebook_size - 1}",
-        )
+    if (strange := strange_codes(codes, family.codebook_size)) is not None:
+        raise KIND.damaged(path, f"{_CODES} {strange}")
 
 
 def _check_time(path: Path, provenance: Provenance | None) -> None:
