@@ -38,6 +38,7 @@ class Synthesizer:
 
     Attributes:
         bundle: What it was opened from.
+        manifest: Of the bundle.
         backend: What runs its graphs, by name.
         prompts: Text → prompt.
         decoder: Codes → samples.
@@ -135,7 +136,7 @@ class Synthesizer:
     @property
     def speakers(self) -> list[str]:
         """The named speakers, sorted; empty for a checkpoint that designs its voices."""
-        return self.prompts.speakers
+        return self.manifest.speaker_names
 
     @property
     def languages(self) -> list[str]:

@@ -45,13 +45,8 @@ class EngineKey(Strict, frozen=True):
 
     def runs_on(self, here: "EngineKey") -> bool:
         """Say whether engines of this key run on the machine whose key is `here`."""
-        same = (self.library, self.version, self.graphs) == (
-            here.library,
-            here.version,
-            here.graphs,
-        )
         return (
-            same
+            (self.library, self.version, self.graphs) == (here.library, here.version, here.graphs)
             and set(here.capabilities) <= set(self.capabilities)
             and self.gpu in (None, here.gpu)
         )

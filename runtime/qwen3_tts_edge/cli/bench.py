@@ -1,6 +1,7 @@
 """`qwen3-tts-edge bench`: a table for people and one line of JSON for programs."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -91,7 +92,7 @@ def bench(
         result = measure(opened(), **asked)
     for name, value in result.rows():
         click.echo(f"{name:<38}{value}")
-    click.echo(json.dumps(result.as_dict()))
+    click.echo(json.dumps(asdict(result)))
 
 
 _OF_A_BUNDLE = {

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -107,4 +108,4 @@ def measure_server(
     report = LoadReport.of(asked, answers, progress)
     for name, values in report.rows():
         click.echo(f"{name:<38}{values}")
-    click.echo(json.dumps(report.as_dict()))
+    click.echo(json.dumps(asdict(report)))

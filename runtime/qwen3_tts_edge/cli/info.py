@@ -94,7 +94,11 @@ def _abilities(manifest: Manifest) -> dict[str, str]:
             manifest.checkpoint.model_type, ", ".join(manifest.speaker_names)
         ),
         "languages": ", ".join(manifest.language_names),
-        "instruct": "as part of --design" if designs else _yes(manifest.takes_instruct),
+        "instruct": "as part of --design"
+        if designs
+        else "yes"
+        if manifest.takes_instruct
+        else "no",
         "text layout": manifest.text_layout,
         "one utterance": _utterance(manifest),
         "in company": f"codes {manifest.in_company}",
@@ -112,10 +116,6 @@ def _utterance(manifest: Manifest) -> str:
     holds = manifest.utterance
     sentences = "" if holds.most_sentences is None else f", {holds.most_sentences} sentence"
     return f"up to {holds.most_seconds:g} s of text{sentences}; what is longer is cut"
-
-
-def _yes(value: object) -> str:
-    return "yes" if value else "no"
 
 
 def _settings(manifest: Manifest, prefix: str) -> str:

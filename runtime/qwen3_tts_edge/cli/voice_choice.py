@@ -41,8 +41,7 @@ class VoiceChoice:
     keep_silence: bool = False
 
     def __post_init__(self) -> None:
-        ways = ("speaker", "design", "voice", "ref_audio")
-        given = [f"--{way.replace('_', '-')}" for way in ways if getattr(self, way) is not None]
+        given = [f"--{way.replace('_', '-')}" for way in _KINDS if getattr(self, way) is not None]
         if len(given) > 1:
             raise click.UsageError(f"both {given[0]} and {given[1]} were given; choose one")
         if self.ref_text is not None and self.ref_audio is None:

@@ -4,7 +4,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -47,10 +47,6 @@ class Arrivals:
     first_audio_ms: dict[str, dict[str, float]]
     batch: dict[int, float]
     at_random: dict[int, float]
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """For people: what, and the numbers."""

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -68,10 +68,6 @@ class Bench:
     peak_rss_mb: float
     machine: str
     versions: dict[str, str]
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """For people: what, and the numbers."""

@@ -5,11 +5,10 @@ import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qwen3_tts_edge.backends.cuda import Cuda
-from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson
+from qwen3_tts_edge.backends.ort.install import TEGRA, is_jetson, packages
 from qwen3_tts_edge.errors import BackendError
 
 PACKAGES = ("onnxruntime", "openvino", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-python")
@@ -57,11 +56,7 @@ def _of_the_cpu(name: str) -> str:
 
 def installed() -> dict[str, str]:
     """List the installed packages that run graphs or help to, with their versions."""
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return packages(PACKAGES)
 
 
 def find_gpu() -> Gpu:

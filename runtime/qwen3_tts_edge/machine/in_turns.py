@@ -7,7 +7,7 @@ after the other, could not be compared.
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -57,10 +57,6 @@ class InTurns:
     bundle_ms: Mapping[str, Times]
     against_ms: Mapping[str, Times]
     ratio: Mapping[str, Times]
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """For people: what, and the numbers."""

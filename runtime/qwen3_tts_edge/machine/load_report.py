@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -90,10 +90,6 @@ class LoadReport:
             silence_buffered=round(max(0.0, max(late) - BUFFER), 3) if late else None,
             sound_a_second=_sound_a_second(heard),
         )
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """For people: what, and the numbers."""

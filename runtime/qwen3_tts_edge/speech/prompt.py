@@ -85,11 +85,6 @@ class PromptBuilder:
         self._tables = bundle.tables
 
     @property
-    def speakers(self) -> list[str]:
-        """The named speakers, sorted."""
-        return self._manifest.speaker_names
-
-    @property
     def languages(self) -> list[str]:
         """What `language` may be, sorted, `auto` first. Dialects come with their speaker."""
         return [AUTO, *self._manifest.language_names]

@@ -79,12 +79,11 @@ def place_for(name: str, *, replace: bool) -> Path:
     """
     path, there = path_of(name), _spelt(name)
     if there is not None and not (replace and there == name):
-        remedy = (
-            f"replace it with --replace, by its name {there}"
-            if there != name
-            else ("replace it with --replace")
+        by_name = "" if there == name else f", by its name {there}"
+        raise InputError(
+            f"there is a voice {there!r} already",
+            f"choose another name, or replace it with --replace{by_name}",
         )
-        raise InputError(f"there is a voice {there!r} already", f"choose another name, or {remedy}")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -5,6 +5,7 @@ import ctypes
 import importlib
 import io
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,10 @@ def onnxruntime() -> Any | None:
         return None
 
 
-def packages() -> dict[str, str]:
-    """The installed packages that bring the module, with their versions."""
+def packages(names: Iterable[str] = ("onnxruntime", "onnxruntime-gpu")) -> dict[str, str]:
+    """Those of some packages that are installed, with their versions; unasked ONNX Runtime's."""
     found = {}
-    for name in ("onnxruntime", "onnxruntime-gpu"):
+    for name in names:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
