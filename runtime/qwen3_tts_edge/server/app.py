@@ -113,10 +113,9 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ValidationException)
     first = error.errors()[0]
     if first["type"] == "model_attributes_type" and len(first["loc"]) == 1:
-        return _answer(
-            Problem(400, "the body is no JSON object; send one, as content-type: application/json")
-        )
-    return _answer(problem_of(invalid("the body", first, first["loc"][1:])))
+        found = "the body is no JSON object; send one, as content-type: application/json"
+        return Problem(400, found).answer()
+    return problem_of(invalid("the body", first, first["loc"][1:])).answer()
 
 
 async def _refused(http: Request, error: Exception) -> JSONResponse:
@@ -126,7 +125,7 @@ async def _refused(http: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if "Allow" in headers:
         headers["Allow"] = ", ".join(sorted(_methods(http, headers["Allow"].split(", "))))
-    return _answer(Problem(error.status_code, str(error.detail), kind, headers=headers))
+    return Problem(error.status_code, str(error.detail), kind, headers=headers).answer()
 
 
 def _methods(http: Request, some: Iterable[str]) -> set[str]:
@@ -137,8 +136,4 @@ def _methods(http: Request, some: Iterable[str]) -> set[str]:
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
-    return _answer(problem_of(error))
-
-
-def _answer(problem: Problem) -> JSONResponse:
-    return JSONResponse({"error": problem.error}, problem.status, dict(problem.headers))
+    return problem_of(error).answer()

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwen3_tts_edge.server.problems import Problem
@@ -55,8 +54,7 @@ class Keys:
                 "authentication_error",
                 code="invalid_api_key",
             )
-            answer = JSONResponse({"error": problem.error}, problem.status)
-            await answer(scope, receive, send)
+            await problem.answer()(scope, receive, send)
             return
         scope.setdefault("state", {})["key"] = name or ANYBODY
         await self._app(scope, receive, send)

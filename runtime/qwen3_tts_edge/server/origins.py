@@ -8,7 +8,6 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwen3_tts_edge.server.problems import Problem
@@ -38,8 +37,7 @@ class Origins:
             "the page's, or with --api-key",
             code="origin_not_allowed",
         )
-        answer = JSONResponse({"error": problem.error}, problem.status)
-        await answer(scope, receive, send)
+        await problem.answer()(scope, receive, send)
 
     def _is_known(self, headers: Headers) -> bool:
         origin = headers.get("origin")

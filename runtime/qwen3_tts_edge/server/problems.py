@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
+from starlette.responses import JSONResponse
 
 from qwen3_tts_edge.errors import BusyError, InputError, Qwen3TTSError
 from qwen3_tts_edge.server.admission import RefusedError
@@ -60,6 +61,10 @@ class Problem:
             "param": self.param,
             "code": self.code,
         }
+
+    def answer(self) -> JSONResponse:
+        """Make the answer over HTTP."""
+        return JSONResponse({"error": self.error}, self.status, dict(self.headers))
 
 
 class FieldError(InputError):
