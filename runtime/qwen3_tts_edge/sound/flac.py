@@ -3,6 +3,7 @@
 import soundfile
 
 from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.sound.libav import Written
 from qwen3_tts_edge.sound.pcm import rounded
 
 _LEVEL = 0.25
@@ -41,24 +42,23 @@ class FlacCoder:
         return rest
 
 
-class _Written:
-    """What libsndfile takes for a file: keeps what was not taken yet, and the header.
+class _Written(Written):
+    """What libsndfile takes for a file: keeps the header too.
 
     At the end libsndfile goes back to write the length and a checksum into the header.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.head = bytearray()
-        self._new = bytearray()
         self._at = self._end = 0
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes) -> int:
         written = bytes(data)
         if self._at < self._end:
             self.head[self._at : self._at + len(written)] = written
         else:
-            self._new += written
-            self._end += len(written)
+            self._end += super().write(written)
             self.head += written[: _HEADER - len(self.head)]
         self._at += len(written)
         return len(written)
@@ -72,8 +72,3 @@ class _Written:
 
     def read(self, _: int) -> bytes:
         return b""
-
-    def taken(self) -> bytes:
-        new = bytes(self._new)
-        self._new.clear()
-        return new

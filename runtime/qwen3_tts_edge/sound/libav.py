@@ -29,7 +29,7 @@ class LibavCoder:
         import av
         from av.audio.stream import AudioStream
 
-        self._written = _Written()
+        self._written = Written()
         self._container = av.open(
             self._written, "w", container, options={**_REPEATABLE, **(container_options or {})}
         )
@@ -60,17 +60,19 @@ class LibavCoder:
         return self._written.taken()
 
 
-class _Written:
-    """What PyAV takes for a file: keeps what was not taken yet."""
+class Written:
+    """What libraries take for a file: keeps what was not taken yet."""
 
     def __init__(self) -> None:
         self._new = bytearray()
 
     def write(self, data: bytes) -> int:
+        """Append."""
         self._new += data
         return len(data)
 
     def taken(self) -> bytes:
+        """Take what is new."""
         new = bytes(self._new)
         self._new.clear()
         return new
