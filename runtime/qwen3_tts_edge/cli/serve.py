@@ -4,6 +4,7 @@ import logging
 import re
 import socket
 from contextlib import AbstractAsyncContextManager, ExitStack
+from typing import Any
 
 import click
 
@@ -105,19 +106,12 @@ def serve(
     api_key: tuple[str, ...],
     wyoming: tuple[str, ...],
     zeroconf: str | None,
-    slots: int | None,
-    queue: int,
-    queue_seconds: float,
-    per_key: int | None,
     voice_alias: tuple[str, ...],
     cors_origin: tuple[str, ...],
-    drain_seconds: float,
-    backend: str,
-    threads: int | None,
     *,
     insecure: bool,
     private_lists: bool,
-    remote_audio: bool,
+    **limits: Any,
 ) -> None:
     """Serve BUNDLE, or the voice that comes with the package, until Ctrl-C or SIGTERM.
 
@@ -140,18 +134,11 @@ def serve(
     logging.getLogger("qwen3_tts_edge").setLevel(logging.INFO)
     settings = Settings(
         bundle=bundle,
-        backend=backend,
-        threads=threads,
-        slots=slots,
-        queue=queue,
-        queue_seconds=queue_seconds,
-        per_key=per_key,
         keys=api_key,
         open_lists=not private_lists,
         cors_origins=cors_origin,
-        remote_audio=remote_audio,
-        voice_aliases=dict(_alias(each) for each in voice_alias),
-        drain_seconds=drain_seconds,
+        voice_aliases=dict(map(_alias, voice_alias)),
+        **limits,
     )
     with ExitStack() as sockets:
         opened = sockets.enter_context(http.opened())
