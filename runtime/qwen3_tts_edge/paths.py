@@ -52,6 +52,18 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
         ) from error
 
 
+def check_target(path: Path) -> None:
+    """Refuse a place where no file can be written: a folder, or one in no folder.
+
+    Raises:
+        InputError: It is one of these.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "choose another name")
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is not a folder", "make it first")
+
+
 def folder_of(variable: str, otherwise: Callable[[], Path]) -> Path:
     """Give the folder that a variable of the environment names; it may not exist yet.
 

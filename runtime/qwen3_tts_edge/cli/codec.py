@@ -16,7 +16,7 @@ from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.paths import check_target, expanded
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.sound.reading import mixed, open_sound, read_blocks, resampled_blocks
 
@@ -56,7 +56,7 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     bundle = CodecBundle.open(model)
     manifest = bundle.manifest
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-    _check_target(output)
+    check_target(expanded(output, "output"))
     bundle.verify(CODEC_ENCODER)
     encoder = CodecEncoder.open(bundle, opener)
     file = open_sound(expanded(sound, "sound"), sound)
@@ -125,11 +125,3 @@ def _decoded(decoder: CodecDecoder, found: CodeFile) -> Iterator[Samples]:
     for piece in decoder.begin().pieces(found.codes):
         yield piece[:left]
         left -= len(piece[:left])
-
-
-def _check_target(output: str) -> None:
-    path = expanded(output, "output").absolute()
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder", "make it first")
-    if path.is_dir():
-        raise InputError(f"{output} is a folder", "choose another name")

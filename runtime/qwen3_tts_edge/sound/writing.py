@@ -15,7 +15,7 @@ from typing_extensions import Self
 from qwen3_tts_edge.arrays import Samples
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_or_nothing
-from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.paths import check_target, expanded
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.sound.formats import FORMATS
 
@@ -76,10 +76,7 @@ class AudioFile:
         """
         self._path = expanded(path)
         name = format_of(self._path)
-        if self._path.is_dir():
-            raise InputError(f"{self._path} is a folder", "choose another name")
-        if not self._path.parent.is_dir():
-            raise InputError(f"{self._path.parent} is not a folder", "make it first")
+        check_target(self._path)
         self._encoder = encoder(name, sample_rate, rate_out=rate_out, speed=speed)
         self._opened = self._open()
 
