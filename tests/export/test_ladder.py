@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from qwen3_tts_edge.bundle.manifest import FILE, Manifest
+from qwen3_tts_edge.bundle.head import FILE
+from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_export import cli
 from qwen3_tts_export.parity import ladder
 from qwen3_tts_export.parity.judge import UTTERED, sentences

@@ -19,7 +19,7 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import FP32, ORT, STREAMED, UPFRONT
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.files import whole_or_nothing
-from qwen3_tts_edge.machine.bench import voice_of
+from qwen3_tts_edge.voices.matching import any_voice
 from qwen3_tts_export.bundle.writing import write_bundle
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.parity.forced_graph import Floats, ForcedGraph
@@ -82,7 +82,7 @@ def compare(
         Synthesizer.open(bundle, threads=1, backend=backend),
     ]
     exact, found = ForcedGraph(reference), ForcedGraph(bundle, provider=provider)
-    voice = voice_of(speakers[0])
+    voice = any_voice(speakers[0].manifest)
     same, divergence, first, lengths = [], [], [], []
     for number, sentence in enumerate(asked):
         report("agreement", number / len(asked))
@@ -132,7 +132,7 @@ def listened(
     synthesizer = Synthesizer.open(bundle, threads=1)
     verdicts = {}
     for place, layout in enumerate(LAYOUTS):
-        speak = synthesizer_speaks(synthesizer, voice_of(synthesizer), text_layout=layout)
+        speak = synthesizer_speaks(synthesizer, any_voice(synthesizer.manifest), text_layout=layout)
         made = []
         for verdict in heard(judge, speak, asked):
             made.append(verdict)
