@@ -15,7 +15,7 @@ from at_a_shell import LONG, TEXT, left, numbers, run
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle import bundled
 from qwen3_tts_edge.bundle.head import FILE
-from qwen3_tts_edge.cli.speak import _decoded
+from qwen3_tts_edge.cli.text import _decoded
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.speech import sampling
