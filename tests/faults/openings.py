@@ -78,7 +78,8 @@ def door(name: str, folder: Path, bundle: Path, checkpoint: Callable[[], Path]) 
             "text layout",
             "the prompt has",  # more positions than a manifest may say that there are
         )
-        return Door(name, file, functools.partial(_speak, folder), BUNDLE[name], others)
+        computes = file.suffix == ".onnx"
+        return Door(name, file, functools.partial(_speak, folder), BUNDLE[name], others, computes)
     if name in CHECKPOINT:
         shutil.copytree(checkpoint(), folder, dirs_exist_ok=True)
         return Door(name, file, functools.partial(Checkpoint.open, folder), CHECKPOINT[name])
