@@ -89,16 +89,13 @@ def _backend(manifest: Manifest) -> str:
 
 def _abilities(manifest: Manifest) -> dict[str, str]:
     designs = manifest.checkpoint.model_type == VOICE_DESIGN
+    takes = "yes" if manifest.takes_instruct else "no"
     rows = {
         "speakers": _SPEAKERS.get(
             manifest.checkpoint.model_type, ", ".join(manifest.speaker_names)
         ),
         "languages": ", ".join(manifest.language_names),
-        "instruct": "as part of --design"
-        if designs
-        else "yes"
-        if manifest.takes_instruct
-        else "no",
+        "instruct": "as part of --design" if designs else takes,
         "text layout": manifest.text_layout,
         "one utterance": _utterance(manifest),
         "in company": f"codes {manifest.in_company}",

@@ -3,8 +3,8 @@
 import soundfile
 
 from qwen3_tts_edge.arrays import Samples
-from qwen3_tts_edge.sound.libav import Written
 from qwen3_tts_edge.sound.pcm import rounded
+from qwen3_tts_edge.sound.written import Written
 
 _LEVEL = 0.25
 """The highest compression whose blocks are 48 ms and not 170: what is held back is one block."""

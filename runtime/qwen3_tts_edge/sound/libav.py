@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.sound.written import Written
 
 _REPEATABLE = {"flush_packets": "1", "fflags": "+bitexact"}
 """Every packet leaves at once, and the same samples give the same bytes."""
@@ -58,21 +59,3 @@ class LibavCoder:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._written.taken()
-
-
-class Written:
-    """What libraries take for a file: keeps what was not taken yet."""
-
-    def __init__(self) -> None:
-        self._new = bytearray()
-
-    def write(self, data: bytes) -> int:
-        """Append."""
-        self._new += data
-        return len(data)
-
-    def taken(self) -> bytes:
-        """Take what is new."""
-        new = bytes(self._new)
-        self._new.clear()
-        return new
