@@ -66,7 +66,7 @@ def random_checkpoint(folder: Path) -> Work:
     from qwen3_tts_export.checkpoint import random
     from qwen3_tts_export.checkpoint.opening import Checkpoint
 
-    def tiny(_: str, folder: Path, seed: int) -> Path:
+    def tiny(_: str, folder: Path, seed: int, __: object) -> Path:
         return random.write_random(folder, *tiny_config(), seed=seed, tokenizer_from=EDGE_VOICE)
 
     def do() -> None:
