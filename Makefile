@@ -24,14 +24,15 @@ check: $(DEV)
 
 # The package as its users get it, where there is nothing else, from a folder that is not this one.
 WHEEL   := build/wheel
-TESTERS := pytest hypothesis filelock psutil scipy av lameenc
+TESTERS := pytest pytest-xdist hypothesis filelock psutil scipy av lameenc
 wheel: $(BIN)/python  ## build it, install it alone, speak with it and test it
 	rm -rf $(WHEEL)
 	$(BIN)/pip wheel --quiet --no-deps -w $(WHEEL) .
 	$(PYTHON) -m venv $(WHEEL)/venv
 	cd $(WHEEL) && venv/bin/pip install --quiet "$$(ls *.whl)[cpu]" $(TESTERS)
 	cd $(WHEEL) && venv/bin/qwen3-tts-edge speak "$(TEXT)" -o speech.wav
-	cd $(WHEEL) && venv/bin/python -m pytest -q -c ../../pyproject.toml --rootdir ../.. ../../tests/runtime
+	cd $(WHEEL) && venv/bin/python -m pytest -q -n auto --dist worksteal \
+	    -c ../../pyproject.toml --rootdir ../.. ../../tests/runtime
 
 slow: $(DEV)  ## the tests that need minutes and gigabytes
 	$(BIN)/pytest -m slow

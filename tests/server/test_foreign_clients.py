@@ -1,4 +1,4 @@
-"""LiveKit's plugins, pipecat, Cartesia's client and the proxy wyoming_openai, unmodified.
+"""LiveKit's plugins, pipecat, Cartesia's client, wyoming_openai and Home Assistant, unmodified.
 
 They want packages, and one a Python, of versions that are not ours, so they are installed apart,
 which takes minutes.
@@ -52,6 +52,19 @@ PACKAGES = [
 ]
 PROXY_PYTHONS = ("python3.12", "python3.13", "python3.14")
 PROXY_PACKAGES = ["wyoming_openai==0.4.1"]
+HOUSE_PYTHONS = ("python3.13",)
+HOUSE_PACKAGES = [
+    "homeassistant==2025.7.4",
+    "pycares<5",  # of its own dependencies, one that says no more than from which version on
+    # what it installs by itself when an integration begins
+    "ha-ffmpeg==3.2.2",
+    "hassil==2.2.3",
+    "home-assistant-intents==2025.6.23",
+    "mutagen==1.47.0",
+    "pymicro-vad==1.0.1",
+    "pyspeex-noise==1.0.2",
+    "wyoming==1.7.1",
+]
 
 
 def environment(name: str, python: str, packages: list[str]) -> Path:
@@ -75,12 +88,22 @@ def python() -> Path:
     return environment("clients-venv", sys.executable, PACKAGES)
 
 
+def one_of(pythons: tuple[str, ...]) -> str:
+    """Give the first of these interpreters that there is; skip where there is none."""
+    for name in pythons:
+        if shutil.which(name) and not subprocess.run([name, "-c", ""], check=False).returncode:
+            return name
+    return pytest.skip(f"none of {pythons} is on PATH")
+
+
 @pytest.fixture(scope="module")
 def proxy_python() -> Path:
-    for name in PROXY_PYTHONS:
-        if shutil.which(name) and not subprocess.run([name, "-c", ""], check=False).returncode:
-            return environment("proxy-venv", name, PROXY_PACKAGES)
-    return pytest.skip(f"wyoming_openai wants Python 3.12; none of {PROXY_PYTHONS} is on PATH")
+    return environment("proxy-venv", one_of(PROXY_PYTHONS), PROXY_PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def house_python() -> Path:
+    return environment("house-venv", one_of(HOUSE_PYTHONS), HOUSE_PACKAGES)
 
 
 @pytest.fixture(autouse=True)
@@ -89,17 +112,23 @@ def same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request.secrets, "randbits", lambda _: 7)
 
 
-def heard(python: Path, script: str, served: Served) -> dict[str, bytes | str]:
-    """Run a script; give the sound, or an error's name, of each of its cases."""
+def answers_of(python: Path, script: str, *arguments: str) -> dict[str, str]:
+    """Run a script; give what it says of each of its cases."""
     done = subprocess.run(
-        [str(python), str(SCRIPTS / script), served.url],
+        [str(python), str(SCRIPTS / script), *arguments],
         capture_output=True,
         text=True,
         timeout=300,
         env={**os.environ, "PYTHONPATH": ""},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    answers = json.loads(done.stdout.splitlines()[-1])
+    answers: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+def heard(python: Path, script: str, served: Served) -> dict[str, bytes | str]:
+    """Run a script; give the sound, or an error's name, of each of its cases."""
+    answers = answers_of(python, script, served.url)
     served.settle()
     return {
         case: answer[1:] if answer.startswith("!") else base64.b64decode(answer)
@@ -216,3 +245,18 @@ def test_wyoming_openai_finds_out_what_it_speaks_to(proxy_python: Path, served: 
         voices, whole = asyncio.run(speak(uri))
     assert "alloy" in voices
     assert whole == spoken(TEXT, 7, voice="low")
+
+
+def test_home_assistant(house_python: Path, served: Served, tmp_path: Path) -> None:
+    """Its assistants speak with it; a language model's answer while it is being written."""
+    uri = served.wyoming[0]
+    answers = answers_of(house_python, "with_home_assistant.py", uri, str(tmp_path))
+    served.settle()
+    assert answers.pop("added") == "qwen3-tts-edge"
+    assert answers.pop("engine") == "tts.qwen3_tts_edge"
+    assert answers.pop("voices") == "heart low"
+    assert {case: base64.b64decode(sound) for case, sound in answers.items()} == {
+        "whole": spoken(TEXT, 7),
+        "whole, another": spoken(TEXT, 7, voice="low"),
+        "streamed": as_it_came(TEXT, 7),
+    }
