@@ -26,7 +26,8 @@ RATE = 24000
 UNKNOWN = 0xFFFFFFFF
 RAW = {"pcm": "s16le", "pcm_s16le": "s16le", "pcm_f32le": "f32le"}
 RAW |= {"pcm_mulaw": "mulaw", "pcm_alaw": "alaw"}
-LOSSLESS = ("wav", "flac", "pcm", "pcm_s16le")
+TELEPHONE = ("pcm_mulaw", "pcm_alaw", "wav_mulaw", "wav_alaw")
+LOSSLESS = ("wav", "wav_s16le", "flac", "pcm", "pcm_s16le")
 
 
 def spoken(seconds: float) -> Samples:
@@ -103,19 +104,25 @@ def test_lossless_formats_hold_the_same_numbers(name: str) -> None:
     assert np.array_equal(heard * 2**15, np.frombuffer(to_pcm(samples), "<i2"))
 
 
-def test_floats_are_the_samples() -> None:
+@pytest.mark.parametrize("name", ["pcm_f32le", "wav_f32le"])
+def test_floats_are_the_samples(name: str) -> None:
     samples = 3 * spoken(0.2)
-    assert np.array_equal(
-        decoded("pcm_f32le", encoded("pcm_f32le", samples))[0], samples.clip(-1, 1)
-    )
+    assert np.array_equal(decoded(name, encoded(name, samples))[0], samples.clip(-1, 1))
 
 
-@pytest.mark.parametrize("name", ["pcm_mulaw", "pcm_alaw"])
+@pytest.mark.parametrize("name", TELEPHONE)
 def test_telephone_samples_are_within_half_a_step(name: str) -> None:
     samples = np.linspace(-0.98, 0.98, 10_000, dtype=np.float32)
-    heard, _ = decoded(name, encoded(name, samples))
+    heard, _ = decoded(name, encoded(name, samples, rate_out=RATE))
     # A segment has sixteen steps and ends at twice its beginning; 13 or 14 bits are coded.
     assert (np.abs(heard - samples) <= np.abs(samples) / 32 + 1 / 2**11).all()
+
+
+@pytest.mark.parametrize("name", TELEPHONE)
+def test_of_telephones_everybody_takes_8000_hz_for_granted(name: str) -> None:
+    samples = spoken(0.3)
+    assert encoder(name, RATE).sample_rate == 8000
+    assert encoded(name, samples) == encoded(name, samples, rate_out=8000)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 48000])
@@ -157,6 +164,26 @@ def test_a_wav_of_unknown_length_and_a_whole_one() -> None:
     assert sizes == [len(whole) - 8, len(whole) - 44]
     assert soundfile.info(io.BytesIO(encoder("flac", RATE).whole(samples))).frames == len(samples)
     assert encoder("mp3", RATE).whole(samples) == encoded("mp3", samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype"), [("wav_f32le", "FLOAT"), ("wav_mulaw", "ULAW"), ("wav_alaw", "ALAW")]
+)
+def test_a_wav_says_how_its_samples_stand_and_has_those_of_the_raw_format(
+    name: str, subtype: str
+) -> None:
+    samples = spoken(0.1)
+    raw = encoded(name.replace("wav", "pcm"), samples, rate_out=16000)
+    streamed = encoded(name, samples, rate_out=16000)
+    whole = encoder(name, RATE, rate_out=16000).whole(samples)
+    assert streamed[58:] == whole[58:] == raw
+    assert struct.unpack_from("<I", streamed, 4)[0] == UNKNOWN
+    assert struct.unpack_from("<I", whole, 4)[0] == len(whole) - 8
+    for data in (streamed, whole):
+        found = soundfile.info(io.BytesIO(data))
+        assert (found.format, found.subtype) == ("WAV", subtype)
+        assert (found.samplerate, found.channels, found.frames) == (16000, 1, 1600)
+        assert len(decoded(name, data)[0]) == 1600
 
 
 def test_bit_rate_is_heeded() -> None:

@@ -272,6 +272,11 @@ def test_bytes_over_http(served: Served) -> None:
     assert named.content == spoken(FIRST, 7, voice="low", language="en")
     wav = httpx2.post(url, json={**body, "output_format": {"container": "wav"}})
     assert (wav.headers["content-type"], wav.content[:4]) == ("audio/wav", b"RIFF")
+    for encoding, rate in (("pcm_f32le", 44_100), ("pcm_mulaw", 8000), ("pcm_s16le", 16_000)):
+        form = {"container": "wav", "encoding": encoding, "sample_rate": rate}
+        wav = httpx2.post(url, params={"seed": 7}, json={**body, "output_format": form})
+        samples = encoded(FIRST, 7, encoding, rate)
+        assert wav.content[44 if encoding == "pcm_s16le" else 58 :] == samples
     for asked, param in (
         ({"voice": {"mode": "id", "id": "nobody"}}, "voice"),
         ({"voice": {"mode": "embedding", "embedding": [1.0]}}, "voice"),
@@ -283,7 +288,7 @@ def test_bytes_over_http(served: Served) -> None:
         ({"language": "xx"}, "language"),
         ({"output_format": "mp3"}, "output_format"),
         ({"output_format": {"container": "raw", "sample_rate": 9}}, "output_format"),
-        ({"output_format": {"container": "wav", "encoding": "pcm_alaw"}}, "output_format"),
+        ({"output_format": {"container": "wav", "encoding": "wav"}}, "output_format"),
         ({"generation_config": {"speed": 9}}, "generation_config"),
         ({"speed": "slowest of all"}, "speed"),
         ({"voice": {"id": "heart", "__experimental_controls": {"speed": 2}}}, "voice"),

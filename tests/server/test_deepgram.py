@@ -82,6 +82,13 @@ def test_each_flush_is_answered_after_the_last_byte_of_its_text(url: str, served
         assert heard(socket) == encoded(FIRST, 7, "pcm", 16_000, text_layout=STREAMED)
 
 
+def test_telephones_need_not_name_their_rate(url: str) -> None:
+    with conversation(url.replace("linear16&sample_rate=24000", "mulaw")) as socket:
+        socket.hear()
+        socket.say(speak(FIRST), FLUSH)
+        assert heard(socket) == encoded(FIRST, 7, "pcm_mulaw", 8000, text_layout=STREAMED)
+
+
 def test_a_flush_is_answered_however_much_is_under_way(
     url: str, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,9 +165,16 @@ def test_a_text_over_http(served: Served) -> None:
     raw = httpx2.post(f"{url}&container=none&sample_rate=24000", json={"text": FIRST})
     assert raw.content == spoken(FIRST, 7)
     assert httpx2.post(url, json={"text": FIRST}).content[44:] == raw.content
+    for law in ("mulaw", "alaw"):  # 8 kHz in WAV, as there, unless told otherwise
+        heard = encoded(FIRST, 7, f"pcm_{law}", 8000)
+        url = f"{served.url}/v1/speak?model=heart&encoding={law}&seed=7"
+        answer = httpx2.post(url, json={"text": FIRST})
+        assert (answer.headers["content-type"], answer.content[58:]) == ("audio/wav", heard)
+        answer = httpx2.post(f"{url}&container=none", json={"text": FIRST})
+        assert (answer.headers["content-type"], answer.content) == (f"audio/{law}", heard)
     for asked, text, param in (
         ("encoding=linear16&container=ogg", FIRST, "container"),
-        ("encoding=mulaw&container=wav", FIRST, "container"),
+        ("encoding=mulaw&container=ogg", FIRST, "container"),
         ("encoding=opus&container=wav", FIRST, "container"),
         ("encoding=flac&bit_rate=9", FIRST, "bit_rate"),
         ("encoding=mp3&sample_rate=9", FIRST, "sample_rate"),

@@ -93,12 +93,11 @@ class Generation(Said):
     def encoder(self, service: Service) -> Encoder:
         """Make the encoder of the sound that is asked for."""
         form = self.output_format
-        if form.container == "wav" and form.encoding != "pcm_s16le":
-            raise FieldError("output_format", f"no {form.encoding} in wav", "use pcm_s16le or raw")
+        names = {"raw": form.encoding, "wav": form.encoding.replace("pcm", "wav"), "mp3": "mp3"}
         field, speed = self._faster
         return Fields(speed=field).encoder(
             service,
-            form.encoding if form.container == "raw" else form.container,
+            names[form.container],
             rate=form.sample_rate,
             bitrate=form.bit_rate if form.container == "mp3" else None,
             speed=speed,

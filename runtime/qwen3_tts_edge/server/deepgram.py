@@ -26,8 +26,9 @@ from qwen3_tts_edge.version import VERSION
 
 _FIELDS = Fields(voice="model", form="encoding", rate="sample_rate", bitrate="bit_rate")
 _RAW = {"linear16": "pcm", "mulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
-_CONTAINERS = {"linear16": ("wav", "none"), "opus": ("ogg",)}
-"""Of encodings; the others have none."""
+_WAV = {"linear16": "wav", "mulaw": "wav_mulaw", "alaw": "wav_alaw"}
+_CONTAINERS = {**dict.fromkeys(_RAW, ("wav", "none")), "opus": ("ogg",)}
+"""Of encodings, the usual one first; the others have none."""
 
 
 class Asked(BaseModel):
@@ -65,7 +66,6 @@ class Whole(Asked):
 
     def encoder(self, service: Service) -> Encoder:
         """Make an encoder of the sound that is asked for."""
-        name = _RAW.get(self.encoding, self.encoding)
         containers = _CONTAINERS.get(self.encoding, ("none",))
         if self.container not in (None, *containers):
             raise FieldError(
@@ -73,8 +73,8 @@ class Whole(Asked):
                 f"no {self.encoding} in {self.container}",
                 f"leave it out, or use {' or '.join(containers)}",
             )
-        if self.encoding == "linear16" and self.container != "none":
-            name = "wav"
+        names = _RAW if self.container == "none" else _WAV
+        name = names.get(self.encoding, self.encoding)
         return _FIELDS.encoder(
             service, name, rate=self.sample_rate, bitrate=self.bit_rate, speed=self.speed
         )

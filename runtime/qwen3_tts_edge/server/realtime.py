@@ -30,7 +30,6 @@ _FIELDS = Fields(
     speed="session.audio.output.speed",
 )
 _OURS = {"audio/pcm": "pcm", "audio/pcmu": "pcm_mulaw", "audio/pcma": "pcm_alaw"}
-_TELEPHONE = 8_000
 
 
 class _Id(Said):
@@ -148,9 +147,8 @@ class _Realtime(Conversation):
         """Read how it shall sound."""
         voice, form = output.voice, output.format or _Format()
         name = voice.id if isinstance(voice, _Id) else voice
-        usual = None if form.type == "audio/pcm" else _TELEPHONE
-        rate = usual if form.rate is None else form.rate
-        sound = _FIELDS.encoder(self.service, _OURS[form.type], rate=rate, speed=output.speed)
+        kind = _OURS[form.type]
+        sound = _FIELDS.encoder(self.service, kind, rate=form.rate, speed=output.speed)
         return _FIELDS.request(self.service, name, None, self._seed), sound
 
     def _create(self, asked: _Response) -> list[Message]:

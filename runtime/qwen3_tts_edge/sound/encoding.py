@@ -112,7 +112,7 @@ def encoder(
     Args:
         name: One of `FORMATS`.
         sample_rate: Of the samples it will be fed, in Hz.
-        rate_out: Of the sound, within `RATES`; None is `sample_rate`.
+        rate_out: Of the sound, within `RATES`; None is what the format usually has.
         speed: 2.0 is twice as fast at the same pitch; within `SPEEDS`.
         bitrate: In bit/s; None is the format's own choice.
 
@@ -123,7 +123,7 @@ def encoder(
         known = ", ".join(FORMATS)
         raise InputError(f"{quoted(name)} is not a sound format", f"use one of {known}")
     form = FORMATS[name]
-    rate = sample_rate if rate_out is None else rate_out
+    rate = rate_out if rate_out is not None else form.rate or sample_rate
     _check_rate(name, form, rate, asked=rate_out is not None)
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
         raise InputError(f"the speed is {speed:g}; expected {SPEEDS[0]:g} to {SPEEDS[1]:g}")

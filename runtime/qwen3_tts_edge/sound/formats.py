@@ -10,7 +10,7 @@ from qwen3_tts_edge.sound.flac import FlacCoder
 from qwen3_tts_edge.sound.libav import LibavCoder
 from qwen3_tts_edge.sound.mp3 import Mp3Coder
 from qwen3_tts_edge.sound.pcm import RawCoder, to_alaw, to_float, to_mulaw, to_pcm
-from qwen3_tts_edge.sound.wav import WavCoder
+from qwen3_tts_edge.sound.wav import ALAW, FLOAT, MULAW, WavCoder
 
 
 class Coder(Protocol):
@@ -38,6 +38,7 @@ class Format:
         coder: Its coder for a sample rate, and for a bit rate where there is one.
         ending: Of a file's name; None for what is only sent.
         extra: Of this package, that it needs; None is none.
+        rate: The usual sample rate in Hz; None is that of the samples.
         rates: Sample rates in Hz that it has; None is all.
         bitrates: The lowest, the usual and the highest, in bit/s; the nearest that it has at the
             sample rate is taken. None where it has no such setting.
@@ -47,8 +48,13 @@ class Format:
     coder: Callable[..., Coder]
     ending: str | None = None
     extra: str | None = None
+    rate: int | None = None
     rates: tuple[int, ...] | None = None
     bitrates: tuple[int, int, int] | None = None
+
+
+_TELEPHONE = 8_000
+"""Hz: of G.711 everybody takes it for granted, where no header says another."""
 
 
 def _raw(to_bytes: Callable[[Samples], bytes]) -> Callable[[int], Coder]:
@@ -93,7 +99,12 @@ FORMATS = {
     "pcm": Format("audio/pcm", _raw(to_pcm), ".pcm"),
     "pcm_s16le": Format("audio/pcm", _raw(to_pcm)),
     "pcm_f32le": Format("audio/pcm", _raw(to_float)),
-    "pcm_mulaw": Format("audio/mulaw", _raw(to_mulaw)),
-    "pcm_alaw": Format("audio/alaw", _raw(to_alaw)),
+    "pcm_mulaw": Format("audio/mulaw", _raw(to_mulaw), rate=_TELEPHONE),
+    "pcm_alaw": Format("audio/alaw", _raw(to_alaw), rate=_TELEPHONE),
+    "wav_s16le": Format("audio/wav", WavCoder),
+    "wav_f32le": Format("audio/wav", partial(WavCoder, coding=FLOAT)),
+    "wav_mulaw": Format("audio/wav", partial(WavCoder, coding=MULAW), rate=_TELEPHONE),
+    "wav_alaw": Format("audio/wav", partial(WavCoder, coding=ALAW), rate=_TELEPHONE),
 }
-"""Formats by name. `pcm` is `pcm_s16le`; the names with `pcm_` are Cartesia's."""
+"""Formats by name. `pcm` is `pcm_s16le`; the names with `pcm_` are Cartesia's, and `wav_` puts the
+same in WAV."""
