@@ -123,7 +123,17 @@ def test_a_context_keeps_the_speed_it_was_begun_with(url: str, settings: dict[st
     assert sound(messages, "audio") == as_it_came(f"{FIRST} {SECOND}", 7)
 
 
-@pytest.mark.parametrize("asked", ["output_format=pcm", "seed=-2", "output_format=mp3_44100_999"])
+@pytest.mark.parametrize("how", ["close_context", "close_socket"])
+def test_what_is_said_in_the_message_that_closes_is_spoken(url: str, how: str) -> None:
+    with conversation(f"{url}&output_format=pcm_24000") as socket:
+        socket.say(say(FIRST, "a"), say(SECOND, "a", **{how: True}))
+        assert until_final(socket, "a")["a"] == as_it_came(f"{FIRST} {SECOND}", 7)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["output_format=pcm", "seed=-2", "output_format=mp3_44100_999", "enable_ssml_parsing=true"],
+)
 def test_an_address_that_is_wrong_is_refused_before_the_socket_opens(url: str, asked: str) -> None:
     with pytest.raises(InvalidStatus) as refused, conversation(f"{url.split('?')[0]}?{asked}"):
         pass

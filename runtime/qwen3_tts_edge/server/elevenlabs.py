@@ -1,7 +1,7 @@
 """ElevenLabs' speech: `/v1/text-to-speech/{voice}`, and its socket with contexts side by side.
 
 What only ElevenLabs' own models know is ignored: their names and all voice settings but the speed,
-which the first message of a context says.
+which the first message of a context says. SSML is refused, for its tags would be spoken.
 
 Source: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
 """
@@ -63,7 +63,16 @@ class _Asked(BaseModel):
 
     output_format: str = "mp3_44100_128"
     language_code: str | None = None
+    enable_ssml_parsing: bool = False
     seed: Seed = None
+
+    def check(self, service: Service) -> None:
+        """Refuse what is not to be had in any message."""
+        _Settings().encoder(service, self.output_format)
+        if self.enable_ssml_parsing:
+            raise FieldError(
+                "enable_ssml_parsing", "no SSML is read here", "leave it out, and send plain text"
+            )
 
 
 class _Message(Said):
@@ -86,7 +95,7 @@ def router(service: Service) -> APIRouter:
     async def websocket(
         websocket: WebSocket, voice: str, asked: Annotated[_Asked, Query()]
     ) -> None:
-        _Settings().encoder(service, asked.output_format)  # said before the socket is open
+        asked.check(service)  # what is wrong is said before the socket is open
         request = _FIELDS.request(service, voice, asked.language_code, asked.seed)
         await _ElevenLabs(service, websocket, asked, request).run()
 
@@ -117,18 +126,22 @@ class _ElevenLabs(Conversation):
 
     def take(self, text: str) -> list[Message]:
         message = parsed(_MESSAGE, text)
+        if message.text or not (message.close_context or message.close_socket):
+            self._append(message)
         if message.close_socket:
             self.finish()
         elif message.close_context:
             return self._close(message.context_id)
-        elif (context := self._context(message)) is not None:
-            context.append(message.text or "")
-            if message.flush:
-                context.flush()
         return []
 
     def refused(self, text: str, problem: Problem) -> list[Message]:
         return _Answers(field_of(text, "context_id")).failed(problem)
+
+    def _append(self, message: _Message) -> None:
+        if (context := self._context(message)) is not None:
+            context.append(message.text or "")
+            if message.flush:
+                context.flush()
 
     def _context(self, message: _Message) -> Context | None:
         """Find the context of a message; empty text, which keeps a socket alive, opens none."""
