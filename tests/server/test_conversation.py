@@ -126,6 +126,16 @@ def test_a_key_is_shown_as_the_vendor_s_clients_show_it(narrow: Served, name: st
     assert refused.value.response.status_code == 401
 
 
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_of_subprotocols_the_first_is_taken_for_browsers_hang_up_else(
+    served: Served, name: str
+) -> None:
+    url = served.ws + PROTOCOLS[name][0]
+    for offered, taken in ((["realtime", "beta"], "realtime"), (None, None)):
+        with conversation(url, subprotocols=offered) as socket:
+            assert socket.connection.subprotocol == taken
+
+
 def test_who_finds_no_place_is_told_and_who_leaves_makes_room(narrow: Served) -> None:
     flush, speak = test_deepgram.FLUSH, test_deepgram.speak
     other_path, path = PROTOCOLS["cartesia"][0], PROTOCOLS["deepgram"][0]

@@ -1,6 +1,7 @@
 """What all of HTTP has to keep to: methods, unknown paths, sizes, origins, keys, and silence."""
 
 import hmac
+import json
 import logging
 import select
 import socket
@@ -246,6 +247,14 @@ def test_the_metrics_have_the_names_that_were_promised(served: Served) -> None:
     told = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
     ours = [name for name in told if not name.endswith("_created")]
     assert sorted(ours) == sorted(f"qwen3_tts_{name}" for name in names.split())
+
+
+def test_a_websocket_to_nowhere_is_not_found_and_not_forbidden(served: Served) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{served.ws}/v1/text-to-speech/heart/stream-input")
+    assert refused.value.response.status_code == 404
+    error = json.loads(refused.value.response.body or b"")["error"]
+    assert error["type"] == "invalid_request_error"
 
 
 def test_no_page_of_another_origin_opens_a_websocket(served: Served) -> None:

@@ -82,6 +82,7 @@ def guarded(service: Service, beside: Sequence[Beside] = ()) -> ASGIApp:
     )
     for protocol in _PROTOCOLS:
         routes.include_router(protocol.router(service))
+    routes.router.default = _missing
     # A websocket that is not open yet is answered in the same way.
     routes.add_exception_handler(RequestValidationError, _invalid)
     routes.add_exception_handler(WebSocketRequestValidationError, _invalid)
@@ -106,6 +107,11 @@ def _doors(routes: ASGIApp, settings: Settings) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=_TOLD,
     )
+
+
+async def _missing(*_: object) -> None:
+    """An address that is not there; the router alone would answer 403 to a websocket."""
+    raise HTTPException(404)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -71,7 +71,9 @@ class Conversation(ABC):
 
     async def run(self) -> None:
         """Converse until the socket goes; then nobody speaks on it any more."""
-        await self._websocket.accept()
+        # Browsers hang up where they offer subprotocols and none of them is taken.
+        offered = self._websocket.scope["subprotocols"]
+        await self._websocket.accept(offered[0] if offered else None)
         try:
             await self.send(self.greeting())
             while (text := await self._received()) is not None:
