@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, TimeoutError  # an own one, on 3.10
 from contextlib import suppress
 from dataclasses import replace
@@ -20,12 +21,19 @@ import soundfile
 from qwen3_tts_edge import Synthesizer, Voice
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.errors import Qwen3TTSError
+from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.server.voices import Voices
 from qwen3_tts_edge.server.wyoming.voices import info
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
-from server.serving import Served
+from server.serving import Served, serving
 from server.uploads import CONSENT, SAID, recording, upload
+
+
+@pytest.fixture
+def kept_by_another_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.VARIABLE, str(tmp_path))
+    library.place_for("anna", replace=False).write_bytes(b"of another bundle")
 
 
 def pcm(http: httpx2.Client, **asked: Any) -> bytes:
@@ -155,6 +163,7 @@ def test_a_name_that_another_process_takes_meanwhile_is_its_own(
             path.write_bytes(b"of another process")
         answer = uploading.result(60)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+    assert "replace it with replace=true" in answer.json()["error"]["message"]
     assert path.read_bytes() == b"of another process"
     assert "anna" not in caplog.text
 
@@ -282,13 +291,44 @@ def test_a_voice_has_to_be_named(http: httpx2.Client) -> None:
     assert "no voice is named; upload one" in answer.json()["error"]["message"]
 
 
+def test_a_name_that_stands_for_another_voice_is_taken(
+    cloning: Served, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked for it would hear the other."""
+    monkeypatch.setattr(cloning.service.voices, "_aliases", {"alloy": "anna", "anna": "anna"})
+    assert upload(http, "Anna").status_code == 200
+    answer = upload(http, "Alloy", replace="true")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+    assert "'Alloy' is a name for 'anna' here" in answer.json()["error"]["message"]
+    assert library.names() == ["Anna"]
+
+
+def test_a_bundle_that_designs_voices_says_what_can_be_done_from_here(
+    tiny_bundle: Callable[..., Path],
+) -> None:
+    with (
+        serving(Settings(bundle=tiny_bundle("voice_design"), slots=1)) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        for asked, param, says in (
+            ({"speaker_embedding": [1.0]}, "speaker_embedding", "does not clone voices"),
+            ({"instructions": "calm " * 9000}, "input", "; send less at once"),
+        ):
+            answer = http.post("/v1/audio/speech", json={"input": "Yes.", **asked})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+            assert says in answer.json()["error"]["message"]
+            assert "--" not in answer.text
+
+
+@pytest.mark.usefixtures("kept_by_another_bundle")
 def test_a_bundle_that_does_not_clone(served: Served) -> None:
     with httpx2.Client(base_url=served.url) as http:
         assert [each["id"] for each in http.get("/v1/audio/voices").json()["voices"]] == [
             "heart",
             "low",
         ]
-        answer = upload(http)
-        assert answer.status_code == 400
-        assert "does not clone voices" in answer.json()["error"]["message"]
+        for name in ("anna", "../anna"):  # whatever it is called
+            answer = upload(http, name)
+            assert answer.status_code == 400
+            assert "does not clone voices" in answer.json()["error"]["message"]
         assert http.delete("/v1/audio/voices/heart").status_code == 404

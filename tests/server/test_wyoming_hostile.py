@@ -35,6 +35,7 @@ def _line(**header: Any) -> bytes:
         (b'{"type": "synthesize", "data": {"text": "\\ud800"}}\n', "no event"),
         (b"x" * (1 << 20), "the line is longer than 65536 bytes"),
         (_line(type=5), "Expected `str`"),
+        (_line(type="synthesize", data=None), "missing required field `text`"),
         (_line(data={}), "missing required field `type`"),
         (_line(type="describe", data_length=-1), "Expected `int` >= 0"),
         (_line(type="describe", data_length="9"), "Expected `int"),

@@ -133,6 +133,7 @@ async def _voice(service: Service, body: Speech) -> Voice | None:
             return await service.references.voice(body.ref_audio, text)
     if body.speaker_embedding is not None:
         with blaming("speaker_embedding"):
+            service.references.check()
             voice: Voice | None = Clone(vector_of(body.speaker_embedding))
             match(manifest, voice, None)
     else:

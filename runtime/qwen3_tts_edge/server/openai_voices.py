@@ -104,6 +104,7 @@ def router(service: Service) -> APIRouter:
         replace: Annotated[bool, Form()] = False,
     ) -> Uploaded:
         """Keep a voice: of a recording, or a speaker vector that was heard elsewhere."""
+        service.references.check()
         with blaming("name"):
             known.place_for(name, replace=replace)
         if (audio_sample is None) == (speaker_embedding is None):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from qwen3_tts_edge.errors import BusyError, InputError, Qwen3TTSError
+from qwen3_tts_edge.errors import BusyError, CapacityError, InputError, Qwen3TTSError
 from qwen3_tts_edge.server.admission import RefusedError
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def blaming(param: str) -> Iterator[None]:
     except FieldError:
         raise
     except InputError as error:
-        raise FieldError(param, error.found, error.remedy) from error
+        raise FieldError(param, error.found, _remedy(error)) from error
 
 
 def invalid(what: str, error: Mapping[str, Any], where: Iterable[object]) -> FieldError:
@@ -139,4 +139,10 @@ def problem_of(error: BaseException) -> Problem:
 def _told(error: Qwen3TTSError) -> str:
     """Give what an error says; what was found may be anything that a client sent."""
     found = error.found if len(error.found) <= _LONGEST else f"{error.found[:_LONGEST]}…"
-    return found if error.remedy is None else f"{found}; {error.remedy}"
+    remedy = _remedy(error)
+    return found if remedy is None else f"{found}; {remedy}"
+
+
+def _remedy(error: Qwen3TTSError) -> str | None:
+    """Say what a client can do: how much there is room for was settled when the server began."""
+    return "send less at once" if isinstance(error, CapacityError) else error.remedy

@@ -46,7 +46,7 @@ class References:
         self._heard: OrderedDict[bytes, Clone] = OrderedDict()
         self._waiting = 0
 
-    def check(self, text: str | None) -> None:
+    def check(self, text: str | None = None) -> None:
         """Refuse a checkpoint that does not clone, and a text that is empty, before any work.
 
         Raises:

@@ -55,7 +55,7 @@ class Speech(BaseModel):
     references: list[Any] | None = None
     max_new_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=-1, lt=2**64)] | None = None
-    initial_codec_chunk_frames: Annotated[int, Field(ge=1, le=250)] | None = None
+    initial_codec_chunk_frames: Annotated[int, Field(ge=0, le=250)] | None = None
     non_streaming_mode: bool | None = None
     word_timestamps: bool | None = None
 
@@ -72,7 +72,8 @@ class Speech(BaseModel):
     @field_validator("ref_audio", "ref_text", "speaker", "voice")
     @classmethod
     def _without_blanks(cls, said: T) -> T | None:
-        return None if isinstance(said, str) and not said.strip() else said
+        name = said.id if isinstance(said, VoiceId) else said
+        return None if isinstance(name, str) and not name.strip() else said
 
     @property
     def named(self) -> str | None:
@@ -126,7 +127,7 @@ class Speech(BaseModel):
     def chunk_frames(self) -> tuple[int, ...]:
         """Frames a chunk."""
         first = self.initial_codec_chunk_frames
-        return RAMP if first is None else (first, *(size for size in RAMP if size > first))
+        return RAMP if not first else (first, *(size for size in RAMP if size > first))
 
     @property
     def events(self) -> bool:

@@ -32,6 +32,9 @@ OPENAI = {
 """OpenAI's names, which some clients insist on, and speakers of the released checkpoints."""
 
 
+_REPLACING = "replace=true"
+"""How a client asks for it."""
+
 _MOST = 1000
 """Voices: each is a file, and the list of them is read for every request."""
 
@@ -146,17 +149,19 @@ class Voices:
         Raises:
             InputError: The name is taken or no name, or too many voices are kept.
         """
-        listed = self._by_name(name)
-        taken = listed.get(folded(name))
+        listed, wanted = self._by_name(name), folded(name)
+        if (meant := self._aliases.get(wanted, wanted)) != wanted:
+            raise InputError(f"{name!r} is a name for {meant!r} here", "choose another name")
+        taken = listed.get(wanted)
         if taken is not None and not (replace and taken.kept and taken.name == name):
             raise InputError(
                 f"there is a voice {taken.name!r} already",
-                "choose another name, or send replace=true for a voice that was uploaded",
+                f"choose another name, or send {_REPLACING} for a voice that was uploaded",
             )
         if taken is None and len(listed) >= _MOST:
             raise InputError(f"{_MOST} voices are kept, which is the most", "delete some")
         with _folder():
-            return library.place_for(name, replace=replace)
+            return library.place_for(name, replace=replace, way=_REPLACING)
 
     def keep(self, name: str, voice: Clone, *, replace: bool) -> None:
         """Keep a voice; other processes may do so too, in the same folder, and are waited for.
@@ -164,7 +169,7 @@ class Voices:
         Arguments and errors are those of `place_for`.
         """
         self.place_for(name, replace=replace)
-        with _folder(), library.held(name, replace=replace) as path:
+        with _folder(), library.held(name, replace=replace, way=_REPLACING) as path:
             voice.save(path)
 
     def keeps(self, name: str | None) -> bool:

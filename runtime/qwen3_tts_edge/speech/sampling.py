@@ -91,7 +91,7 @@ class Sampling:
                 and (sampled := _SWITCHES.get(name))
                 and name.endswith("temperature")
             ):
-                remedy = f"for the likeliest code always, use {sampled}=False or Sampling.greedy()"
+                remedy = f"for the likeliest code always, set {sampled} to false"
             raise InputError.of(name, number, expected, remedy)
 
     def _chooses_nothing(self, name: str) -> bool:

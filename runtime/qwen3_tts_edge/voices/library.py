@@ -70,8 +70,13 @@ def names() -> list[str]:
     return sorted(name for name in found if _is_name(name))
 
 
-def place_for(name: str, *, replace: bool) -> Path:
+def place_for(name: str, *, replace: bool, way: str = "--replace") -> Path:
     """Give the file for a new voice, and make its folder.
+
+    Args:
+        name: Of the voice.
+        replace: Whether a voice of that very name is replaced.
+        way: How that is asked for where the user stands.
 
     Raises:
         InputError: The name is taken or no name.
@@ -82,23 +87,24 @@ def place_for(name: str, *, replace: bool) -> Path:
         by_name = "" if there == name else f", by its name {there}"
         raise InputError(
             f"there is a voice {there!r} already",
-            f"choose another name, or replace it with --replace{by_name}",
+            f"choose another name, or replace it with {way}{by_name}",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 @contextmanager
-def held(name: str, *, replace: bool) -> Iterator[Path]:
+def held(name: str, *, replace: bool, way: str = "--replace") -> Iterator[Path]:
     """Give the file for a new voice as `place_for` does, and hold the name until it is written.
 
-    Whoever else makes a voice of that name waits, and then finds that it is taken.
+    Whoever else makes a voice of that name waits, and then finds that it is taken. Arguments and
+    errors are those of `place_for`.
     """
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locks.turn(path.with_name(folded(path.name)), "a voice of that name"):
         sweep(path)
-        yield place_for(name, replace=replace)
+        yield place_for(name, replace=replace, way=way)
 
 
 def folded(name: str) -> str:

@@ -23,7 +23,7 @@ _Length = Annotated[int, msgspec.Meta(ge=0)] | None
 
 class _Header(msgspec.Struct):
     type: str
-    data: dict[str, Any] = {}
+    data: dict[str, Any] | None = None
     data_length: _Length = None
     payload_length: _Length = None
 
@@ -86,7 +86,7 @@ async def read(reader: asyncio.StreamReader, largest: int) -> Event | None:
         raise InputError(
             f"{header.type!r} has {size} bytes of data and {left} of payload; {largest} is the most"
         )
-    data = header.data
+    data = header.data or {}
     try:
         if size:
             data |= _decoded(await reader.readexactly(size), dict[str, Any])
