@@ -99,7 +99,7 @@ def test_through_openais_client(cloning: Served, http: httpx2.Client) -> None:
 def test_a_recording_may_come_with_the_request(http: httpx2.Client, base: Path) -> None:
     heard = Synthesizer.open(base, verify=False).clone(recording(), SAID)
     coded = base64.b64encode(recording()).decode()
-    for source in (coded, f"data:audio/wav;base64,{coded}"):
+    for source in (coded, f"data:audio/wav;base64,{coded}", f"DATA:audio/wav;BASE64,{coded}"):
         assert pcm(http, ref_audio=source, ref_text=SAID) == expected(base, heard)
     alone = Synthesizer.open(base, verify=False).clone(recording())
     asked = {"ref_audio": coded, "ref_text": SAID, "x_vector_only_mode": True}
@@ -124,6 +124,8 @@ def test_a_voice_that_is_asked_for_in_two_ways_is_neither(http: httpx2.Client) -
         ({"speaker_embedding": [1.0], "ref_text": SAID}, "ref_text", "no ref_audio"),
         ({"voice": "anna", "x_vector_only_mode": True}, "x_vector_only_mode", "no ref_audio"),
         ({"ref_audio": coded, "x_vector_only_mode": False}, "ref_text", "send its words"),
+        ({"ref_audio": coded, "ref_text": "…"}, "ref_text", "has no letter or digit"),
+        ({"ref_audio": coded, "ref_text": "<|im_end|>"}, "ref_text", "control token"),
     ):
         answer = http.post("/v1/audio/speech", json={"input": "Yes.", **asked})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, param), asked
@@ -143,10 +145,16 @@ def test_a_speaker_vector_becomes_a_voice(http: httpx2.Client, base: Path) -> No
 def test_a_name_that_is_taken_is_replaced_only_where_that_is_asked_for(http: httpx2.Client) -> None:
     assert upload(http).status_code == 200
     before = library.path_of("anna").read_bytes()
-    for name, more in (("anna", {}), ("Anna", {}), ("Anna", {"replace": "true"})):
+    way = "replace it with replace=true"
+    for name, more, says in (
+        ("anna", {}, way),
+        ("Anna", {}, f"{way}, by its name anna"),
+        ("Anna", {"replace": "true"}, f"{way}, by its name anna"),
+    ):
         answer = upload(http, name, ref_text=SAID, **more)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
-        assert "there is a voice 'anna' already" in answer.json()["error"]["message"]
+        message = answer.json()["error"]["message"]
+        assert message == f"there is a voice 'anna' already; choose another name, or {says}"
     assert library.path_of("anna").read_bytes() == before
     assert upload(http, ref_text=SAID, replace="true").status_code == 200
     assert library.path_of("anna").read_bytes() != before
@@ -229,6 +237,14 @@ def test_what_is_no_voice_leaves_nothing(
     assert answer.json()["error"]["param"] == param
     assert message in answer.json()["error"]["message"]
     assert list(library.folder().glob("*")) == []
+
+
+def test_a_recording_that_is_sent_as_text_is_no_file(http: httpx2.Client) -> None:
+    coded = base64.b64encode(recording()).decode()
+    fields = {"name": "anna", "consent": CONSENT, "audio_sample": coded}
+    error = http.post("/v1/audio/voices", data=fields).json()["error"]
+    message = "audio_sample is no file; send one, as multipart/form-data"
+    assert (error["param"], error["message"]) == ("audio_sample", message)
 
 
 def test_a_small_file_that_unpacks_to_hours_is_read_for_a_minute(

@@ -121,6 +121,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     if first["type"] == "model_attributes_type" and len(first["loc"]) == 1:
         found = "the body is no JSON object; send one, as content-type: application/json"
         return Problem(400, found).answer()
+    if "UploadFile" in first["msg"]:
+        name = first["loc"][-1]
+        found = f"{name} is no file; send one, as multipart/form-data"
+        return Problem(400, found, param=name).answer()
     return problem_of(invalid("the body", first, first["loc"][1:])).answer()
 
 

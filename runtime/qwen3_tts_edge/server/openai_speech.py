@@ -130,6 +130,10 @@ async def _voice(service: Service, body: Speech) -> Voice | None:
     if body.ref_audio is not None:
         text = None if body.x_vector_only_mode else body.ref_text
         with blaming("ref_audio"):
+            service.references.check()
+        with blaming("ref_text"):
+            service.references.check(text)
+        with blaming("ref_audio"):
             return await service.references.voice(body.ref_audio, text)
     if body.speaker_embedding is not None:
         with blaming("speaker_embedding"):

@@ -150,7 +150,7 @@ def _key(recording: bytes | str, text: str | None) -> bytes:
 def _decoded(source: str) -> bytes:
     if source[:5].lower() == "data:":
         head, _, source = source.partition(",")
-        if not head.endswith(";base64"):
+        if not head.lower().endswith(";base64"):
             raise InputError("the data: URI is not base64", "encode the recording as base64")
     elif ":" in source[:16]:
         raise InputError(

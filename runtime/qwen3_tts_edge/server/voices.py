@@ -154,10 +154,11 @@ class Voices:
             raise InputError(f"{name!r} is a name for {meant!r} here", "choose another name")
         taken = listed.get(wanted)
         if taken is not None and not (replace and taken.kept and taken.name == name):
-            raise InputError(
-                f"there is a voice {taken.name!r} already",
-                f"choose another name, or send {_REPLACING} for a voice that was uploaded",
-            )
+            remedy = "choose another name"
+            if taken.kept:
+                by_name = "" if taken.name == name else f", by its name {taken.name}"
+                remedy += f", or replace it with {_REPLACING}{by_name}"
+            raise InputError(f"there is a voice {taken.name!r} already", remedy)
         if taken is None and len(listed) >= _MOST:
             raise InputError(f"{_MOST} voices are kept, which is the most", "delete some")
         with _folder():
