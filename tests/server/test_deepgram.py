@@ -89,6 +89,27 @@ def test_telephones_need_not_name_their_rate(url: str) -> None:
         assert heard(socket) == encoded(FIRST, 7, "pcm_mulaw", 8000, text_layout=STREAMED)
 
 
+@pytest.mark.parametrize(("waits", "outcome"), [(True, "ok"), (False, "cancelled")])
+def test_who_leaves_when_all_is_spoken_has_cancelled_nothing(
+    url: str, served: Served, waits: bool, outcome: str
+) -> None:
+    def count() -> float:
+        labels = {"transport": "deepgram", "outcome": outcome}
+        registry = served.service.metrics.registry
+        return registry.get_sample_value("qwen3_tts_requests_total", labels) or 0.0
+
+    before = count()
+    with conversation(url) as socket:
+        socket.hear()
+        socket.say(speak(f"{FIRST} {SECOND}"), FLUSH)
+        if waits:
+            heard(socket)
+        else:
+            assert isinstance(socket.hear(), bytes)
+    served.settle()
+    assert count() == before + 1
+
+
 def test_a_flush_is_answered_however_much_is_under_way(
     url: str, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ import soundfile
 
 from qwen3_tts_edge import Synthesizer, Voice
 from qwen3_tts_edge.bundle import Bundle
-from qwen3_tts_edge.errors import Qwen3TTSError
+from qwen3_tts_edge.errors import InputError, Qwen3TTSError
 from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.server.voices import Voices
 from qwen3_tts_edge.server.wyoming.voices import info
@@ -317,6 +317,17 @@ def test_a_name_that_stands_for_another_voice_is_taken(
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
     assert "'Alloy' is a name for 'anna' here" in answer.json()["error"]["message"]
     assert library.names() == ["Anna"]
+
+
+def test_an_error_names_some_of_many_voices(
+    cloning: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"voice-{number:03}" for number in range(1000)]
+    monkeypatch.setattr(library, "names", lambda: names)
+    with pytest.raises(InputError) as unknown:
+        cloning.service.voices.find("nobody")
+    some = ", ".join(names[:20])
+    assert unknown.value.remedy == f"there are: {some} and 980 more at /v1/audio/voices"
 
 
 def test_a_bundle_that_designs_voices_says_what_can_be_done_from_here(

@@ -216,7 +216,7 @@ class Context:
                     self._end_session(session)
         finally:
             self._session = None
-            session.close()
+            session.close(spoken=not (self._flushes or self._unflushed))
             if self._timer is not None:
                 self._timer.cancel()
 

@@ -90,12 +90,17 @@ class Session(AsyncIterator[Event]):
         """End the text."""
         self._do(self._speech.end)
 
-    def close(self) -> None:
-        """End the speech before the next frame, if it still goes on; give its place to others."""
+    def close(self, *, spoken: bool = False) -> None:
+        """End the speech before the next frame, if it still goes on; give its place to others.
+
+        Args:
+            spoken: All that was asked for has been: it goes into the books as what was heard.
+        """
         if not self._over:
             self._over = True
             self._do(self._speech.cancel)
-            self._record.end("cancelled", self.frames, self._speech.runaways)
+            outcome = "ok" if spoken else "cancelled"
+            self._record.end(outcome, self.frames, self._speech.runaways)
             while not self._events.empty():
                 self._events.get_nowait()  # sound that nobody hears
             self._events.put_nowait(None)

@@ -32,6 +32,9 @@ OPENAI = {
 """OpenAI's names, which some clients insist on, and speakers of the released checkpoints."""
 
 
+_TOLD = 20
+"""Voices that an error names, of those there are."""
+
 _REPLACING = "replace=true"
 """How a client asks for it."""
 
@@ -55,6 +58,14 @@ def _folder() -> Iterator[None]:
             f"the server's folder of voices cannot be used ({error.strerror})",
             "look after its owner, its mode and its space",
         ) from error
+
+
+def _choice(names: list[str]) -> str:
+    """Say what can be done about a voice that is not there."""
+    if not names:
+        return "upload one to /v1/audio/voices"
+    more = f" and {len(names) - _TOLD} more at /v1/audio/voices" if len(names) > _TOLD else ""
+    return f"there are: {', '.join(names[:_TOLD])}{more}"
 
 
 @dataclass(frozen=True)
@@ -216,10 +227,9 @@ class Voices:
         if not wanted and not self.clones:
             return None
         if (found := known.get(wanted)) is None:
-            there = ", ".join(each.name for each in known.values())
             raise InputError(
                 f"there is no voice {name!r}" if wanted else "no voice is named",
-                f"there are: {there}" if there else "upload one to /v1/audio/voices",
+                _choice([each.name for each in known.values()]),
             )
         if found.kept:
             return self.load(found.name)
