@@ -186,6 +186,11 @@ def test_a_text_over_http(served: Served) -> None:
     raw = httpx2.post(f"{url}&container=none&sample_rate=24000", json={"text": FIRST})
     assert raw.content == spoken(FIRST, 7)
     assert httpx2.post(url, json={"text": FIRST}).content[44:] == raw.content
+    told = {name: raw.headers[f"dg-{name}"] for name in ("model-name", "char-count", "request-id")}
+    wanted = {"model-name": "heart", "char-count": str(len(FIRST))}
+    assert told == {**wanted, "request-id": raw.headers["x-request-id"]}
+    with conversation(url.replace("http", "ws")) as socket:
+        assert raw.headers["dg-model-uuid"] == socket.hear()["model_uuid"]
     for law in ("mulaw", "alaw"):  # 8 kHz in WAV, as there, unless told otherwise
         heard = encoded(FIRST, 7, f"pcm_{law}", 8000)
         url = f"{served.url}/v1/speak?model=heart&encoding={law}&seed=7"

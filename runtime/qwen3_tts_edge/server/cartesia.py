@@ -10,7 +10,6 @@ Source: https://docs.cartesia.ai/api-reference/tts/websocket;
 
 import secrets
 import time
-import uuid
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,6 +24,7 @@ from qwen3_tts_edge.server.cartesia_body import Generation, Part
 from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import Problem
+from qwen3_tts_edge.server.request_id import id_of
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.service import Service
 
@@ -63,7 +63,7 @@ class _Cartesia(Conversation):
         super().__init__(service, websocket)
         self._seed = seed
         self._first: WeakKeyDictionary[Context, Part] = WeakKeyDictionary()
-        self._request_id = getattr(websocket.state, "request_id", None) or str(uuid.uuid4())
+        self._request_id = id_of(websocket)
 
     def take(self, text: str) -> list[Message]:
         message = parsed(_PART, text)

@@ -7,6 +7,7 @@ Source: https://developers.deepgram.com/reference/text-to-speech/speak-streaming
 
 import uuid
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi import Request as HttpRequest
@@ -18,6 +19,7 @@ from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Context, Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
+from qwen3_tts_edge.server.request_id import id_of
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
@@ -43,6 +45,11 @@ class Asked(BaseModel):
     def request(self, service: Service) -> Request:
         """Read what is asked for, without the text."""
         return _FIELDS.request(service, self.model, self.language, self.seed)
+
+    def described(self, service: Service) -> dict[str, str]:
+        """Describe who speaks, as Deepgram's clients are told."""
+        name = self.model or service.name
+        return {"model_name": name, "model_uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, name))}
 
 
 class Socket(Asked):
@@ -113,8 +120,21 @@ def router(service: Service) -> APIRouter:
     async def speech(body: Text, asked: Annotated[Whole, Query()], http: HttpRequest) -> Response:
         """Speak a text."""
         form, request = asked.encoder(service), asked.request(service)
+        told = asked.described(service)
         return SpeechResponse(
-            service, http, request, form, text=body.text, field="text", transport="deepgram"
+            service,
+            http,
+            request,
+            form,
+            text=body.text,
+            field="text",
+            transport="deepgram",
+            headers={  # that its clients before version 5 need
+                "dg-request-id": id_of(http),
+                "dg-model-name": quote(told["model_name"]),  # whose letters a header may not hold
+                "dg-model-uuid": told["model_uuid"],
+                "dg-char-count": str(len(body.text)),
+            },
         )
 
     return routes
@@ -133,14 +153,12 @@ class _Deepgram(Conversation):
         self._begun = False  # whether there is text behind the last of them
 
     def greeting(self) -> list[Message]:
-        name = self._asked.model or self.service.name
         return [
             {
                 "type": "Metadata",
-                "request_id": str(uuid.uuid4()),
-                "model_name": name,
+                "request_id": id_of(self._websocket),
+                **self._asked.described(self.service),
                 "model_version": VERSION,
-                "model_uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
             }
         ]
 

@@ -3,6 +3,7 @@
 import secrets
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LONGEST = 128
@@ -24,7 +25,7 @@ class RequestId:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         named = given if given.isascii() and given.isprintable() else ""
-        name = named[:_LONGEST] or f"req_{secrets.token_hex(12)}"
+        name = named[:_LONGEST] or _made()
         scope.setdefault("state", {})["request_id"] = name
 
         async def sent(message: Message) -> None:
@@ -33,3 +34,13 @@ class RequestId:
             await send(message)
 
         await self._app(scope, receive, sent)
+
+
+def id_of(connection: HTTPConnection) -> str:
+    """Give the name of a request or a websocket; one is made where something else names them."""
+    found: str | None = getattr(connection.state, "request_id", None)
+    return found or _made()
+
+
+def _made() -> str:
+    return f"req_{secrets.token_hex(12)}"

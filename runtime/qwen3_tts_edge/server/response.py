@@ -50,6 +50,7 @@ class SpeechResponse(StreamingResponse):
         chunk_frames: tuple[int, ...] = RAMP,
         content: Callable[[Session], AsyncIterable[bytes]] = sound,
         media_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Take what is sent; what `Service.speak` raises then is answered instead.
 
@@ -64,11 +65,12 @@ class SpeechResponse(StreamingResponse):
             chunk_frames: See `Service.speak`.
             content: The bytes of a session, as they come.
             media_type: Of the content; None is the encoder's.
+            headers: Of the protocol; None is none.
 
         Raises:
             FieldError: The text is too long.
         """
-        super().__init__((), media_type=media_type or encoder.content_type)
+        super().__init__((), headers=headers, media_type=media_type or encoder.content_type)
         service.check_length(text, field)
         self._begin = partial(
             service.speak,
