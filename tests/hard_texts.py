@@ -40,6 +40,7 @@ _WORDS = [
     "\n二、",
 ]
 _WORDS += ["Mr. ", "U.S. ", "J. ", "p.m. ", "No. ", "etc. ", "usw. ", "am ", "Mai ", "av. ", "M. "]
+_WORDS += ["3 p.m. ", "EST ", "5 млн. ", "долл. ", "США "]
 _WORDS += [
     "Sra. ",
     "pág. ",

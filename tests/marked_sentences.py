@@ -47,6 +47,9 @@ SENTENCES: dict[str, list[str]] = {
         "She played Op. 9 No. 2. | He read op. cit. twice.",
         "She has an M.Sc. in physics. | J. R. Fox. | Bob has none.",
         "See order no. #4711 (cf. vol. 2. It is long) today. | Done (at last.) | Bye.",
+        "The call is at 3 p.m. EST today. | The next is at 9:30 a.m. ET. | Be there at 3 P.M. PST.",
+        "He left at 3 p.m. | I stayed. | Bob ate 5 plums etc. | NASA called in the p.m. | BBC too.",
+        "MEET AT 3 P.M. | THE DOOR IS OPEN.",
     ],
     "chinese": [
         "今天天气很好。|我们去公园吧！|你去吗？",
@@ -162,6 +165,8 @@ SENTENCES: dict[str, list[str]] = {
         "т. е. это Фрукты. | Да.",
         "Приходите (тел. +7 495 123) к нам. | Ждём.",
         "Старт завтра в 10 ч. 30 мин. вечера. | Ждём всех.",
+        "Это стоит 5 млн. долл. США в год. | Потом 10 трлн. руб. РФ. | Да.",
+        "Дай 5 тысяч долл. США и 10 долл. 50 центов. | Он дал 5 долл. | Я взял. | Да.",
     ],
     "portuguese": [
         "Olá. | Como vai? | Tudo bem!",

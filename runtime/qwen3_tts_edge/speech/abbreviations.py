@@ -34,7 +34,7 @@ BEFORE_NUMBERS = words(
     "ft lb lbs oz Mon Tue Wed Thu Fri Mo Di Mi Do Sa So lun mar mer jeu ven sam dim mié jue vie",
     "Nr Abs Abb Kap Bd Tab Str tel max min mind gem rd Op",
     "tél obs pág págs pag pagg núm núms n num cap séc tít nº",
-    "стр с рис табл д кв корп оф п пп ст тел мин руб тыс",
+    "стр с рис табл д кв корп оф п пп ст тел мин руб тыс долл",
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
     "janv févr avr juil sept déc ene abr dic fev giu lug sett ott",
     "янв февр апр авг сент окт нояб дек",
@@ -50,9 +50,13 @@ BEFORE_NAMES = words(
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""
 
 BEFORE_SMALL = words(
-    "etc al a.m p.m A.M P.M am pm usw usf ecc т.д т.п др пр руб коп тыс млн млрд н.э обл р-н"
+    "etc al a.m p.m A.M P.M am pm usw usf ecc т.д т.п др пр руб коп долл тыс млн млрд трлн н.э",
+    "обл р-н",
 )
 """They end a sentence as any word does, and do not where no capitals are written."""
+
+OF_AMOUNTS = words("a.m p.m A.M P.M am pm руб коп долл тыс млн млрд трлн")
+"""Of these, those that say what a number counts: capitals alone go on, "3 p.m. EST"."""
 
 BEGINNINGS = frozenset(
     " ".join(

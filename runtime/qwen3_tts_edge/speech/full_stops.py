@@ -9,6 +9,7 @@ from qwen3_tts_edge.speech.abbreviations import (
     BEFORE_SMALL,
     BEGINNINGS,
     MONTHS,
+    OF_AMOUNTS,
     ORDINALS,
     SYLLABLES,
 )
@@ -23,6 +24,8 @@ _LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNO
 _NEXT = re.compile(r"(?![^\W_]\.)[^\W_]+")  # "A. " is an initial, not the article
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
 _COUNTED = re.compile(r"\d ?[^\W\d_]{1,3}$")
+_AMOUNT = re.compile(r"\d\W*(?:\w+\.? )?$")
+"""A number, and perhaps a word between it and what it counts: "5 тысяч "."""
 _NUMERAL = re.compile(r"[+(§#№]? ?\d|[IVXLC]{2,}\b|[VX]\b")
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
 _DATE = re.compile(r"\d\. \d{1,2}$")
@@ -60,12 +63,22 @@ def goes_on(before: str, after: str, opens: int) -> bool:
     if (names & BEFORE_NUMBERS or word.endswith("str")) and _NUMERAL.match(after):
         return True
     if names & BEFORE_SMALL:
-        return False
+        counts = bool(names & OF_AMOUNTS and _AMOUNT.search(before[: found.start()]))
+        return counts and _of_amount(word, following)
     if names & BEFORE_ANYTHING:
         return True
     if found.start() == opens and found.group() == word and (initial or _LABEL.fullmatch(word)):
         return True
     return (initial or bool(names & BEFORE_NAMES)) and following not in BEGINNINGS
+
+
+def _of_amount(word: str, following: str) -> bool:
+    """Whether capitals say more of an amount or a time: "10 руб. РФ", "3 p.m. EST".
+
+    Where all is in capitals, "AT 3 P.M. THE DOOR", most of them do not.
+    """
+    shouted = word.isupper() and following.capitalize() in BEGINNINGS
+    return len(following) > 1 and following.isupper() and not shouted
 
 
 def _initial(word: str, before: str, after: str) -> bool:
