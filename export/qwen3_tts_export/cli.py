@@ -11,10 +11,11 @@ import click
 from qwen3_tts_edge.bundle.manifest import load_codec
 from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, TEXT_LAYOUTS
 from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_edge.files import check_new_folder
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.version import VERSION
-from qwen3_tts_export.precision.policy import PRECISIONS
+from qwen3_tts_export.precision.policy import PRECISIONS, find_precision
 from qwen3_tts_export.progress import progress_bar
 
 _EXTRA = dict.fromkeys(
@@ -150,8 +151,11 @@ def bundle(
         from qwen3_tts_export.cache.narrowing import narrow
         from qwen3_tts_export.checkpoint.opening import CodecCheckpoint, open_checkpoint
 
-        opened = open_checkpoint(checkpoint, revision=revision, codec=codec)
+        # A download can take an hour. All that was asked for is checked before.
+        find_precision(precision, flavour)
         folder = expanded(output, "output", utf8=True)
+        check_new_folder(folder)
+        opened = open_checkpoint(checkpoint, revision=revision, codec=codec)
         with progress_bar() as report:
             if isinstance(opened, CodecCheckpoint):
                 if kv_cache_dtype == INT8:
@@ -236,7 +240,7 @@ def parity(
         from qwen3_tts_export.checkpoint.opening import Checkpoint
         from qwen3_tts_export.parity.judge import SETS, Judge
         from qwen3_tts_export.parity.judge import sentences as fixed
-        from qwen3_tts_export.parity.ladder import write_parity
+        from qwen3_tts_export.parity.ladder import comparable, write_parity
 
         folder = expanded(bundle, "bundle", utf8=True).resolve()
         if checkpoint is None and not (folder.parent / "config.json").is_file():
@@ -244,8 +248,9 @@ def parity(
                 f"{folder} does not lie in a checkpoint's folder",
                 "name what it was made from with --checkpoint",
             )
-        opened = Checkpoint.open(checkpoint or folder.parent, codec=codec)
+        comparable(folder)  # before anything is downloaded
         judge = Judge() if listen else None
+        opened = Checkpoint.open(checkpoint or folder.parent, codec=codec)
         asked = [one for kind in SETS for one in fixed([kind])[:sentences]]
         with progress_bar() as report:
             page = write_parity(folder, opened, asked, judge, report)

@@ -97,10 +97,8 @@ def whole_folder_or_nothing(folder: Path, *, replace: bool = False) -> Iterator[
         InputError: Something is there.
         OSError: A folder cannot be made or replaced.
     """
-    if folder.exists() and not replace:
-        with suppress(OSError):
-            sweep(folder.resolve())
-        raise _already_exists(folder)
+    if not replace:
+        check_new_folder(folder)
     above = [each for each in folder.parents if not each.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -114,6 +112,22 @@ def whole_folder_or_nothing(folder: Path, *, replace: bool = False) -> Iterator[
         for each in above:
             with suppress(OSError):  # there is something in it
                 each.rmdir()
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a place where no new folder can be, for who has long work to do before.
+
+    Raises:
+        InputError: Something is there, or it would lie in a file or where nothing can be written.
+    """
+    if folder.exists():
+        with suppress(OSError):
+            sweep(folder.resolve())
+        raise _already_exists(folder)
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        found = "cannot be written to" if above.is_dir() else "is not a folder"
+        raise InputError(f"{above} {found}", "choose another place")
 
 
 def _replace(folder: Path, part: Path) -> None:

@@ -17,6 +17,7 @@ from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_export import cli
 from qwen3_tts_export.bundle import writing as bundle
 from qwen3_tts_export.bundle.description import describe
+from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint import random as random_checkpoint
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.checkpoint.spec import spec_names
@@ -149,6 +150,31 @@ def test_what_is_refused(
     assert done.stderr.startswith("error: ")
     assert message in done.stderr.splitlines()[0]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--precision", "fp16"], "not for the flavour ort"),
+        (["--precision", "int4", "--flavour", "compat"], "not for the flavour compat"),
+        (["-o", "."], ". already exists"),
+        (["-o", "file/out"], "file is not a folder; choose another place"),
+        (["-o", "\udce9"], "expected a path in UTF-8"),
+        (["--codec", "nothing"], "nothing is not a folder, nor a hub id"),
+    ],
+)
+def test_what_is_refused_is_refused_before_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(hub, "downloaded", lambda *_, **__: pytest.fail("downloaded"))
+    done = run("bundle", "someone/tiny", "-o", "out", *args)
+    assert message in done.stderr.splitlines()[0]
+    done = run("parity", ".", "--checkpoint", "someone/tiny")
+    assert ". is not a bundle" in done.stderr or f"{tmp_path} is not a bundle" in done.stderr
+    done = run("check", "nothing", "--codec", "someone/tiny")
+    assert "nothing is not a folder" in done.stderr
 
 
 def test_an_error_on_the_way_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

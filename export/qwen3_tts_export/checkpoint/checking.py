@@ -7,12 +7,11 @@ from pathlib import Path
 
 from qwen3_tts_edge.bundle.own_files import sha256
 from qwen3_tts_edge.errors import CheckpointError, shortened
-from qwen3_tts_edge.hub import TEXTS, WEIGHTS, is_hub_id, shards
-from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.hub import TEXTS, WEIGHTS, shards
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.copies import CopyError
 from qwen3_tts_export.checkpoint.identity import identify
-from qwen3_tts_export.checkpoint.opening import is_codec, locate, locate_codec
+from qwen3_tts_export.checkpoint.opening import is_codec, locate_codec, named
 from qwen3_tts_export.checkpoint.parts import CodecParts, Parts
 from qwen3_tts_export.checkpoint.spec import Spec, all_files, load_spec, spec_names
 from qwen3_tts_export.checkpoint.weights import TensorFile, count, refuse_infinite
@@ -55,15 +54,15 @@ def check(
     Raises:
         CheckpointError: There is no such folder or hub id.
     """
+    found = named(source, revision)
     elsewhere = None if codec is None else locate_codec(codec)
-    hub_id = source.rstrip("/")
-    if expanded(source, "checkpoint").is_dir() or not is_hub_id(hub_id):
-        return _look(locate(source, revision), elsewhere, None, report)
-    folder = hub.cached(hub_id, revision)
+    if isinstance(found, Path):
+        return _look(found, elsewhere, None, report)
+    folder = hub.cached(found, revision)
     if folder is not None:
         return _look(folder, elsewhere, None, report)
     with tempfile.TemporaryDirectory() as aside:
-        outline = hub.outline(hub_id, revision, Path(aside))
+        outline = hub.outline(found, revision, Path(aside))
         return _look(outline.folder, elsewhere, outline.sha256, report)
 
 

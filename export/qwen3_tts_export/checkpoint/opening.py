@@ -97,6 +97,8 @@ class Checkpoint:
         Raises:
             CheckpointError: Something is missing, damaged or not supported.
         """
+        if codec is not None:
+            named(codec)  # what is none is refused before the checkpoint is downloaded
         parts = Parts(locate(source, revision), None if codec is None else locate_codec(codec))
         name, commit = identify(parts.folder)
         parts.hold()
@@ -131,6 +133,8 @@ def open_checkpoint(
         InputError: A codec is named for a codec.
         CheckpointError: As for `Checkpoint.open`.
     """
+    if codec is not None:
+        named(codec)
     folder = locate(source, revision)
     if not is_codec(folder):
         return Checkpoint.open(folder, codec=codec)
@@ -146,7 +150,17 @@ def is_codec(folder: Path) -> bool:
 
 
 def locate(source: str | Path, revision: str | None = None) -> Path:
-    """Return the folder of a checkpoint; an existing folder wins over a hub id of the same name."""
+    """Return the folder of a checkpoint, downloaded if need be. Errors are those of `named`."""
+    found = named(source, revision)
+    return hub.download(found, revision) if isinstance(found, str) else found
+
+
+def named(source: str | Path, revision: str | None = None) -> Path | str:
+    """Find out what names a checkpoint: a folder, or else a hub id, of which nothing is asked yet.
+
+    Raises:
+        CheckpointError: It is neither, or a folder of which a revision is asked for.
+    """
     folder = expanded(source, "checkpoint", utf8=True)
     if folder.is_dir():
         if revision is not None:
@@ -161,7 +175,7 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
     if folder.is_file():
         raise CheckpointError(f"{folder} is a file", f"name its folder, {folder.parent}")
     if isinstance(source, str) and is_hub_id(hub_id := source.rstrip("/")):
-        return hub.download(hub_id, revision)
+        return hub_id
     raise CheckpointError(f"{source} is not a folder, nor a hub id such as owner/name")
 
 

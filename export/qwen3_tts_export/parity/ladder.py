@@ -191,6 +191,22 @@ def page(
     return "\n".join(lines) + "\n"
 
 
+def comparable(bundle: Path) -> Manifest:
+    """Read the manifest of a bundle whose codes can be compared.
+
+    Raises:
+        BundleError: It is not a bundle.
+        InputError: It is of another flavour.
+    """
+    manifest = Manifest.load(bundle)
+    if manifest.flavour != ORT:
+        raise InputError(
+            f"{bundle} has flavour {manifest.flavour}, and codes are compared on the CPU",
+            f"compare one of the flavour {ORT}",
+        )
+    return manifest
+
+
 def write_parity(
     bundle: Path,
     checkpoint: Checkpoint,
@@ -213,12 +229,7 @@ def write_parity(
     Raises:
         InputError: The bundle is of another checkpoint or flavour.
     """
-    manifest = Manifest.load(bundle)
-    if manifest.flavour != ORT:
-        raise InputError(
-            f"{bundle} has flavour {manifest.flavour}, and codes are compared on the CPU",
-            f"compare one of the flavour {ORT}",
-        )
+    manifest = comparable(bundle)
     if manifest.checkpoint.fingerprint != checkpoint.fingerprint:
         raise InputError(
             f"{bundle} was not made from {checkpoint.folder}, but from another checkpoint",

@@ -186,7 +186,7 @@ def open_backend(
         BackendError: Unknown, not installed, or for bundles of another flavour.
         InputError: `threads` is no number of processors that there are.
     """
-    _check_threads(threads)
+    check_threads(threads)
     if name not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise BackendError(f"backend {quoted(name)} is unknown", f"choose one of {known}")
@@ -215,8 +215,12 @@ def open_backend(
     return TensorRTBackend(name, threads=threads)
 
 
-def _check_threads(threads: object) -> None:
-    """Refuse more threads than processors: they spin, and nothing else gets a turn."""
+def check_threads(threads: object) -> None:
+    """Refuse more threads than processors: they spin, and nothing else gets a turn.
+
+    Raises:
+        InputError: They are more, or no number of threads.
+    """
     most = processors()
     if threads is not None and not (is_whole(threads) and 1 <= threads <= most):
         raise InputError.of("threads", threads, f"a whole number from 1 to {most}, the processors")

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from qwen3_tts_edge.backends import AUTO, ORT_CPU
 from qwen3_tts_edge.backends.ort.install import cuda_lack
 from qwen3_tts_edge.bundle.names import CUDA, FP32, INT8, ORT
-from qwen3_tts_edge.compat.options import ArgumentError, shown
+from qwen3_tts_edge.compat.options import ArgumentError, check_strings, shown, truth
 from qwen3_tts_edge.errors import BackendError, InputError
 
 # A number format other than float32 asks for less memory and more speed, which is int8's part.
@@ -20,6 +20,7 @@ _PRECISIONS = {
     "auto": INT8,
 }
 _ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+_TRUTHS = ("local_files_only", "force_download")
 _HUB = ("revision", "cache_dir", "token", "local_files_only", "force_download")
 _CHANGE_NOTHING = ("low_cpu_mem_usage", "use_safetensors", "trust_remote_code")
 _OURS = ("threads", "max_seconds", "fetch_urls")
@@ -69,7 +70,7 @@ def check(loading: Loading) -> None:
     """Refuse what is not known here; an attention that upstream does not know either is.
 
     Raises:
-        ArgumentError: Names the arguments, and what is known.
+        ArgumentError: Names the arguments, and what is known, or one of another type.
         InputError: The attention.
     """
     unknown = sorted(loading.keys() - Loading.__annotations__.keys())
@@ -80,6 +81,14 @@ def check(loading: Loading) -> None:
         )
     for name in loading.keys() & set(_CHANGE_NOTHING):
         _log.debug("%s changes nothing here", name)
+    for name in _TRUTHS:
+        if loading.get(name) is not None:
+            truth(name, loading[name])  # type: ignore[literal-required]
+    check_strings("revision", [loading.get("revision")])
+    if not isinstance(loading.get("token"), str | bool | None):
+        raise ArgumentError(
+            f"token is a {type(loading['token']).__name__}; expected a string, or True"
+        )
     attention = loading.get("attn_implementation")
     if attention is not None and str(attention) not in _ATTENTION:
         raise InputError(

@@ -9,6 +9,8 @@ from typing import Any
 from typing_extensions import Self, Unpack
 
 from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.backends import check_threads
+from qwen3_tts_edge.bundle.memory import check_seconds
 from qwen3_tts_edge.bundle.names import (
     BASE,
     CUSTOM_VOICE,
@@ -92,6 +94,9 @@ class Qwen3TTSModel:
             BundleError: The bundle is damaged, or the checkpoint could not be exported.
         """
         fetch_urls = truth("fetch_urls", fetch_urls)
+        check_threads(threads)  # before minutes of exporting
+        if max_seconds is not None:
+            check_seconds(max_seconds)
         folder, backend = opening.bundle(pretrained_model_name_or_path, given)
         tts = Synthesizer.open(folder, backend=backend, threads=threads, max_seconds=max_seconds)
         return cls(tts, fetch_urls=fetch_urls)

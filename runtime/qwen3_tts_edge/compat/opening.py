@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from qwen3_tts_edge.bundle.head import FILE, FORMAT
 from qwen3_tts_edge.bundle.manifest import load_codec
@@ -73,16 +73,21 @@ def bundle(source: str | Path, loading: Loading) -> tuple[Path, str]:
         return folder, backend(wanted, found.flavour, shown(folder))
     if wanted == CUDA:
         check_gpu()
+    kind = Kind(asked or INT8, wanted or ORT)
     if here:
         name = folder.resolve().name
     else:
-        asked_for = str(source).rstrip("/")
-        folder, name = _download(asked_for, hub(loading)), asked_for.rsplit("/", 1)[-1]
+        hub_id = str(source).rstrip("/")
+        name = hub_id.rsplit("/", 1)[-1]
+        if not is_hub_id(hub_id):
+            raise InputError(f"{shown(hub_id)} is not a folder, nor a hub id such as owner/name")
+        if not any(_cache().glob(f"{name}-*-{kind}")):
+            _command(hub_id)  # before gigabytes are downloaded
+        folder = download(hub_id, **hub(loading))
     if not (folder / "config.json").is_file():
         raise InputError(
             f"{shown(folder)} is neither a bundle (no {FILE}) nor a checkpoint (no config)"
         )
-    kind = Kind(asked or INT8, wanted or ORT)
     made = _cache() / f"{name}-{_fingerprint(folder)[:16]}-{kind}"
     if not (made / FILE).is_file():
         _export(folder, made, kind)
@@ -103,13 +108,6 @@ def _cache() -> Path:
     return cache_folder() / "bundles"
 
 
-def _download(source: str, asked: dict[str, Any]) -> Path:
-    """A checkpoint of the hub, in its own cache."""
-    if not is_hub_id(source):
-        raise InputError(f"{shown(source)} is not a folder, nor a hub id such as owner/name")
-    return download(source, **asked)
-
-
 def _fingerprint(folder: Path) -> str:
     """Tell this checkpoint from others in a moment: names, sizes, and samples of every file.
 
@@ -128,8 +126,8 @@ def _fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _export(checkpoint: Path, made: Path, kind: Kind) -> None:
-    """Run `qwen3-tts-export bundle`; the bundle appears whole, or not at all."""
+def _command(checkpoint: str | Path) -> str:
+    """Find `qwen3-tts-export`, or say that a checkpoint cannot be spoken from without it."""
     here = str(Path(sys.executable).parent)
     command = shutil.which("qwen3-tts-export", path=here) or shutil.which("qwen3-tts-export")
     if command is None:
@@ -137,6 +135,12 @@ def _export(checkpoint: Path, made: Path, kind: Kind) -> None:
             f"{checkpoint} must be exported once, and the command qwen3-tts-export is not there",
             'run: pip install "qwen3-tts-edge[export]", or export it elsewhere and give the bundle',
         )
+    return command
+
+
+def _export(checkpoint: Path, made: Path, kind: Kind) -> None:
+    """Run `qwen3-tts-export bundle`; the bundle appears whole, or not at all."""
+    command = _command(checkpoint)
     _log.warning("exporting %s into %s, once; this takes minutes", checkpoint, made)
     arguments = ["bundle", str(checkpoint), "-o", str(made)]
     arguments += ["--precision", kind.precision, "--flavour", kind.flavour]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
 from qwen3_tts_edge.arrays import Array, Codes, Samples, as_array
-from qwen3_tts_edge.backends import open_backend
+from qwen3_tts_edge.backends import check_threads, open_backend
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
@@ -91,6 +91,7 @@ class Qwen3TTSTokenizer:
         Arguments and errors are those of `Qwen3TTSModel.from_pretrained`.
         """
         fetch_urls = truth("fetch_urls", fetch_urls)
+        check_threads(threads)
         folder, backend = opening.bundle(pretrained_model_name_or_path, given)
         bundle = CodecBundle.open(folder)
         bundle.check()

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from parity.compat.calls import GREEDY, HELLO
-from qwen3_tts_edge import BackendError, InputError, cache
+from qwen3_tts_edge import BackendError, InputError, Qwen3TTSError, cache
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel, Qwen3TTSTokenizer, loading, opening
 from qwen3_tts_edge.errors import BundleError, CheckpointError
@@ -274,6 +274,31 @@ def test_a_hub_id_is_downloaded(
     monkeypatch.setattr(hub, "snapshot_download", offline)
     with pytest.raises(CheckpointError, match=r"could not be downloaded: no route$"):
         opening.bundle("somebody/Some-Model", {})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"threads": 0}, "threads is 0; expected a whole number from 1"),
+        ({"threads": 10**6}, "the processors"),
+        ({"local_files_only": "no"}, "local_files_only is 'no'; expected True or False"),
+        ({"force_download": 2.0}, "force_download is 2.0; expected True or False"),
+        ({"revision": 5}, "revision is a int; expected a string"),
+        ({"token": 5}, "token is a int; expected a string"),
+        ({}, r'somebody/model must be exported once.* pip install "qwen3-tts-edge\[export\]"'),
+    ],
+)
+def test_what_is_refused_is_refused_before_a_download(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(opening, "download", lambda *_, **__: pytest.fail("downloaded"))
+    for door in (Qwen3TTSModel, Qwen3TTSTokenizer):
+        with pytest.raises(Qwen3TTSError, match=message):
+            door.from_pretrained("somebody/model", **call)
+    with pytest.raises(InputError, match="max_seconds is nan; it must be finite"):
+        Qwen3TTSModel.from_pretrained("somebody/model", max_seconds=float("nan"))
 
 
 def test_importing_loads_no_torch() -> None:
