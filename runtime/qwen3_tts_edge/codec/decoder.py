@@ -17,6 +17,7 @@ from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest
 from qwen3_tts_edge.codec.primed import Primed, fingerprint
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.forks import shared
 
 FRAMES_AT_ONCE = 8
 """Frames a launch when all codes are there. What 25 make on the way is too large for the caches of
@@ -204,9 +205,19 @@ class _Threads:
     def __init__(self, most: int) -> None:
         self._most = most
         self._process: int | None = None
+        shared(self)
 
     def submit(self, work: Callable[[Codes], tuple[Samples, float]], codes: Codes) -> Pending:
         if self._process != os.getpid():
             self._process = os.getpid()
             self._pool = ThreadPoolExecutor(self._most, "codec")
         return self._pool.submit(work, codes)
+
+    def acquire(self) -> None:
+        """Wait until all is decoded that was begun; whoever begins waits for the scheduler."""
+        if self._process == os.getpid():
+            self._pool.shutdown()
+            self._process = None
+
+    def release(self) -> None:
+        """Do nothing: threads are made when they are needed."""

@@ -24,6 +24,7 @@ from qwen3_tts_edge.compat.loading import Loading
 from qwen3_tts_edge.compat.options import ArgumentError, shown, truth
 from qwen3_tts_edge.compat.sounds import local, sample_rate
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.forks import shared
 from qwen3_tts_edge.sound.reading import (
     check_rate,
     mixed,
@@ -73,7 +74,7 @@ class Qwen3TTSTokenizer:
         self._decoder = decoder
         self._encoder = encoder
         self._fetch_urls = fetch_urls
-        self._lock = Lock()  # threads take turns at the graphs
+        self._lock = shared(Lock())  # threads take turns at the graphs
 
     @classmethod
     def from_pretrained(

@@ -1,5 +1,6 @@
 """Who joins, rests and leaves: one launch a frame for all who speak."""
 
+import os
 import threading
 import time
 from collections import deque
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 
 from qwen3_tts_edge.arrays import Rows
 from qwen3_tts_edge.errors import BusyError, Qwen3TTSError
+from qwen3_tts_edge.forks import shared
 from qwen3_tts_edge.speech.openings import Openings
 from qwen3_tts_edge.speech.slots import Pending, Slots
 from qwen3_tts_edge.speech.utterance import Utterance
@@ -47,6 +49,25 @@ class Scheduler:
         self._waiting: deque[Utterance] = deque()
         self._speaking: list[Utterance] = []
         self._launches: deque[_Launch] = deque()
+        self._process = os.getpid()
+        shared(self)
+
+    def acquire(self) -> None:
+        """Let nobody move until `release`."""
+        self.lock.acquire()
+
+    def release(self) -> None:
+        """Let others move; in a process that was forked since, those who spoke have to say why not.
+
+        They go on in the other one.
+        """
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            error = Qwen3TTSError("the process was forked while this was spoken", "speak it again")
+            self._speaking += self._waiting
+            self._waiting.clear()
+            self._fail(error)
+        self.lock.release()
 
     def add(self, utterance: Utterance) -> None:
         """Let an utterance wait for a slot, and for its text if that is yet to come."""

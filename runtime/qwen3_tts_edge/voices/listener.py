@@ -21,6 +21,7 @@ from qwen3_tts_edge.bundle.names import BASE
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import BundleError, InputError
+from qwen3_tts_edge.forks import shared
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.mel import SAMPLE_RATE, log_mel
@@ -38,7 +39,7 @@ class Listener:
         self._bundle = bundle
         self._manifest = bundle.manifest
         self._backend = backend
-        self._lock = RLock()
+        self._lock = shared(RLock())
 
     @classmethod
     def open(cls, bundle: Bundle, *, backend: str = "auto", threads: int | None = None) -> Self:

@@ -1,0 +1,54 @@
+"""What threads share, and a forked process must not find in use.
+
+Of all threads only the one that forks goes along. A lock that another one holds then would be held
+for ever in the child, and what it guards half changed. So a process is forked between two turns.
+"""
+
+import os
+import threading
+import weakref
+from typing import Protocol, TypeVar
+
+
+class Shared(Protocol):
+    """A lock, or what has its two methods."""
+
+    def acquire(self) -> object:
+        """Wait until no other thread is at it, and let none begin."""
+        ...
+
+    def release(self) -> object:
+        """Let the others go on; in a child there are none."""
+        ...
+
+
+_T = TypeVar("_T", bound=Shared)
+_known: list["weakref.ref[Shared]"] = []
+_here = threading.local()
+
+
+def shared(one: _T) -> _T:
+    """Let this process be forked only while no other thread is at `one`, as long as that lives.
+
+    Who waits for another of these while it has one waits for what was given here before it.
+    """
+    _known.append(weakref.ref(one, _known.remove))
+    return one
+
+
+def _before() -> None:
+    _here.taken = []
+    for each in reversed(list(_known)):
+        if (one := each()) is not None:
+            one.acquire()
+            _here.taken.append(one)
+
+
+def _after() -> None:
+    for one in reversed(_here.taken):
+        one.release()
+    del _here.taken
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

@@ -1,0 +1,77 @@
+"""A process that forks while other threads of it speak: the child does not wait for them."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from qwen3_tts_edge.forks import shared
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+_SPEAKING = """
+import os, signal, sys, threading
+from qwen3_tts_edge import Qwen3TTSError, Synthesizer
+
+tts = Synthesizer.open(sys.argv[1], verify=False)
+said = tts.speak("Hello there.", seed=1).samples.tobytes()
+begun, over = threading.Event(), threading.Event()
+
+def speak_on():
+    while not over.is_set():
+        for _ in tts.stream("This goes on and on."):
+            begun.set()
+
+def in_child(mine):
+    signal.alarm(60)
+    try:
+        next(mine)
+        return 1
+    except Qwen3TTSError as error:
+        if "was forked" not in str(error):
+            return 2
+    return 3 * (tts.speak("Hello there.", seed=1).samples.tobytes() != said)
+
+other = threading.Thread(target=speak_on)
+other.start()
+begun.wait()
+codes = []
+for _ in range(6):
+    mine = tts.stream("Hello there.", seed=1)
+    next(mine)
+    if not (child := os.fork()):
+        os._exit(in_child(mine))
+    next(mine)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+over.set()
+other.join()
+sys.exit(max(map(abs, codes)))
+"""
+
+
+def test_a_process_that_was_forked_amid_speech_speaks_too(voice_bundle: Path) -> None:
+    """What its parent was saying it does not go on with, and says so."""
+    asked = [sys.executable, "-c", _SPEAKING, str(voice_bundle)]
+    assert subprocess.run(asked, check=False, timeout=300).returncode == 0
+
+
+def test_a_fork_waits_for_who_holds_a_lock() -> None:
+    lock = shared(threading.Lock())
+    held = threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            time.sleep(0.1)
+
+    threading.Thread(target=hold).start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        os._exit(not lock.acquire(timeout=1))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert lock.acquire(timeout=1)
