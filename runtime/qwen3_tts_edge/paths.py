@@ -60,8 +60,9 @@ def check_target(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder", "choose another name")
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder", "make it first")
+    above = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not above.is_dir():
+        raise InputError(f"{above} is not a folder", "make it first")
 
 
 def folder_of(variable: str, otherwise: Callable[[], Path]) -> Path:

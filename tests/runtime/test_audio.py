@@ -131,15 +131,19 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         ("a", r"a: cannot write a file without ending; use \.wav"),
         ("nowhere/a.wav", r"nowhere is not a folder; make it first"),
         ("folder.wav", r"folder\.wav is a folder; choose another name"),
+        ("folder", r"folder is a folder; choose another name"),
+        ("link.wav", r"nowhere is not a folder; make it first"),
     ],
 )
 def test_a_name_that_cannot_be_written_is_refused_first(
     tmp_path: Path, name: str, message: str
 ) -> None:
     (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.wav").symlink_to("nowhere/a.wav")
     with pytest.raises(InputError, match=message):
         AudioFile(tmp_path / name, RATE)
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.wav", "folder", "link.wav"}
 
 
 def test_a_link_stays_and_the_mode_is_kept(tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ def test_stdin_is_spoken_as_it_arrives() -> None:
     assert np.abs(numbers(first + rest) - whole).max() <= 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs arguments of any bytes")
+def test_a_text_is_utf8_whatever_the_locale_says() -> None:
+    args = [*map(os.fsencode, PROGRAM), b"speak", b"-o", b"a.wav", b"--max-seconds", b"0.4"]
+    bare = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([*args, "Grüße.".encode()], env=bare, check=True)
+    done = subprocess.run([*args, b"Gr\xfc\xdfe."], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == b"error: TEXT is not UTF-8 text: byte 2 is 0xfc; convert it\n"
+
+
 def test_without_stdout_and_stderr() -> None:
     """As pythonw and some services start programs: `sys.stderr` is None."""
     code = (

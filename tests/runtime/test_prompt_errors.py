@@ -56,7 +56,7 @@ def test_control_tokens_are_no_words(custom: PromptBuilder, token: str) -> None:
 
 
 def test_a_text_that_is_no_unicode(custom: PromptBuilder) -> None:
-    with pytest.raises(InputError, match=r"not valid Unicode: .* at character 4; read it in"):
+    with pytest.raises(InputError, match=r"not valid Unicode: .* at character 4; convert it"):
         custom.build("abc \udcff")
 
 
@@ -153,7 +153,8 @@ def test_a_damaged_table(voice_bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [0, -1, 1e-300, 1e300, float("nan"), float("inf")])
 def test_settings_that_must_be_positive(name: str, value: float) -> None:
     with pytest.raises(
-        InputError, match=rf"{name} is {re.escape(repr(value))}; expected a number above 0"
+        InputError,
+        match=rf"{name} is {re.escape(repr(value))}; expected a number above 0 that float32 can",
     ):
         Sampling(**{name: value})
 

@@ -214,5 +214,5 @@ def _check(text: str) -> None:
     except UnicodeEncodeError as error:
         raise InputError(
             f"the text is not valid Unicode: {error.reason} at character {error.start}",
-            "read it in the encoding that it was written in, such as UTF-8",
+            "convert it to UTF-8 from the encoding that it was written in",
         ) from error

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.paths import check_target, expanded
 from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.writing import ENDINGS, AudioFile, AudioStream, format_of
 
@@ -57,6 +57,7 @@ def sink_of(
             f"the name {output} does not say what to write; use -o -{there}, which is PCM, or what "
             "--format says"
         )
+    check_target(path)
     named = format_of(path)
     if form not in (None, named):
         raise click.UsageError(

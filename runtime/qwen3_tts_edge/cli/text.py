@@ -1,6 +1,7 @@
 """Where the text of a command comes from: its argument, a file, or stdin as it arrives."""
 
 import codecs
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -34,7 +35,7 @@ def text_of(text: str | None, file: str | None, *, arrives: bool) -> Text:
     if text is not None and file is not None:
         raise click.UsageError("both TEXT and --file were given; choose one")
     if text is not None and text != "-":
-        return text
+        return "".join(_decoded([os.fsencode(text)], "TEXT"))  # whatever the locale says
     if file is not None and file != "-":
         return "".join(_decoded([expanded(file, "file").read_bytes()], file))
     if text is None and file is None and sys.stdin.isatty():

@@ -75,8 +75,8 @@ class AudioFile:
                 or for what `encoding.encoder` raises it.
         """
         self._path = expanded(path)
-        name = format_of(self._path)
         check_target(self._path)
+        name = format_of(self._path)
         self._encoder = encoder(name, sample_rate, rate_out=rate_out, speed=speed)
         self._opened = self._open()
 

@@ -55,9 +55,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name in ("temperature", "subtalker_temperature", "repetition_penalty"):
-            self._check(name, lambda x: _LEAST <= x <= _MOST, "a number above 0")
+            expected = "a number above 0 that float32 can hold"
+            self._check(name, lambda x: _LEAST <= x <= _MOST, expected)
         for name in ("top_p", "subtalker_top_p"):
-            self._check(name, lambda x: _LEAST <= x <= 1, "a number above 0 and at most 1")
+            expected = "a number above 0 and at most 1 that float32 can hold"
+            self._check(name, lambda x: _LEAST <= x <= 1, expected)
         for name in ("top_k", "subtalker_top_k"):
             _check_count(name, getattr(self, name))
         for name in ("do_sample", "subtalker_dosample"):
