@@ -10,8 +10,8 @@ Calls, defaults, broadcasting and errors are the official ones, arrays are numpy
   GPU or exports one; where the GPU cannot be used it is an error that says what is missing.
 - Keyword arguments that are not known are an error, not dropped in silence; `seed` does something,
   and `eos_token_id` may only be the checkpoint's own.
-- `max_new_tokens` beyond what memory was reserved for (`from_pretrained(max_seconds=...)`) is cut
-  to it, with a warning; so is speech that would go on beyond it, 160 s, where nobody says how long.
+- Speech that fills the memory that was reserved (`from_pretrained(max_seconds=...)`, 160 s) is cut
+  there, with a warning; `max_new_tokens` may be more.
 - A recording of less than 1 s, of more than 60 s, a silent one, and samples far beyond full scale
   are refused; base64 may have slashes, and the content of a voice that the demo saved is a prompt.
 - Arrays are numpy's: they have no `.cpu()` and no `.numpy()`, and what `torch.load` is to read with

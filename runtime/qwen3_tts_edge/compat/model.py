@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -326,47 +325,24 @@ class Qwen3TTSModel:
                 text_layout=UPFRONT if upfront else STREAMED,
                 sampling=sampling,
                 seed=options.seed(given, row),
+                max_seconds=self._most_seconds(given.get("max_new_tokens")),
                 verbatim=True,
             )
             for row, (text, voice, language, instruct) in enumerate(
                 zip(texts, voices, languages, instructs, strict=True)
             )
         ]
-        tokens = given.get("max_new_tokens")
-        if tokens is not None:
-            requests = self._bounded(requests, tokens)
         spoken = self.synthesizer.speak_batch(requests)
         for number, audio in enumerate(spoken, start=1):
             _warn_if_incomplete(f"text {number} of {len(spoken)}", audio)
         return [audio.samples for audio in spoken], self.synthesizer.manifest.sample_rate
 
-    def _bounded(self, requests: list[Request], tokens: int) -> list[Request]:
-        """Cut speech after so many tokens, the last of which ends it, or where memory ends."""
-        tts = self.synthesizer
-        frames = []
-        for each in requests:
-            assert isinstance(each.text, str)
-            prompt = tts.prompts.build(
-                each.text,
-                each.voice,
-                language=each.language,
-                instruct=each.instruct,
-                text_layout=each.text_layout,
-            )
-            frames.append(min(tokens - 1, max(1, tts.frame_graph.capacity - len(prompt.rows) + 1)))
-        if min(frames) < tokens - 1:
-            _log.warning(
-                "max_new_tokens is %d, and there is room for %d; from_pretrained(max_seconds=...) "
-                "decides how much",
-                tokens,
-                min(frames) + 1,
-            )
+    def _most_seconds(self, tokens: int | None) -> float | None:
+        """Give how long so many tokens last, the last of which ends speech."""
+        if tokens is None:
+            return None
         # Half a frame off, so that rounding up cannot add one.
-        rate = tts.manifest.frames_per_second
-        return [
-            replace(each, max_seconds=(most - 0.5) / rate)
-            for each, most in zip(requests, frames, strict=True)
-        ]
+        return (tokens - 1.5) / self.synthesizer.manifest.frames_per_second
 
     def _expect(self, kind: ModelType, method: str) -> None:
         found = self.synthesizer.manifest.checkpoint

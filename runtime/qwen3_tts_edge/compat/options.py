@@ -29,8 +29,8 @@ class Options(TypedDict, total=False):
     """What steers generation, by the official names; None is the checkpoint's own default.
 
     Attributes:
-        max_new_tokens: One more than the most frames to speak; a frame is 80 ms. More than there is
-            room for is all there is, with a warning in the log.
+        max_new_tokens: One more than the most frames to speak; a frame is 80 ms. It may be more
+            than there is room for; speech that is cut where memory is full is warned about.
         eos_token_id: The code that ends speech: the checkpoint's own, alone or in a list.
         seed: Ours: row i of a batch is spoken with `seed + i`, so that it can be spoken again. -1
             draws each row's.

@@ -20,10 +20,11 @@ from parity.compat.calls import (
     sound,
 )
 from qwen3_tts_edge import InputError, Qwen3TTSError, Synthesizer
-from qwen3_tts_edge.bundle.memory import frame_limit
+from qwen3_tts_edge.bundle.memory import frame_room
 from qwen3_tts_edge.compat import ArgumentError, Qwen3TTSModel
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
+from qwen3_tts_edge.speech.patience import Limit, limit
 from qwen3_tts_edge.speech.request import Request
 
 HEARD = {"ref_audio": (sound(1.2, 16000), 16000), "ref_text": SAID}
@@ -156,17 +157,20 @@ def test_an_upper_bound_is_an_upper_bound(both: Both, caplog: pytest.LogCaptureF
     seen: list[Request] = []
     speak = small.synthesizer.speak_batch
     small.synthesizer.speak_batch = lambda asked: seen.extend(asked) or speak(asked[:0])
-    with caplog.at_level(logging.WARNING):
-        small.generate_custom_voice(**RYAN | {"text": [HELLO, BYE]}, max_new_tokens=8192)
-    assert len(caplog.records) == 1
-    assert "max_new_tokens is 8192, and there is room for" in caplog.text
+    small.generate_custom_voice(**RYAN | {"text": [HELLO, BYE]}, max_new_tokens=8192)
+    small.generate_custom_voice(**RYAN, max_new_tokens=2)
+    assert not caplog.records
+    limits = []
     for each in seen:
         prompt = small.synthesizer.prompts.build(
             each.text, each.voice, language=each.language, text_layout=each.text_layout
         )
         room = small.synthesizer.frame_graph.capacity, len(prompt.rows)
-        limit = frame_limit(small.synthesizer.manifest, *room, each.max_seconds)
-        assert limit == frame_limit(small.synthesizer.manifest, *room)
+        manifest = small.synthesizer.manifest
+        limits.append(limit(manifest, *room, each.text, each.max_seconds))
+        most = Limit(frame_room(manifest, *room), "memory")
+        assert limits[-1] in (most, Limit(1, "asked"))
+    assert [each.kind for each in limits] == ["memory", "memory", "asked"]
 
 
 @pytest.mark.parametrize(
