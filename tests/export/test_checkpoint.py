@@ -90,6 +90,12 @@ def test_weights_under_another_name_are_told(copy: Path, name: str, cure: str) -
     assert cure in said
 
 
+def test_a_folder_is_no_weights(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors").mkdir()
+    assert "model.safetensors is missing; expected the weights" in refusal(copy)
+
+
 def test_a_base_without_its_speaker_encoder_is_told_what_it_is(
     tiny_checkpoint: TinyCheckpoint, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         ),
         (write(TALKER, "\4\0\0\0\0\0\0\0nope"), "is not a safetensors file"),
         (write("config.json", "{"), "config.json is not readable JSON"),
-        (write("config.json", "[]"), "config.json holds a list, expected a JSON object"),
+        (write("config.json", "null"), "config.json holds null, expected a JSON object; "),
         (
             tensors(TALKER, lambda t: t.pop(NORM)),
             f"1 of 172 tensors are missing, first {NORM} [128]",

@@ -32,7 +32,10 @@ def read_json(file: Path) -> dict[str, Any]:
             f"{file} is not readable JSON ({reason(error)})", cure(file, "copy or save it again")
         ) from error
     if not isinstance(value, dict):
-        raise CheckpointError(f"{file} holds a {type(value).__name__}, expected a JSON object")
+        raise CheckpointError(
+            f"{file} holds {shortened(json.dumps(value))}, expected a JSON object",
+            cure(file, "copy or save it again"),
+        )
     return value
 
 

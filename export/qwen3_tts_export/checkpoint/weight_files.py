@@ -74,7 +74,7 @@ def _refuse_unfinished(folder: Path) -> None:
 
 def _refuse_other_names(folder: Path) -> None:
     """Refuse weights that are there, and not where they are looked for: shards, or a file."""
-    found = sorted(folder.glob("[!.]*.safetensors"))
+    found = sorted(file for file in folder.glob("[!.]*.safetensors") if not file.is_dir())
     if not found:
         return
     missing = f"neither model.safetensors nor {INDEX}"
