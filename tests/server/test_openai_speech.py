@@ -301,7 +301,11 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"max_new_tokens": 0}, "max_new_tokens", "greater than or equal to 1"),
     ({"seed": -2}, "seed", "greater than or equal to -1"),
     ({"seed": 1.5}, "seed", "valid integer"),
-    ({"temperature": 0}, "temperature", "above 0; for the likeliest code always, set do_sample to"),
+    (
+        {"temperature": 0},
+        "temperature",
+        "above 0, in float32; for the likeliest code always, set do_sample to",
+    ),
     ({"subtalker_top_p": 1e-300}, "subtalker_top_p", "expected a number above 0"),
     ({"top_p": float("nan")}, "top_p", ""),
     ({"word_timestamps": True}, "word_timestamps", "no times of words"),

@@ -55,10 +55,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name in ("temperature", "subtalker_temperature", "repetition_penalty"):
-            expected = "a number above 0 that float32 can hold"
+            expected = "a number above 0, in float32"
             self._check(name, lambda x: _LEAST <= x <= _MOST, expected)
         for name in ("top_p", "subtalker_top_p"):
-            expected = "a number above 0 and at most 1 that float32 can hold"
+            expected = "a number above 0 and at most 1, in float32"
             self._check(name, lambda x: _LEAST <= x <= 1, expected)
         for name in ("top_k", "subtalker_top_k"):
             _check_count(name, getattr(self, name))
