@@ -154,7 +154,7 @@ def test_a_damaged_table(voice_bundle: Path, tmp_path: Path) -> None:
 def test_settings_that_must_be_positive(name: str, value: float) -> None:
     with pytest.raises(
         InputError,
-        match=rf"{name} is {re.escape(repr(value))}; expected a number above 0 that float32 can",
+        match=rf"{name} is {re.escape(repr(value))}; expected a number above 0, in float32",
     ):
         Sampling(**{name: value})
 
