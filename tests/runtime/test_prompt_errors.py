@@ -220,5 +220,5 @@ def test_temperature_0_names_the_cure() -> None:
         ("temperature", "do_sample"),
         ("subtalker_temperature", "subtalker_dosample"),
     ):
-        with pytest.raises(InputError, match=f"{cure}=False"):
+        with pytest.raises(InputError, match=f"set {cure} to false"):
             Sampling(**{name: 0})
