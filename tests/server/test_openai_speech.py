@@ -345,6 +345,11 @@ def test_errors_are_the_clients_own(client: openai.OpenAI) -> None:
     assert client.models.retrieve("edge-voice").id == client.models.list().data[0].id
 
 
+def test_models_are_listed_where_open_webui_looks(served: Served) -> None:
+    listed = httpx2.get(f"{served.url}/v1/audio/models").json()["models"]
+    assert [model["id"] for model in listed] == ["edge-voice"]
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [

@@ -29,15 +29,25 @@ class Models(TypedDict):
     data: list[Model]
 
 
+class SpeechModels(TypedDict):
+    """All of them, as Open WebUI reads them."""
+
+    models: list[Model]
+
+
 def router(service: Service) -> APIRouter:
     """Make the routes."""
     routes = APIRouter()
 
     @routes.get("/v1/models")
-    @routes.get("/v1/audio/models")  # where Open WebUI looks first
     async def models() -> Models:
         """List the models, which is one."""
         return {"object": "list", "data": [_model(service)]}
+
+    @routes.get("/v1/audio/models")
+    async def speech_models() -> SpeechModels:
+        """List those that speak, which is the same one, where Open WebUI looks for it."""
+        return {"models": [_model(service)]}
 
     @routes.get("/v1/models/{name:path}")
     async def model(name: str) -> Model:
