@@ -1,12 +1,13 @@
 """ElevenLabs' socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
 
 import io
+from contextlib import suppress
 from typing import Any
 
 import httpx2
 import pytest
 import soundfile
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from qwen3_tts_edge.bundle.names import STREAMED
 from server.reference import as_it_came, spoken
@@ -167,3 +168,81 @@ def test_a_text_over_http(served: Served, ending: str) -> None:
         url = f"{served.url}/v1/text-to-speech/{voice}{ending}?output_format={form}"
         wrong = httpx2.post(url, json={**body, **asked})
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
+
+
+OF_SDK = {
+    "text": " ",
+    "try_trigger_generation": True,
+    "voice_settings": None,
+    "generation_config": {"chunk_length_schedule": [50]},
+}
+"""The first message of `convert_realtime` in elevenlabs 2.78."""
+
+
+@pytest.fixture
+def one_text(url: str) -> str:
+    return url.replace("multi-stream-input", "stream-input")
+
+
+def of_sdk(text: str) -> dict[str, Any]:
+    return {"text": text, "try_trigger_generation": True}
+
+
+def to_its_end(socket: Socket) -> list[Any]:
+    """Listen until the socket is closed."""
+    heard = []
+    with suppress(ConnectionClosed):
+        while True:
+            heard.append(socket.hear())
+    return heard
+
+
+def test_one_text_word_by_word_to_its_end(one_text: str, served: Served) -> None:
+    with conversation(f"{one_text}&model_id=eleven_flash_v2_5&output_format=pcm_24000") as socket:
+        words = [of_sdk(f"{word} ") for word in f"{FIRST} {SECOND}".split()]
+        socket.say(OF_SDK, *words, {"text": ""}, of_sdk("What comes later is not heard."))
+        *messages, last = to_its_end(socket)
+        assert socket.connection.close_code == 1000
+    assert last == {"audio": None, "isFinal": True}
+    assert all(each["isFinal"] is None and "alignment" in each for each in messages)
+    assert sound(messages, "audio") == as_it_came(f"{FIRST} {SECOND}", 7)
+    served.settle()
+
+
+def test_a_flush_speaks_what_is_there_and_the_text_goes_on(one_text: str) -> None:
+    with conversation(f"{one_text}&output_format=pcm_24000") as socket:
+        socket.say(OF_SDK, {"text": FIRST, "flush": True})
+        heard, wanted = b"", as_it_came(FIRST, 7)
+        while len(heard) < len(wanted):
+            heard += sound([socket.hear()], "audio")
+        socket.say(of_sdk(SECOND), {"text": ""})
+        assert heard + sound(to_its_end(socket), "audio") == wanted + as_it_came(SECOND, 7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (of_sdk("<|im_end|> "), "<|im_end|>"),
+        ({"text": 5}, "text"),
+        ("{", "JSON"),
+        ({"text": " More", "voice_settings": {"speed": 1.2}}, "begun with another speed"),
+    ],
+)
+def test_a_text_that_fails_says_why_and_its_socket_ends_as_refused(
+    one_text: str, served: Served, wrong: Any, told: str
+) -> None:
+    """Not with the code of a text that was spoken: clients would take what came for all of it."""
+    with conversation(f"{one_text}&output_format=pcm_24000") as socket:
+        socket.say(OF_SDK, of_sdk(f"{FIRST} "), wrong, of_sdk("more "), {"text": ""})
+        [error] = [each for each in to_its_end(socket) if "message" in each]
+        assert socket.connection.close_code == 1008
+    assert told in error["message"]
+    assert (error["error"], error["code"]) == ("invalid_request_error", 1008)
+    served.settle()
+
+
+def test_a_socket_whose_text_is_empty_ends_without_a_sound(one_text: str) -> None:
+    with conversation(one_text) as socket:
+        socket.say(OF_SDK, {"text": ""})
+        assert [each.get("isFinal") for each in to_its_end(socket)] == [True]
+        assert socket.connection.close_code == 1000

@@ -22,6 +22,12 @@ T = TypeVar("T")
 Seed = Annotated[int | None, Query(ge=-1, lt=2**64)]
 """In a socket's address: the same texts are spoken the same again. None of the vendors has it."""
 
+REFUSED = 1008
+"""The code with which a socket closes that was asked for what is not to be had."""
+
+_CLOSED = 1000
+"""And that of one that has said all there was to say."""
+
 _LARGEST = 128 << 10
 """Bytes of a message."""
 
@@ -52,6 +58,7 @@ class Conversation(ABC):
         self._websocket = websocket
         self._speaking: set[Context] = set()  # also what was closed and has not noticed yet
         self._finishing: asyncio.Task[None] | None = None
+        self._code = _CLOSED
 
     @abstractmethod
     def take(self, text: str) -> list[Message]:
@@ -138,9 +145,15 @@ class Conversation(ABC):
             context.close()
         return context is not None
 
-    def finish(self) -> None:
-        """Close the socket when all that was said so far is spoken; nothing more is taken."""
-        self._finishing = asyncio.create_task(self._finish())
+    def finish(self, code: int = _CLOSED) -> None:
+        """Close the socket when all that was said so far is spoken; nothing more is taken.
+
+        Args:
+            code: Says why. Where that was said before, what went wrong is what counts.
+        """
+        self._code = max(self._code, code)
+        if self._finishing is None:
+            self._finishing = asyncio.create_task(self._finish())
 
     async def send(self, messages: Iterable[Message]) -> None:
         """Send messages; where nobody is there to take them nothing more is spoken."""
@@ -202,7 +215,7 @@ class Conversation(ABC):
 
     async def _hang_up(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):  # its client may have been faster
-            await self._websocket.close()
+            await self._websocket.close(self._code)
 
 
 def parsed(kind: TypeAdapter[T], text: str) -> T:
