@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from httpx_sse import EventSource
 
 from server.reference import as_it_came, spoken
 from server.serving import Served
@@ -296,6 +297,23 @@ def test_bytes_over_http(served: Served) -> None:
     ):
         wrong = httpx2.post(url, json={**body, **asked})
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
+
+
+def test_events_over_http(served: Served) -> None:
+    body = {"transcript": FIRST, "voice": {"id": "heart"}, "context_id": "a", "language": "en"}
+    answer = httpx2.post(f"{served.url}/tts/sse?seed=7", json=body)
+    events = [(each.event, each.json()) for each in EventSource(answer).iter_sse()]
+    assert all(kind == said["type"] for kind, said in events)
+    assert {said["context_id"] for _, said in events} == {"a"}
+    *chunks, (_, last) = events
+    assert len(chunks) > 1
+    assert {(kind, said["status_code"], said["done"]) for kind, said in chunks} == {
+        ("chunk", 206, False)
+    }
+    assert (last["type"], last["status_code"], last["done"]) == ("done", 200, True)
+    assert sound([said for _, said in chunks], "data") == spoken(FIRST, 7, language="en")
+    wrong = httpx2.post(f"{served.url}/tts/sse", json={**body, "voice": {"id": "nobody"}})
+    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "voice")
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ def test_cartesia(python: Path, served: Served) -> None:
     assert answers == {
         "whole": spoken(TEXT, 7, language="en"),
         "whole, by its name": spoken(TEXT, 7, language="en"),
+        "events": spoken(TEXT, 7, language="en"),
         "streamed": as_it_came(TEXT, 7, language="en"),
     }
 

@@ -1,4 +1,4 @@
-"""Cartesia's speech: `/tts/websocket`, where contexts speak side by side, and `POST /tts/bytes`.
+"""Cartesia's speech: `/tts/websocket`, where contexts speak side by side, `/tts/bytes`, `/tts/sse`.
 
 What only Cartesia's own models know is ignored: their names, emotions, volume, dictionaries, and
 timestamps, which clients ask for and do without. A context keeps its voice, its language and its
@@ -10,6 +10,8 @@ Source: https://docs.cartesia.ai/api-reference/tts/websocket;
 
 import secrets
 import time
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,12 +23,13 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from qwen3_tts_edge.server.cartesia_body import Generation, Part
-from qwen3_tts_edge.server.context import Context, Message
+from qwen3_tts_edge.server.context import Context
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
-from qwen3_tts_edge.server.problems import Problem
+from qwen3_tts_edge.server.problems import Problem, problem_of
 from qwen3_tts_edge.server.request_id import id_of
-from qwen3_tts_edge.server.response import SpeechResponse
+from qwen3_tts_edge.server.response import EVENTS, SpeechResponse, event, sound
 from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.server.session import Session
 
 _PART = TypeAdapter(Part)
 
@@ -42,18 +45,45 @@ def router(service: Service) -> APIRouter:
     @routes.post("/tts/bytes", response_class=Response)
     async def speech(body: Generation, http: HttpRequest, seed: Seed = None) -> Response:
         """Speak a text."""
-        form, request = body.encoder(service), body.request(service, seed)
-        return SpeechResponse(
-            service,
-            http,
-            request,
-            form,
-            text=body.transcript,
-            field="transcript",
-            transport="cartesia",
-        )
+        return _answer(service, body, http, seed)
+
+    @routes.post("/tts/sse", response_class=Response)
+    async def events(body: Generation, http: HttpRequest, seed: Seed = None) -> Response:
+        """Speak a text, as the events that a socket's messages are."""
+        answers = _Answers(body.context_id or secrets.token_hex(8), id_of(http))
+        content = partial(_events, answers)
+        return _answer(service, body, http, seed, content=content, media_type=EVENTS)
 
     return routes
+
+
+def _answer(
+    service: Service, body: Generation, http: HttpRequest, seed: int | None, **how: Any
+) -> Response:
+    form, request = body.encoder(service), body.request(service, seed)
+    return SpeechResponse(
+        service,
+        http,
+        request,
+        form,
+        text=body.transcript,
+        field="transcript",
+        transport="cartesia",
+        **how,
+    )
+
+
+async def _events(answers: "_Answers", session: Session) -> AsyncIterator[bytes]:
+    try:
+        async for data in sound(session):
+            for said in answers.sound(data):
+                yield event(said["type"], said)
+    except Exception as error:
+        for said in answers.failed(problem_of(error)):
+            yield event(said["type"], said)
+        raise
+    for said in answers.done():
+        yield event(said["type"], said)
 
 
 class _Cartesia(Conversation):
@@ -65,7 +95,7 @@ class _Cartesia(Conversation):
         self._first: WeakKeyDictionary[Context, Part] = WeakKeyDictionary()
         self._request_id = id_of(websocket)
 
-    def take(self, text: str) -> list[Message]:
+    def take(self, text: str) -> list[Mapping[str, Any]]:
         message = parsed(_PART, text)
         name = message.context_id or secrets.token_hex(8)
         if message.cancel:
@@ -82,7 +112,7 @@ class _Cartesia(Conversation):
             self.end(name)
         return []
 
-    def refused(self, text: str, problem: Problem) -> list[Message]:
+    def refused(self, text: str, problem: Problem) -> list[Mapping[str, Any]]:
         return _Answers(field_of(text, "context_id"), self._request_id).failed(problem)
 
     def _begin(self, name: str, message: Part) -> Context:
@@ -100,21 +130,21 @@ class _Answers:
         self._flushes = 0
         self._last = time.monotonic()
 
-    def sound(self, data: bytes) -> list[Message]:
+    def sound(self, data: bytes) -> list[Mapping[str, Any]]:
         before, self._last = self._last, time.monotonic()
         step = round(1000 * (self._last - before), 3)
         return [self._message("chunk", 206, done=False, data=data, step_time=step)]
 
-    def flushed(self) -> list[Message]:
+    def flushed(self) -> list[Mapping[str, Any]]:
         self._flushes += 1
         return [
             self._message("flush_done", 206, done=False, flush_done=True, flush_id=self._flushes)
         ]
 
-    def done(self) -> list[Message]:
+    def done(self) -> list[Mapping[str, Any]]:
         return [self._message("done", 200, done=True)]
 
-    def failed(self, problem: Problem) -> list[Message]:
+    def failed(self, problem: Problem) -> list[Mapping[str, Any]]:
         return [
             self._message(
                 "error",
@@ -127,6 +157,6 @@ class _Answers:
             )
         ]
 
-    def _message(self, kind: str, status: int, *, done: bool, **more: Any) -> Message:
+    def _message(self, kind: str, status: int, *, done: bool, **more: Any) -> Mapping[str, Any]:
         head = {"type": kind, "context_id": self._context_id, "status_code": status, "done": done}
         return {**head, **more}

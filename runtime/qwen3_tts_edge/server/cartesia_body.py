@@ -70,6 +70,7 @@ class _Generation(Said):
 class Generation(Said):
     """What a request says, and each part of a context."""
 
+    context_id: str | None = None
     transcript: str = ""
     voice: _Voice | None = None
     language: str | None = None
@@ -117,7 +118,6 @@ class Generation(Said):
 class Part(Generation):
     """A message of a socket: a part of a context's text."""
 
-    context_id: str | None = None
     goes_on: Annotated[bool, Field(alias="continue")] = False
     flush: bool = False
     cancel: bool = False

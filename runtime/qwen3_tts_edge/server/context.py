@@ -6,7 +6,7 @@ Its client's messages are read in another task, so what is said can be stopped w
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -36,16 +36,16 @@ class _Flush:
 class Answers(Protocol):
     """A protocol's words for what happens in a context: the messages to send, or none."""
 
-    def sound(self, data: bytes) -> list[Message]:
+    def sound(self, data: bytes) -> Sequence[Message]:
         """There is sound."""
 
-    def flushed(self) -> list[Message]:
+    def flushed(self) -> Sequence[Message]:
         """All before a flush was spoken."""
 
-    def done(self) -> list[Message]:
+    def done(self) -> Sequence[Message]:
         """All of the text was spoken."""
 
-    def failed(self, problem: Problem) -> list[Message]:
+    def failed(self, problem: Problem) -> Sequence[Message]:
         """It will not be spoken."""
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Annotated, ClassVar, TypeVar
 
@@ -61,7 +61,7 @@ class Conversation(ABC):
         self._code = _CLOSED
 
     @abstractmethod
-    def take(self, text: str) -> list[Message]:
+    def take(self, text: str) -> Sequence[Message]:
         """Do what a message asks for, without waiting; return what is answered at once.
 
         Raises:
@@ -69,10 +69,10 @@ class Conversation(ABC):
         """
 
     @abstractmethod
-    def refused(self, text: str, problem: Problem) -> list[Message]:
+    def refused(self, text: str, problem: Problem) -> Sequence[Message]:
         """Say that a message is malformed or cannot be done."""
 
-    def greeting(self) -> list[Message]:
+    def greeting(self) -> Sequence[Message]:
         """Say the first words, before the client has said any."""
         return []
 
@@ -166,7 +166,7 @@ class Conversation(ABC):
         except (WebSocketDisconnect, RuntimeError):
             self._close_all()
 
-    def _taken(self, text: str) -> list[Message]:
+    def _taken(self, text: str) -> Sequence[Message]:
         try:
             return self.take(text)
         except Exception as error:

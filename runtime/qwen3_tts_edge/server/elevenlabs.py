@@ -7,7 +7,7 @@ Source: https://elevenlabs.io/docs/api-reference/text-to-speech, `stream-input` 
 `multi-stream-input`
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
@@ -81,7 +81,7 @@ class _Texts(Conversation):
             return self._close(message.context_id)
         return []
 
-    def refused(self, text: str, problem: Problem) -> list[Message]:
+    def refused(self, text: str, problem: Problem) -> Sequence[Message]:
         return _Named(field_of(text, "context_id")).failed(problem)
 
     def answers(self, name: str) -> Answers:
@@ -131,7 +131,7 @@ class _OneText(_Texts):
             self._append(message.model_copy(update={"context_id": ""}))
         return []
 
-    def refused(self, text: str, problem: Problem) -> list[Message]:
+    def refused(self, text: str, problem: Problem) -> Sequence[Message]:
         return self.answers("").failed(problem)
 
     def answers(self, name: str) -> Answers:

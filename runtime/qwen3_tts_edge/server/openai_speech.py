@@ -1,8 +1,6 @@
 """`POST /v1/audio/speech`: OpenAI's speech, with the fields that vLLM-Omni has for Qwen3-TTS."""
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -16,7 +14,7 @@ from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.models import TASKS
 from qwen3_tts_edge.server.problems import FieldError, blaming, problem_of
 from qwen3_tts_edge.server.references import vector_of
-from qwen3_tts_edge.server.response import SpeechResponse, WholeResponse, sound
+from qwen3_tts_edge.server.response import EVENTS, SpeechResponse, WholeResponse, event, sound
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.speech_body import Speech
@@ -31,7 +29,6 @@ from qwen3_tts_edge.voices.voice import Clone, Voice
 _NAME = "openai"
 _SENT = ("ref_audio", "speaker_embedding")
 _FIELDS = Fields(form="response_format", rate="sample_rate")
-_EVENTS = "text/event-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _EVENT = {
     "type": "object",
@@ -44,7 +41,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {
             **{FORMATS[name].content_type: _BINARY for name in ("mp3", "opus", "aac", "flac")},
             **{FORMATS[name].content_type: _BINARY for name in ("wav", "pcm")},
-            _EVENTS: {"schema": _EVENT},
+            EVENTS: {"schema": _EVENT},
         },
     }
 }
@@ -77,7 +74,7 @@ def router(service: Service) -> APIRouter:
             transport=_NAME,
             chunk_frames=body.chunk_frames,
             content=partial(_events, service, body) if body.events else sound,
-            media_type=_EVENTS if body.events else None,
+            media_type=EVENTS if body.events else None,
         )
 
     return routes
@@ -150,7 +147,7 @@ async def _voice(service: Service, body: Speech) -> Voice | None:
 async def _events(service: Service, body: Speech, session: Session) -> AsyncIterator[bytes]:
     try:
         async for data in sound(session):
-            yield _event("delta", {"audio": base64.b64encode(data).decode()})
+            yield _event("delta", {"audio": data})
     except Exception as error:
         # An event alone would be taken for the end of all: the connection is cut as well.
         yield _event("error", {"error": problem_of(error).error})
@@ -170,4 +167,4 @@ async def _events(service: Service, body: Speech, session: Session) -> AsyncIter
 
 def _event(kind: str, content: dict[str, Any]) -> bytes:
     name = f"speech.audio.{kind}"
-    return f"event: {name}\ndata: {json.dumps({'type': name, **content})}\n\n".encode()
+    return event(name, {"type": name, **content})

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
+import msgspec
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 from starlette.types import Send
@@ -15,6 +17,9 @@ from qwen3_tts_edge.server.whole import Answer
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP
+
+EVENTS = "text/event-stream"
+"""The type of an answer that is events."""
 
 
 class CutError(Exception):
@@ -29,6 +34,11 @@ async def sound(session: Session) -> AsyncIterator[bytes]:
     async for event in session:
         if isinstance(event, Sound) and event.data:
             yield event.data
+
+
+def event(name: str, content: Mapping[str, Any]) -> bytes:
+    """Write an event of an answer; bytes in its content stand in base64."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(content))
 
 
 class SpeechResponse(StreamingResponse):

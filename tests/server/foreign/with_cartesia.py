@@ -22,6 +22,15 @@ def whole(client: Cartesia, voice: Any) -> str:
     return base64.b64encode(answer.read()).decode()
 
 
+def events(client: Cartesia, voice: Any) -> str:
+    heard = client.tts.generate_sse(
+        model_id="sonic-3", transcript=TEXT, voice=voice, output_format=FORM, language="en"
+    )
+    return base64.b64encode(
+        b"".join([each.audio for each in heard if each.type == "chunk"])
+    ).decode()
+
+
 def streamed(client: Cartesia, voice: str) -> str:
     """Give the text in two parts, and read messages as its own classes."""
     heard = []
@@ -47,6 +56,7 @@ def main(url: str) -> dict[str, str]:
     answers = {
         "whole": whole(client, {"mode": "id", "id": "heart"}),
         "whole, by its name": whole(client, "heart"),
+        "events": events(client, {"mode": "id", "id": "heart"}),
         "streamed": streamed(client, "heart"),
         "streamed, nobody": streamed(client, "nobody"),
     }
