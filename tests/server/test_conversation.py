@@ -132,6 +132,26 @@ def test_a_key_is_shown_as_the_vendor_s_clients_show_it(narrow: Served, name: st
     assert refused.value.response.status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("deepgram", ["token", "{}"]),
+        ("realtime", ["realtime", "openai-insecure-api-key.{}", "openai-beta.realtime-v1"]),
+    ],
+)
+def test_a_browser_shows_a_key_as_a_subprotocol(
+    narrow: Served, name: str, offered: list[str]
+) -> None:
+    """It cannot set headers, and so the vendors' own clients do."""
+    url = narrow.ws + PROTOCOLS[name][0]
+    with conversation(url, subprotocols=[each.format("secret") for each in offered]) as socket:
+        assert socket.connection.subprotocol == offered[0]
+    others = [each.format("other") for each in offered]
+    with pytest.raises(InvalidStatus) as refused, conversation(url, subprotocols=others):
+        pass
+    assert refused.value.response.status_code == 401
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_of_subprotocols_the_first_is_taken_for_browsers_hang_up_else(
     served: Served, name: str
@@ -193,14 +213,18 @@ def test_nothing_that_a_client_says_is_the_server_s_fault(
     path, messages, long = protocol
     rng = random.Random(path)
     said = errors = 0
-    at_once = 1 if "/stream-input" in path else 50  # a mistake is the last that is heard there
+    ends = "/stream-input" in path  # with the first mistake, or when all is spoken
+    count //= 10 if ends else 1
     while said < count:
         with conversation(served.ws + path) as socket, suppress(ConnectionClosed):
             # Some close it, as they may; the next one is opened then.
-            for _ in range(at_once):
+            for _ in range(1 if ends else 50):
                 socket.say(mutated(rng.choice(messages), rng))
                 said += 1
-            errors += sum(is_error(each) for each in at_hand(socket))
+            if ends:
+                socket.say({"text": ""})
+            answers = test_elevenlabs.to_its_end(socket) if ends else at_hand(socket)
+            errors += sum(is_error(each) for each in answers)
     assert errors > count / 10
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
     served.settle(60)

@@ -251,7 +251,7 @@ def test_the_metrics_have_the_names_that_were_promised(served: Served) -> None:
 
 def test_a_websocket_to_nowhere_is_not_found_and_not_forbidden(served: Served) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"{served.ws}/v1/text-to-speech/heart/stream-input")
+        connect(f"{served.ws}/v1/text-to-speech/heart/input")
     assert refused.value.response.status_code == 404
     error = json.loads(refused.value.response.body or b"")["error"]
     assert error["type"] == "invalid_request_error"

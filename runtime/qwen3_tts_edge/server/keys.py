@@ -16,6 +16,7 @@ from qwen3_tts_edge.server.problems import Problem
 
 _HEADERS = ("x-api-key", "xi-api-key")  # Cartesia, ElevenLabs
 _SCHEMES = ("bearer", "token")  # OpenAI, Deepgram
+_SUBPROTOCOL = "openai-insecure-api-key."
 _OPEN = {"/", "/health", "/ready"}
 _LISTS = {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/audio/voices"}
 
@@ -93,5 +94,14 @@ def shown(headers: Mapping[str, str], query: bytes, kind: str) -> str | None:
         if headers.get(name):
             return headers[name]
     if kind == "websocket":
-        return next(iter(parse_qs(query.decode("latin-1")).get("api_key", [])), None)
+        in_query = parse_qs(query.decode("latin-1")).get("api_key", [])
+        return next(iter(in_query), None) or _offered(headers.get("sec-websocket-protocol", ""))
     return None
+
+
+def _offered(subprotocols: str) -> str | None:
+    """Find the key among what a browser offers: "token, KEY", or OpenAI's, with a name in front."""
+    first, *others = (each.strip() for each in subprotocols.split(","))
+    named = (each.removeprefix(_SUBPROTOCOL) for each in others if each.startswith(_SUBPROTOCOL))
+    by_scheme = others if first.lower() in _SCHEMES else ()
+    return next(iter((*named, *by_scheme)), None)
