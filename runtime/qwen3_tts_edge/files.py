@@ -118,16 +118,20 @@ def check_new_folder(folder: Path) -> None:
     """Refuse a place where no new folder can be, for who has long work to do before.
 
     Raises:
-        InputError: Something is there, or it would lie in a file or where nothing can be written.
+        InputError: Something is there, or it would lie in a file.
+        OSError: Nothing can be written there.
     """
     if folder.exists():
         with suppress(OSError):
             sweep(folder.resolve())
         raise _already_exists(folder)
     above = next(each for each in folder.absolute().parents if each.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK)):
-        found = "cannot be written to" if above.is_dir() else "is not a folder"
-        raise InputError(f"{above} {found}", "choose another place")
+    if not above.is_dir():
+        raise InputError(f"{above} is not a folder", "choose another place")
+    if not os.access(above, os.W_OK):
+        read_only = hasattr(os, "statvfs") and os.statvfs(above).f_flag & os.ST_RDONLY
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number), str(folder))
 
 
 def _replace(folder: Path, part: Path) -> None:

@@ -88,7 +88,7 @@ def test_merges_that_were_cut_at_the_end_of_a_line_are_refused(tmp_path: Path) -
         ("merges.txt", None, "lacks merges.txt"),
         ("tokenizer_config.json", None, "lacks tokenizer_config.json"),
         ("vocab.json", b'{"a": 0', "is not readable JSON"),
-        ("vocab.json", b"[]", "holds a list"),
+        ("vocab.json", b"[]", r"holds \[\], expected a JSON object"),
         ("vocab.json", b"\xff\xfe", "is not readable JSON"),
         ("merges.txt", b"#version: 0.2\nh e\nbroken\n", "line 3 has 1 symbols"),
         ("merges.txt", b"#version: 0.2\nQ Q\n", "vocab.json lacks"),
