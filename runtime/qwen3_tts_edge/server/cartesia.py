@@ -10,7 +10,7 @@ Source: https://docs.cartesia.ai/api-reference/tts/websocket;
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -76,14 +76,15 @@ def _answer(
 async def _events(answers: "_Answers", session: Session) -> AsyncIterator[bytes]:
     try:
         async for data in sound(session):
-            for said in answers.sound(data):
-                yield event(said["type"], said)
+            yield _written(answers.sound(data))
     except Exception as error:
-        for said in answers.failed(problem_of(error)):
-            yield event(said["type"], said)
+        yield _written(answers.failed(problem_of(error)))
         raise
-    for said in answers.done():
-        yield event(said["type"], said)
+    yield _written(answers.done())
+
+
+def _written(messages: Iterable[Mapping[str, Any]]) -> bytes:
+    return b"".join(event(each["type"], each) for each in messages)
 
 
 class _Cartesia(Conversation):
