@@ -22,9 +22,13 @@ TinyCheckpoint = Callable[..., Path]
 MadeOnce = Callable[[str, Callable[[Path], Any]], Path]
 
 
-# A worker for each core: more threads than one in each of them wait for one another.
+# To each worker its share of the cores: on shared ones, threads of two wait for one another.
+_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    if share := sorted(_CORES)[number :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
+        os.sched_setaffinity(0, share)
 
 # A shell lets what it runs in the background ignore Ctrl-C, and all that is started from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -145,6 +149,18 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def all_cores() -> Iterator[None]:
+    """Give a module all cores, not a worker's share: it is about threads that work side by side."""
+    if not _CORES:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _CORES)
+    yield
+    os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session")

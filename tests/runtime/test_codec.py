@@ -130,6 +130,7 @@ def test_streams_are_decoded_side_by_side_where_the_graph_allows_it(voice_bundle
         assert np.array_equal(one.result()[0], other.result()[0])
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_a_small_graph_has_one_thread_and_others_beside_it(
     voice_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,6 +328,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.usefixtures("all_cores")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_process_that_was_forked_after_speech_speaks_too(voice_bundle: Path) -> None:
     """A server that loads before it forks does so; threads do not go with it."""

@@ -24,6 +24,8 @@ from qwen3_tts_edge.speech.stream import Stream
 from qwen3_tts_edge.speech.utterance import UNREAD_SECONDS
 from streamed import LONG, TEXT, codes_of, samples_of
 
+pytestmark = pytest.mark.usefixtures("all_cores")
+
 
 def test_two_streams_read_in_turns_on_one_thread_speak_as_alone(tts: Synthesizer) -> None:
     expected = [tts.speak(TEXT, seed=seed) for seed in (3, 4)]

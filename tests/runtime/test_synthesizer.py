@@ -229,6 +229,7 @@ def test_saving(tts: Synthesizer, tmp_path: Path) -> None:
     assert (tmp_path / "a.pcm").stat().st_size == 2 * len(audio.samples)
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_the_threads_do_not_change_what_is_said(voice_bundle: Path) -> None:
     one, two = (Synthesizer.open(voice_bundle, threads=n, verify=False) for n in (1, 2))
     assert np.array_equal(one.speak(TEXT, seed=3).codes, two.speak(TEXT, seed=3).codes)
