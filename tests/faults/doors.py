@@ -25,6 +25,9 @@ _WAITING = 300
 _TAKEN_ANYWAY = 16 << 20
 """Bytes: what a process takes and gives back without any file."""
 
+_TOGETHER = 1000
+"""Cases of one process: what libraries keep of files that they could not read adds up in it."""
+
 _LONGEST_MESSAGE = 600
 _ADDRESSES = 4 << 30
 """Bytes of addresses that a process may take beside those it has: more is a MemoryError."""
@@ -69,7 +72,8 @@ def faults(door: Door, cases: int, seconds: float = 1e9, seed: int = 13) -> tupl
     try:
         while case < cases and (not case or time.monotonic() < last):
             before = case
-            for line in _opened(door, good, range(case, cases), seed, seconds):
+            together = range(case, min(case + _TOGETHER, cases))
+            for line in _opened(door, good, together, seed, seconds):
                 number, _, what = line.partition(" ")
                 case = int(number) + 1
                 if what:
@@ -108,6 +112,7 @@ def _opened(door: Door, good: bytes, cases: range, seed: int, seconds: float) ->
                     if time.monotonic() > last:
                         break
                     told.write(f"{case} ")
+                    told.flush()  # so that it is known which one ends the process
                     door.file.write_bytes(mutation(door, good, case, seed))
                     told.write(_what_is_wrong(door, allowed) + "\n")
         except BaseException:

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import onnx
+from google.protobuf.message import EncodeError
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -70,7 +71,10 @@ def in_onnx(data: bytes, chance: Random) -> bytes:
         node = chance.choice(model.graph.node)
         weight = chance.choice(model.graph.initializer)
         chance.choice(_IN_GRAPHS)(model.graph, node, weight, chance)
-    return model.SerializeToString()
+    try:
+        return model.SerializeToString()
+    except EncodeError:  # two changes of one node may leave nothing that can be written
+        return in_bytes(20_000)(data, chance)
 
 
 def _other_operator(graph: Any, node: Any, _: Any, chance: Random) -> None:
