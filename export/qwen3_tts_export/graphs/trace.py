@@ -24,6 +24,7 @@ from qwen3_tts_export.graphs.axes import write_down_shapes
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.flavours import FLAVOURS, Flavour
 from qwen3_tts_export.graphs.flavours.contrib import SKIP_NORM
+from qwen3_tts_export.graphs.parts import PARTS
 from qwen3_tts_export.graphs.simplified import simplify
 from qwen3_tts_export.modules import ordered_sum  # noqa: F401  which registers the operation
 
@@ -99,7 +100,7 @@ def _converted(
 ) -> ir.Model:
     """The model of a network that is given these examples, whose axes are dynamic or not."""
     examples, shapes = given
-    with _Defined(wanted.definitions):
+    with _Defined(wanted.definitions_at(opset)):
         program = torch.export.export(
             network,
             examples,
@@ -109,6 +110,8 @@ def _converted(
             # an attention written out would count as a limit of the axes
             prefer_deferred_runtime_asserts_over_guards=True,
         )
+    # It would look for what it has no node for, by another trace; there is nothing.
+    program.run_decompositions = lambda _: program
     exported = torch.onnx.export(
         program,
         dynamo=True,
@@ -145,7 +148,7 @@ def _summed(terms: Sequence[ir.Value]) -> Any:
 
 
 class _Defined(TorchFunctionMode):
-    """Calls definitions in place of operations while a network is traced.
+    """Calls definitions and parts in place of operations while a network is traced.
 
     As decompositions of the trace, they would cost as much as another trace.
     """
@@ -157,7 +160,10 @@ class _Defined(TorchFunctionMode):
     def __torch_function__(
         self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        return self._definitions.get(operation, operation)(*args, **kwargs or {})
+        if operation not in self._definitions:
+            return PARTS.get(operation, operation)(*args, **kwargs or {})
+        with self:  # for what it is defined by
+            return self._definitions[operation](*args, **kwargs or {})
 
 
 def _again(

@@ -18,14 +18,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 # Their modules register the operations.
 import qwen3_tts_export.modules.sampling
 import qwen3_tts_export.modules.snake  # noqa: F401
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_export.graphs.flavours import choosing, contrib, cuda, group_query, opset24, sines
+from qwen3_tts_export.graphs.flavours import (
+    choosing,
+    contrib,
+    cuda,
+    group_query,
+    opset18,
+    opset24,
+    sines,
+)
 from qwen3_tts_export.modules import attention, layers
+
+_RMS_NORMALIZATION = 23
+"""The first opset that has it; the exporter finds it by itself."""
 
 _SOUND = (CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER)
 _ATTENTION, _SAMPLE = torch.ops.qwen3_tts.attention.default, torch.ops.qwen3_tts.sample.default
@@ -61,10 +73,15 @@ class Flavour:
         """The opset of the graph of that name."""
         return self.sound_opset if graph in _SOUND else self.opset
 
+    def definitions_at(self, opset: int) -> dict[Any, Callable[..., Any]]:
+        """The definitions, and those of what ONNX has no operation for in that opset."""
+        norms = {F.rms_norm: opset18.rms_norm} if opset < _RMS_NORMALIZATION else {}
+        return {**self.definitions, **norms}
+
 
 FLAVOURS = {
     "ort": Flavour(
-        opset=23,  # the first with RMSNormalization, which the exporter finds by itself
+        opset=_RMS_NORMALIZATION,
         sound_opset=23,
         lowerings={
             _ATTENTION: group_query.attention_cpu,
