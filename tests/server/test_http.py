@@ -177,6 +177,7 @@ def test_a_key_in_any_of_four_headers(guarded: Served, header: dict[str, str]) -
         answer = httpx2.post(address, json=body, headers={name: wrong})
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "invalid_api_key"
+        assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_every_key_is_compared_whichever_it_is(

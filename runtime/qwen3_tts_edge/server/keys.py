@@ -54,6 +54,7 @@ class Keys:
                 "no known key came with the request; send it as Authorization: Bearer KEY",
                 "authentication_error",
                 code="invalid_api_key",
+                headers={"www-authenticate": "Bearer"},
             )
             await problem.answer()(scope, receive, send)
             return
