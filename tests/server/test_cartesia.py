@@ -294,6 +294,11 @@ def test_bytes_over_http(served: Served) -> None:
         ({"speed": "slowest of all"}, "speed"),
         ({"voice": {"id": "heart", "__experimental_controls": {"speed": 2}}}, "voice"),
         ({"transcript": ""}, "transcript"),
+        ({"generation_config": {"emotion": "calm"}}, "generation_config"),
+        ({"generation_config": {"volume": 0.5}}, "generation_config"),
+        ({"voice": {"id": "heart", "__experimental_controls": {"emotion": ["anger"]}}}, "voice"),
+        ({"pronunciation_dict_id": "a"}, "pronunciation_dict_id"),
+        ({"duration": 2}, "duration"),
     ):
         wrong = httpx2.post(url, json={**body, **asked})
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
@@ -321,7 +326,7 @@ def test_events_over_http(served: Served) -> None:
     [
         ({"generation_config": {"speed": 1.2}, "speed": "slow"}, 1.2),
         ({"speed": "fast"}, 1.25),
-        ({"generation_config": {"emotion": "calm"}, "speed": "fast"}, 1.25),
+        ({"generation_config": {"emotion": "neutral", "volume": 1.0}, "speed": "fast"}, 1.25),
         ({"speed": "normal"}, 1.0),
         ({"speed": -0.5}, 0.8),
         ({"voice": {"id": "heart", "__experimental_controls": {"speed": "slowest"}}}, 0.6),

@@ -208,6 +208,8 @@ def test_a_text_over_http(served: Served) -> None:
         ("model=nobody", FIRST, "model"),
         ("language=xx", FIRST, "language"),
         ("model=heart", "<|im_end|>", "text"),
+        ("callback=https%3A%2F%2Fexample.org", FIRST, "callback"),
+        ("callback_method=put", FIRST, "callback_method"),
     ):
         wrong = httpx2.post(f"{served.url}/v1/speak?{asked}", json={"text": text})
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)

@@ -15,6 +15,7 @@ from server.serving import Served
 from server.sockets import Socket, conversation, encoded, sound
 
 FIRST, SECOND = "Good morning.", "How are you?"
+DICTIONARIES = {"pronunciation_dictionary_locators": [{"pronunciation_dictionary_id": "a"}]}
 OF_LIVEKIT = (
     "model_id=eleven_turbo_v2_5&output_format={}&enable_ssml_parsing=false&enable_logging=true"
     "&inactivity_timeout=180&apply_text_normalization=auto&sync_alignment=true&auto_mode=true"
@@ -164,6 +165,8 @@ def test_a_text_over_http(served: Served, ending: str) -> None:
         ("heart", "pcm_24000", {"language_code": "xx"}, "language_code"),
         ("heart", "pcm_24000", {"voice_settings": {"speed": 9}}, "voice_settings"),
         ("heart", "pcm_24000", {"text": " \n"}, "text"),
+        ("heart", "pcm_24000", {"audio_effects": {"pan": 0.5}}, "audio_effects"),
+        ("heart", "pcm_24000", DICTIONARIES, "pronunciation_dictionary_locators"),
     ):
         url = f"{served.url}/v1/text-to-speech/{voice}{ending}?output_format={form}"
         wrong = httpx2.post(url, json={**body, **asked})
@@ -226,6 +229,7 @@ def test_a_flush_speaks_what_is_there_and_the_text_goes_on(one_text: str) -> Non
         ({"text": 5}, "text"),
         ("{", "JSON"),
         ({"text": " More", "voice_settings": {"speed": 1.2}}, "begun with another speed"),
+        ({"text": " More", **DICTIONARIES}, "there are no dictionaries here"),
     ],
 )
 def test_a_text_that_fails_says_why_and_its_socket_ends_as_refused(

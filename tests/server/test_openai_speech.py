@@ -298,6 +298,7 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"speaker": "low"}, "speaker", "voice is 'heart'; send one of them"),
     ({"voice": {"id": "heart"}, "speaker": "low"}, "speaker", "voice is 'heart'"),
     ({"references": [{"audio_path": "a"}]}, "references", "send ref_audio and ref_text"),
+    ({"extra_params": {"cfg": 2}}, "extra_params", "leave it out"),
     ({"max_new_tokens": 0}, "max_new_tokens", "greater than or equal to 1"),
     ({"seed": -2}, "seed", "greater than or equal to -1"),
     ({"seed": 1.5}, "seed", "valid integer"),

@@ -1,8 +1,9 @@
 """Cartesia's speech: `/tts/websocket`, where contexts speak side by side, `/tts/bytes`, `/tts/sse`.
 
-What only Cartesia's own models know is ignored: their names, emotions, volume, dictionaries, and
-timestamps, which clients ask for and do without. A context keeps its voice, its language and its
-format; how fast it is says its first message, for clients send another speed for the next one.
+What only Cartesia's own models know is ignored: their names, and timestamps, which clients ask for
+and do without. What would be heard is refused: emotions, volume, dictionaries. A context keeps its
+voice, its language and its format; how fast it is says its first message, for clients send another
+speed for the next one.
 
 Source: https://docs.cartesia.ai/api-reference/tts/websocket;
     https://docs.cartesia.ai/use-the-api/api-errors

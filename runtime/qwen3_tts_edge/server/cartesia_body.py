@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.problems import FieldError
-from qwen3_tts_edge.server.said import Said
+from qwen3_tts_edge.server.said import Said, unheard
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
@@ -27,8 +27,12 @@ _Scaled = (
 )
 
 
+_Emotion = Annotated[Any, unheard("no emotion can be asked for here; leave it out", "neutral")]
+
+
 class _Controls(Said):
     speed: _Scaled | None = None
+    emotion: _Emotion = None
 
 
 class _Voice(Said):
@@ -65,6 +69,8 @@ class _Format(Said):
 
 class _Generation(Said):
     speed: float | None = None
+    volume: Annotated[Any, unheard("it cannot be set here; leave it out", 1)] = None
+    emotion: _Emotion = None
 
 
 class Generation(Said):
@@ -78,6 +84,10 @@ class Generation(Said):
     output_format: _Format = _Format()
     generation_config: _Generation | None = None
     speed: _Scaled | None = None
+    duration: Annotated[Any, unheard("it cannot be set here; leave it out")] = None
+    pronunciation_dict_id: Annotated[
+        Any, unheard("there are no dictionaries here; leave it out, and spell words as they sound")
+    ] = None
 
     def request(self, service: Service, seed: int | None) -> Request:
         """Read what is asked for, without the text."""

@@ -1,6 +1,7 @@
 """Deepgram's speech: `/v1/speak`, a socket with one text at a time, or `POST` for one answer.
 
-The model is the voice. What only Deepgram's service knows is ignored, as `mip_opt_out`.
+The model is the voice. What only Deepgram's service knows is ignored, as `mip_opt_out` and `tag`;
+a `callback` is refused, for sound is sent to nobody but who asks.
 
 Source: https://developers.deepgram.com/reference/text-to-speech/speak-streaming
 """
@@ -21,6 +22,7 @@ from qwen3_tts_edge.server.conversation import Conversation, Seed, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.request_id import id_of
 from qwen3_tts_edge.server.response import SpeechResponse
+from qwen3_tts_edge.server.said import unheard
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
@@ -31,6 +33,10 @@ _RAW = {"linear16": "pcm", "mulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
 _WAV = {"linear16": "wav", "mulaw": "wav_mulaw", "alaw": "wav_alaw"}
 _CONTAINERS = {**dict.fromkeys(_RAW, ("wav", "none")), "opus": ("ogg",)}
 """Of encodings, the usual one first; the others have none."""
+
+_Callback = Annotated[
+    str | None, unheard("no address is called from here; leave it out, the sound is the answer")
+]
 
 
 class Asked(BaseModel):
@@ -70,6 +76,8 @@ class Whole(Asked):
     encoding: Literal["linear16", "mulaw", "alaw", "mp3", "opus", "flac", "aac"] = "mp3"
     container: Literal["none", "wav", "ogg"] | None = None
     bit_rate: int | None = None
+    callback: _Callback = None
+    callback_method: _Callback = None
 
     def encoder(self, service: Service) -> Encoder:
         """Make an encoder of the sound that is asked for."""

@@ -1,7 +1,8 @@
 """ElevenLabs' speech: `/v1/text-to-speech/{voice}`, and its sockets, of one text and of many.
 
 What only ElevenLabs' own models know is ignored: their names and all voice settings but the speed,
-which the first message of a text says. SSML is refused, for its tags would be spoken.
+which the first message of a text says. SSML is refused, for its tags would be spoken, and so are
+dictionaries and effects.
 
 Source: https://elevenlabs.io/docs/api-reference/text-to-speech, `stream-input` and
 `multi-stream-input`

@@ -1,20 +1,23 @@
 """What ElevenLabs' requests say, in their bodies, addresses and messages."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.conversation import Seed
 from qwen3_tts_edge.server.problems import FieldError
-from qwen3_tts_edge.server.said import Said
+from qwen3_tts_edge.server.said import Said, unheard
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 
 FIELDS = Fields(language="language_code", speed="voice_settings")
 _FORMAT = re.compile(r"(mp3|pcm|ulaw|alaw|opus|wav)_(\d{4,6})(?:_(\d{1,3}))?")
 _OURS = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
+_Dictionaries = Annotated[
+    Any, unheard("there are no dictionaries here; leave it out, and spell words as they sound")
+]
 
 
 class Settings(Said):
@@ -49,6 +52,8 @@ class Text(Said):
     language_code: str | None = None
     voice_settings: Settings | None = None
     seed: Annotated[int | None, Field(ge=-1, lt=2**64)] = None
+    pronunciation_dictionary_locators: _Dictionaries = None
+    audio_effects: Annotated[Any, unheard("there are no effects here; leave it out")] = None
 
 
 class Asked(BaseModel):
@@ -77,3 +82,4 @@ class SocketMessage(Said):
     flush: bool = False
     close_context: bool = False
     close_socket: bool = False
+    pronunciation_dictionary_locators: _Dictionaries = None

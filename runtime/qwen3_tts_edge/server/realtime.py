@@ -18,7 +18,7 @@ from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
-from qwen3_tts_edge.server.said import Said
+from qwen3_tts_edge.server.said import Said, unheard
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
@@ -58,8 +58,14 @@ class _Audio(Said):
     output: _Output = _Output()
 
 
+_Moved = Annotated[Any, unheard("this is of an older version; say it in audio.output")]
+
+
 class _Session(Said):
     audio: _Audio = _Audio()
+    output_modalities: Annotated[Any, unheard('only ["audio"] is to be had', ["audio"])] = None
+    voice: _Moved = None
+    output_audio_format: _Moved = None
 
 
 class _Content(Said):

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from pydantic import BaseModel, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BaseModel, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
+
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 class Said(BaseModel):
@@ -28,3 +30,19 @@ class Said(BaseModel):
             if name not in described.get("required", ()):
                 described["properties"][name] = {"anyOf": [field, {"type": "null"}]}
         return found
+
+
+def unheard(found: str, *harmless: Any) -> AfterValidator:
+    """Refuse a field that would change the sound, or where it goes, and cannot here.
+
+    Args:
+        found: Says why, and what to do.
+        harmless: What it may say, beside nothing: what is done anyway.
+    """
+
+    def check(said: Any) -> Any:
+        if said not in (*_NOTHING, *harmless):
+            raise PydanticCustomError("unheard", found)
+        return said
+
+    return AfterValidator(check)

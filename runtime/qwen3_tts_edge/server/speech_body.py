@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from qwen3_tts_edge.bundle.names import STREAMED, UPFRONT
 from qwen3_tts_edge.errors import quoted
 from qwen3_tts_edge.server.problems import FieldError, blaming
+from qwen3_tts_edge.server.said import unheard
 from qwen3_tts_edge.speech.sampling import Sampling
 from qwen3_tts_edge.speech.stream import RAMP
 
@@ -52,7 +53,8 @@ class Speech(BaseModel):
     ref_text: str | None = None
     x_vector_only_mode: bool | None = None
     speaker_embedding: list[float] | None = None
-    references: list[Any] | None = None
+    references: Annotated[Any, unheard("not known here; send ref_audio and ref_text")] = None
+    extra_params: Annotated[Any, unheard("not known here; leave it out")] = None
     max_new_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=-1, lt=2**64)] | None = None
     initial_codec_chunk_frames: Annotated[int, Field(ge=0, le=250)] | None = None
@@ -89,8 +91,6 @@ class Speech(BaseModel):
         named, heard = (self.named or "").strip(), self.ref_audio is not None
         if self.speaker is not None and self.speaker.strip().lower() != named.lower():
             raise FieldError("speaker", f"voice is {quoted(named)}", "send one of them")
-        if self.references is not None:
-            raise FieldError("references", "not known here", "send ref_audio and ref_text")
         if heard and self.speaker_embedding is not None:
             raise FieldError("speaker_embedding", "there is ref_audio too", "send one of them")
         if self.ref_text is not None and not heard:
