@@ -7,8 +7,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,7 +17,10 @@ from click.testing import CliRunner
 
 from at_a_shell import PROGRAM
 from qwen3_tts_edge.cli import commands
-from server.reference import spoken
+from server import test_deepgram, test_elevenlabs
+from server.reference import as_it_came, spoken
+from server.sockets import Socket, conversation, sound
+from server.test_conversation import PROTOCOLS, has_sound, is_error
 
 TEXT = "The train to the coast leaves at seven, and the last one back is before midnight. " * 4
 
@@ -129,3 +133,48 @@ def test_time_to_finish_is_limited_and_what_is_cut_is_no_clean_end(voice_bundle:
             with pytest.raises(httpx2.RemoteProtocolError):
                 list(parts)
         assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+HALF = "This is a sentence of some length, and it ends here. And the next"
+ENDLESS: dict[str, tuple[Any, str, int]] = {
+    "cartesia": ({"context_id": "a", "transcript": HALF, "continue": True}, "data", 1001),
+    "deepgram": (test_deepgram.speak(HALF), "", 1001),
+    "elevenlabs": (test_elevenlabs.say(HALF, "a"), "audio", 1001),
+    "elevenlabs, one text": (test_elevenlabs.of_sdk(HALF), "audio", 1008),
+}
+"""By their protocols: a text that nobody ends, where its sound is, and how its socket ends."""
+
+
+def test_nobody_waits_for_more_of_a_text_when_it_is_told_to_stop(voice_bundle: Path) -> None:
+    """What came is spoken, then said to be not all; who speaks meanwhile comes to the end."""
+    with (
+        process(voice_bundle, "--slots", "8", "--drain-seconds", "100") as (running, address),
+        ExitStack() as opened,
+    ):
+        sockets: dict[str, Socket] = {}
+        for name, (path, _, _) in PROTOCOLS.items():
+            url = address.replace("http", "ws") + path
+            sockets[name] = opened.enter_context(conversation(url))
+        heard: dict[str, list[Any]] = {name: [] for name in sockets}
+        for name, (text, _, _) in ENDLESS.items():
+            sockets[name].say(text)
+            while not (heard[name] and has_sound(heard[name][-1])):
+                heard[name].append(sockets[name].hear())
+        body = {"input": TEXT, "seed": 7, "response_format": "pcm"}
+        post = httpx2.stream("POST", f"{address}/v1/audio/speech", json=body)
+        parts = opened.enter_context(post).iter_bytes()
+        whole = next(parts)
+        running.send_signal(signal.SIGTERM)
+        for name, socket in sockets.items():
+            heard[name] += test_elevenlabs.to_its_end(socket)
+        assert whole + b"".join(parts) == spoken(TEXT, 7)
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    assert sockets["realtime"].connection.close_code == 1001  # which only waited for its client
+    for name, (_, field, code) in ENDLESS.items():
+        *before, last = heard[name]
+        data = [each for each in before if isinstance(each, bytes)]
+        told = [each for each in before if not isinstance(each, bytes)]
+        assert b"".join(data) + sound(told, field) == as_it_came(HALF, 7)
+        assert is_error(last)
+        assert "the server is stopping" in json.dumps(last)
+        assert sockets[name].connection.close_code == code

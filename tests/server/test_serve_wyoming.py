@@ -13,8 +13,9 @@ from urllib.request import urlopen
 import pytest
 from click.testing import CliRunner
 from wyoming.audio import AudioChunk, AudioStop
+from wyoming.error import Error
 from wyoming.event import Event
-from wyoming.tts import Synthesize
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart
 
 from at_a_shell import PROGRAM
 from qwen3_tts_edge.cli import commands
@@ -74,3 +75,29 @@ def test_it_lets_who_speaks_finish_and_takes_its_socket_along(tmp_path: Path) ->
         assert [event.type for event in last] == ["audio-stop"] * 2
         assert server.wait(30) in (143, -signal.SIGTERM)
     assert not path.exists()
+
+
+def test_it_waits_for_no_more_of_a_text_that_nobody_ends(tmp_path: Path) -> None:
+    """What came of it is spoken, and then said to be not all."""
+    uri = f"unix://{tmp_path / 'socket'}"
+    options = ["--wyoming", uri, "--drain-seconds", "100"]
+    with subprocess.Popen(
+        [*PROGRAM, "serve", "--port", "0", *options], stderr=subprocess.PIPE
+    ) as server:
+        assert server.stderr is not None
+        while b"is ready" not in server.stderr.readline():
+            assert server.poll() is None
+
+        async def begin() -> list[Event]:
+            async with connected(uri) as client:
+                await say(client, SynthesizeStart(), SynthesizeChunk(f"{LONG}And"))
+                begun = await heard(client, AudioChunk)
+                server.send_signal(signal.SIGTERM)
+                return [*begun, *await heard(client, Error)]
+
+        try:
+            *_, stopped, error = asyncio.run(begin())
+        finally:
+            server.send_signal(signal.SIGTERM)
+        assert (stopped.type, error.data["code"]) == ("audio-stop", "overloaded")
+        assert server.wait(30) in (143, -signal.SIGTERM)

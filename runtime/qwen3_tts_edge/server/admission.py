@@ -12,6 +12,9 @@ from contextlib import suppress
 
 from qwen3_tts_edge.errors import BusyError
 
+QUIET = 2.0
+"""Seconds without more of a text after which nobody waits for it, when the server stops."""
+
 
 class RefusedError(BusyError):
     """Somebody was not let in.
@@ -47,7 +50,6 @@ class Admission:
 
     Attributes:
         running: How many have a ticket.
-        open: Whether anybody is let in at all.
     """
 
     def __init__(self, places: int, *, queue: int, seconds: float, per_key: int | None) -> None:
@@ -61,10 +63,23 @@ class Admission:
         """
         self._places, self._queue, self._seconds, self._per_key = places, queue, seconds, per_key
         self.running = 0
-        self.open = True
+        self._closed = asyncio.Event()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._of_key: Counter[str] = Counter()
         self._usual = 1.0  # seconds that a ticket was held lately
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody is let in at all."""
+        return not self._closed.is_set()
+
+    async def closed(self) -> None:
+        """Wait until nobody is let in any more."""
+        await self._closed.wait()
+
+    def stopping(self) -> RefusedError:
+        """Make the error of who is refused then."""
+        return RefusedError("the server is stopping", self._seconds)
 
     @property
     def waiting(self) -> int:
@@ -82,7 +97,7 @@ class Admission:
                 stops.
         """
         if not self.open:
-            raise RefusedError("the server is stopping", self._seconds)
+            raise self.stopping()
         if self._per_key is not None and self._of_key[key] >= self._per_key:
             raise RefusedError(
                 f"{self._of_key[key]} requests of this key are under way, which is all it may have",
@@ -129,10 +144,10 @@ class Admission:
 
     def close(self) -> None:
         """Let nobody in any more; who waits is refused."""
-        self.open = False
+        self._closed.set()
         for turn in self._waiting:
             if not turn.done():
-                turn.set_exception(RefusedError("the server is stopping", self._seconds))
+                turn.set_exception(self.stopping())
 
     def _next(self) -> None:
         """Pass a place on, or have one more."""

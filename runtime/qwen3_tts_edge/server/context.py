@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from qwen3_tts_edge.server.admission import QUIET
 from qwen3_tts_edge.server.problems import FieldError, Problem, problem_of
 from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.speech import Sound
@@ -90,6 +91,7 @@ class Context:
         self._session: Session | None = None
         self._flushes: deque[_Flush] = deque()  # that the session has not answered
         self._unflushed = False  # whether the session has text behind the last flush
+        self._leaving: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.task = asyncio.create_task(self._run())
 
@@ -113,6 +115,13 @@ class Context:
         """End the text: what is there will be spoken."""
         self.ended = True
         self._feed()
+
+    def leave(self, error: Exception) -> None:
+        """Wait no longer for more of the text than a moment; it fails then, if it has not ended."""
+        self._leaving = error
+        self._news.set()
+        if self._session is not None:
+            self._wait()
 
     def close(self) -> None:
         """Say no more; nothing is sent after this."""
@@ -157,7 +166,8 @@ class Context:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         flush = partial(self.flush, told=False)
-        self._timer = loop.call_later(PATIENCE, flush) if self._unflushed else None
+        patience = PATIENCE if self._leaving is None else QUIET
+        self._timer = loop.call_later(patience, flush) if self._unflushed else None
 
     def _end_session(self, session: Session) -> None:
         session.end()
@@ -194,6 +204,8 @@ class Context:
                     await self._send(self._answers.flushed())
             if self.ended:
                 return None
+            if self._leaving is not None:
+                raise self._leaving
             self._size = len(text)
             self.idle = True
             self._news.clear()

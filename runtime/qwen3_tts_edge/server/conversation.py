@@ -28,6 +28,9 @@ REFUSED = 1008
 _CLOSED = 1000
 """And that of one that has said all there was to say."""
 
+_GOING = 1001
+"""And that of one whose server stops."""
+
 _LARGEST = 128 << 10
 """Bytes of a message."""
 
@@ -81,12 +84,14 @@ class Conversation(ABC):
         # Browsers hang up where they offer subprotocols and none of them is taken.
         offered = self._websocket.scope["subprotocols"]
         await self._websocket.accept(offered[0] if offered else None)
+        leaving = asyncio.create_task(self._leave())
         try:
             await self.send(self.greeting())
             while (text := await self._received()) is not None:
                 if self._finishing is None:
                     await self.send(self._taken(text))
         finally:
+            leaving.cancel()
             if self._finishing is not None:
                 self._finishing.cancel()
             self._close_all()
@@ -206,6 +211,16 @@ class Conversation(ABC):
     async def _all_over(self) -> None:
         if self._speaking:
             await asyncio.wait([context.task for context in self._speaking])
+
+    async def _leave(self) -> None:
+        """Go when the server stops: who speaks may finish, nobody waits for more text."""
+        admission = self.service.admission
+        await admission.closed()
+        for context in self._speaking:
+            context.leave(admission.stopping())
+        await self._all_over()
+        if self._finishing is None:
+            self.finish(_GOING)
 
     async def _finish(self) -> None:
         for name in list(self.contexts):

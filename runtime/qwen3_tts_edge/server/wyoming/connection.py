@@ -9,7 +9,7 @@ from wyoming.event import Event, Eventable, async_write_event
 from wyoming.tts import SynthesizeStopped
 
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.server.admission import RefusedError
+from qwen3_tts_edge.server.admission import QUIET
 from qwen3_tts_edge.server.keys import ANYBODY
 from qwen3_tts_edge.server.listening import UNSENT
 from qwen3_tts_edge.server.problems import problem_of
@@ -60,13 +60,14 @@ class Connection:
 
     async def serve(self) -> None:
         """Do what the client asks until it goes, or something is wrong, which it is told."""
-        tasks = [asyncio.create_task(self._read_all()), asyncio.create_task(self._speak_all())]
+        doing = (self._read_all(), self._speak_all(), self._leave())
+        tasks = [asyncio.create_task(each) for each in doing]
         errors: list[BaseException | None] = []
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             errors = [task.exception() for task in done]
         except asyncio.CancelledError:
-            errors = [RefusedError("the server is stopping", 1)]
+            errors = [self._service.admission.stopping()]
         for task in tasks:
             task.cancel()  # whoever speaks gives the place back
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,9 +148,23 @@ class Connection:
             elif not utterance.streamed:  # nothing to say is no fault
                 await self._write(AudioStart(self._rate, 2, 1))
                 await self._write(AudioStop())
+            if utterance.error is not None:
+                raise utterance.error
             if utterance.streamed and not utterance.dropped:
                 await self._write(SynthesizeStopped())
             self._unheard -= 1
+
+    async def _leave(self) -> None:
+        """When the server stops, wait no longer for more of a text than a moment."""
+        admission = self._service.admission
+        await admission.closed()
+        while True:
+            growing = self._growing
+            left = growing.left if growing is not None else 0
+            await asyncio.sleep(QUIET)
+            if growing is not None and growing is self._growing and growing.left == left:
+                growing.leave(admission.stopping())
+                self._growing = None
 
     async def _speak(self, utterance: Utterance) -> None:
         voice, language = find(self._service.voices, utterance.voice)

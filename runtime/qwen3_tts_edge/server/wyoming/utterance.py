@@ -15,6 +15,8 @@ class Utterance:
         voice: Who shall speak, or None.
         streamed: Whether its text comes in chunks, and its end is told.
         dropped: Whether no more of it shall be heard, not even that it has ended.
+        left: Characters that may still come.
+        error: Why it goes on no further than it came, or None.
     """
 
     def __init__(self, voice: VoiceAsked | None, *, streamed: bool, largest: int) -> None:
@@ -26,7 +28,8 @@ class Utterance:
             largest: Characters of its text.
         """
         self.voice, self.streamed, self.dropped = voice, streamed, False
-        self._left = largest
+        self.left = largest
+        self.error: Exception | None = None
         self._text = ""  # that no session has yet
         self._spoken = self._ended = False
         self._session: Session | None = None
@@ -38,8 +41,8 @@ class Utterance:
         Raises:
             InputError: It is too long.
         """
-        self._left -= len(text)
-        if self._left < 0:
+        self.left -= len(text)
+        if self.left < 0:
             raise InputError("the text is too long", "send it in parts, one after the other")
         if self._session is not None:
             self._session.append(text)
@@ -55,6 +58,11 @@ class Utterance:
         self._begins.set()
         if self._session is not None:
             self._session.end()
+
+    def leave(self, error: Exception) -> None:
+        """Say what came; then it has failed."""
+        self.error = error
+        self.end()
 
     def drop(self) -> None:
         """Say no more of it: its client has begun another without ending it."""
