@@ -1,7 +1,9 @@
 """ElevenLabs' socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
 
 import io
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,8 +12,10 @@ import soundfile
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from qwen3_tts_edge.bundle.names import STREAMED
+from qwen3_tts_edge.server import introduction, keys
+from qwen3_tts_edge.server.settings import Settings
 from server.reference import as_it_came, spoken
-from server.serving import Served
+from server.serving import Served, serving
 from server.sockets import Socket, conversation, encoded, sound
 
 FIRST, SECOND = "Good morning.", "How are you?"
@@ -250,3 +254,96 @@ def test_a_socket_whose_text_is_empty_ends_without_a_sound(one_text: str) -> Non
         socket.say(OF_SDK, {"text": ""})
         assert [each.get("isFinal") for each in to_its_end(socket)] == [True]
         assert socket.connection.close_code == 1000
+
+
+ONE, MANY = "stream-input", "multi-stream-input"
+
+
+@pytest.fixture(scope="module")
+def guarded(voice_bundle: Path) -> Iterator[Served]:
+    settings = Settings(bundle=voice_bundle, slots=2, keys=("first", "second"), per_key=1)
+    with serving(settings) as server:
+        yield server
+
+
+def address(served: Served, ending: str, voice: str = "heart") -> str:
+    return f"{served.ws}/v1/text-to-speech/{voice}/{ending}?output_format=pcm_24000&seed=7"
+
+
+@pytest.mark.parametrize("ending", [ONE, MANY])
+@pytest.mark.parametrize(
+    "key", [{"xi_api_key": "first"}, {"xi-api-key": "second"}, {"authorization": "Bearer first"}]
+)
+def test_a_key_in_the_first_message(guarded: Served, ending: str, key: dict[str, str]) -> None:
+    """Of clients that can set no headers; browsers offer a subprotocol."""
+    with conversation(address(guarded, ending), subprotocols=["elevenlabs"]) as socket:
+        assert socket.connection.subprotocol == "elevenlabs"
+        end = {"text": ""} if ending == ONE else {"close_socket": True}
+        socket.say({**OF_SDK, **key}, of_sdk(FIRST), end)
+        assert sound(to_its_end(socket), "audio") == as_it_came(FIRST, 7)
+    guarded.settle()
+
+
+@pytest.mark.parametrize("ending", [ONE, MANY])
+@pytest.mark.parametrize(
+    "first",
+    [
+        OF_SDK,
+        {**OF_SDK, "xi_api_key": "other"},
+        {**OF_SDK, "xi_api_key": "", "authorization": "Basic first"},
+        {**OF_SDK, "xi_api_key": ["first"]},
+        {"text": "a" * (128 << 10), "xi_api_key": "first"},
+        "{",
+        b'{"xi_api_key": "first"}',
+    ],
+)
+def test_who_shows_no_key_in_the_first_message_is_refused(
+    guarded: Served, ending: str, first: Any
+) -> None:
+    with conversation(address(guarded, ending, "nobody")) as socket:
+        socket.say(first, {**OF_SDK, "xi_api_key": "first"})
+        [error] = to_its_end(socket)
+        assert socket.connection.close_code == 1008
+    assert (error["error"], error["code"]) == ("invalid_api_key", 1008)
+    assert "Authorization: Bearer KEY" in error["message"]
+
+
+def test_what_is_wrong_with_the_address_is_told_to_who_has_shown_a_key(guarded: Served) -> None:
+    with conversation(address(guarded, ONE, "nobody")) as socket:
+        socket.say({**OF_SDK, "xi_api_key": "first"})
+        [error] = to_its_end(socket)
+        assert socket.connection.close_code == 1008
+    assert "there is no voice 'nobody'" in error["message"]
+
+
+def test_what_is_spoken_counts_for_the_key_of_the_first_message(guarded: Served) -> None:
+    long = f"{FIRST} {SECOND} " * 20
+    with (
+        conversation(address(guarded, ONE)) as one,
+        conversation(address(guarded, ONE)) as same,
+        conversation(address(guarded, ONE)) as other,
+    ):
+        one.say({**OF_SDK, "xi_api_key": "first"}, of_sdk(long))
+        one.until("audio")
+        same.say({**OF_SDK, "xi_api_key": "first"}, of_sdk(FIRST), {"text": ""})
+        assert [each["error"] for each in to_its_end(same)] == ["rate_limited"]
+        other.say({**OF_SDK, "xi_api_key": "second"}, of_sdk(FIRST), {"text": ""})
+        assert sound(to_its_end(other), "audio") == as_it_came(FIRST, 7)
+    guarded.settle()
+
+
+def test_a_first_message_is_not_waited_for_long_nor_by_many(
+    guarded: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MOST", 1)
+    url = address(guarded, MANY)
+    with conversation(url):
+        with pytest.raises(InvalidStatus) as refused, conversation(url):
+            pass
+        assert refused.value.response.status_code == 401
+        with conversation(url, additional_headers={"xi-api-key": "first"}):
+            pass
+    monkeypatch.setattr(introduction, "_SECONDS", 0.1)
+    with conversation(url) as socket:  # whoever left is not waited for
+        assert [each["error"] for each in to_its_end(socket)] == ["invalid_api_key"]
+        assert socket.connection.close_code == 1008

@@ -1,4 +1,4 @@
-"""Whose request it is: a key in one of the headers that clients use.
+"""Whose request it is: a key in one of the headers that clients use, or where they can set none.
 
 Plain ASGI: a framework's middleware would turn a speech that fails in its middle into one that
 ends.
@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from qwen3_tts_edge.server.introduction import MOST, Introduction
 from qwen3_tts_edge.server.problems import Problem
 
 _HEADERS = ("x-api-key", "xi-api-key")  # Cartesia, ElevenLabs
@@ -41,13 +42,23 @@ class Keys:
         self._app = app
         self._keys = [_hashed(key) for key in keys]
         self._open = _OPEN | (_LISTS if open_lists else set())
+        self._introducing = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        name = self._name(shown(Headers(scope=scope), scope["query_string"], scope["type"]))
+        key = shown(Headers(scope=scope), scope["query_string"], scope["type"])
+        if key is None and self._keys and Introduction.may_come(scope) and self._introducing < MOST:
+            introduction = Introduction(scope, receive, send)
+            receive, send = introduction.receive, introduction.send
+            self._introducing += 1
+            try:
+                key = await introduction.said()
+            finally:
+                self._introducing -= 1
+        name = self._name(key)
         if name is None and not self._is_open(scope):
             problem = Problem(
                 401,
