@@ -71,6 +71,8 @@ PROTOCOLS: dict[str, Protocol] = {
                 "session": {"audio": {"output": {"voice": "heart", "speed": 1.0}}},
             },
             test_realtime.create(TEXT),
+            test_realtime.item(TEXT),
+            test_realtime.CREATE,
             {"type": "response.cancel"},
         ],
         test_realtime.create(LONG),

@@ -2,12 +2,15 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
+from openai.types.realtime import ConversationItemAdded, RealtimeConversationItemUserMessage
 from websockets.exceptions import InvalidStatus
 
+from qwen3_tts_edge.server import realtime_items
 from server.reference import spoken
 from server.serving import Served
 from server.sockets import conversation, encoded, sound
@@ -20,6 +23,15 @@ def create(text: str, **more: Any) -> dict[str, Any]:
     message = {"type": "message", "role": "user", "content": content}
     response = {"conversation": "none", "output_modalities": ["audio"], "input": [message], **more}
     return {"type": "response.create", "response": response}
+
+
+def item(text: str, **more: Any) -> dict[str, Any]:
+    content = [{"type": "input_text", "text": text}]
+    message = {"type": "message", "role": "user", "content": content, **more}
+    return {"type": "conversation.item.create", "item": message}
+
+
+CREATE = {"type": "response.create"}
 
 
 def sounds(**output: Any) -> dict[str, Any]:
@@ -70,6 +82,79 @@ def test_the_official_client(served: Served) -> None:
     ]
 
 
+def test_the_official_client_adds_to_the_conversation_what_is_spoken(served: Served) -> None:
+    async def converse() -> tuple[list[Any], bytes]:
+        client = openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="any")
+        events, data = [], b""
+        query = {"seed": "7"}
+        async with client.realtime.connect(model="gpt-realtime", extra_query=query) as connection:
+            content: Any = [{"type": "input_text", "text": TEXT}]
+            await connection.conversation.item.create(
+                item={"type": "message", "role": "user", "content": content}
+            )
+            await connection.response.create()
+            async for event in connection:
+                events.append(event)
+                if event.type == "response.output_audio.delta":
+                    data += base64.b64decode(event.delta)
+                if event.type == "response.done":
+                    break
+        return events, data
+
+    (_, added, done, created, *_), data = asyncio.run(converse())
+    assert data == spoken(TEXT, 7)
+    assert (added.type, done.type) == ("conversation.item.added", "conversation.item.done")
+    assert isinstance(added, ConversationItemAdded)
+    assert (added.previous_item_id, added.item) == (None, done.item)
+    assert isinstance(added.item, RealtimeConversationItemUserMessage)
+    assert added.item.content[0].text == TEXT
+    assert (added.item.id or "").startswith("item_")
+    assert created.type == "response.created"
+
+
+def test_each_item_is_spoken_once_in_its_place_and_none_of_the_system(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(
+            item("How are you?", id="b"),
+            {**item("Good morning.", id="a"), "previous_item_id": "root"},
+            item("No.", id="c"),
+            item("Speak as a pirate.", id="d", role="system"),
+            {"type": "conversation.item.delete", "item_id": "c"},
+            CREATE,
+        )
+        *before, _ = socket.until("response.created")
+        added = [each for each in before if each["type"] == "conversation.item.added"]
+        placed = [(each["item"]["id"], each["previous_item_id"]) for each in added]
+        assert placed == [("b", None), ("a", None), ("c", "b"), ("d", "c")]
+        assert before[-1]["type"] == "conversation.item.deleted"
+        both = sound(socket.until("response.done"), "delta")
+        assert both == spoken("Good morning.\nHow are you?", 7)
+        socket.say({**item(TEXT, role="assistant"), "previous_item_id": "b"}, create("Yes."))
+        assert sound(socket.until("response.done"), "delta") == spoken("Yes.", 7)
+        socket.say(CREATE)
+        assert sound(socket.until("response.done"), "delta") == spoken(TEXT, 7)
+        socket.say(CREATE)
+        assert socket.until("error")[-1]["error"]["param"] == "response.input"
+
+
+def test_there_is_a_bound_to_what_waits_to_be_spoken(
+    url: str, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(served.service.settings, largest_text=len(TEXT))
+    monkeypatch.setattr(served.service, "settings", settings)
+    monkeypatch.setattr(realtime_items, "_MOST", 2)
+    with conversation(url) as socket:
+        socket.say(item(TEXT, id="a"), item("more"), CREATE)
+        assert "may wait to be spoken" in socket.until("error")[-1]["error"]["message"]
+        assert sound(socket.until("response.done"), "delta") == spoken(TEXT, 7)
+        socket.say(item(TEXT, id="b"), item("", id="c"), item("", id="a"))
+        assert "may wait to be spoken" in socket.until("error")[-1]["error"]["message"]
+        socket.say(CREATE, item("", id="a"), item(TEXT, id="b"))  # of which a is forgotten
+        *before, done = socket.until("conversation.item.done")
+        assert (done["item"]["id"], done["previous_item_id"]) == ("a", "c")
+        assert "there is an item 'a'" not in str(before)
+
+
 def test_a_response_that_is_cancelled(url: str, served: Served) -> None:
     with conversation(url) as socket:
         socket.say(create(f"{TEXT} " * 30))
@@ -111,6 +196,10 @@ def test_what_is_wrong_is_said(url: str) -> None:
             ({"type": "session.update", "session": {"output_audio_format": "pcm16"}}, "session"),
             (create(TEXT, output_modalities=["text"]), "response"),
             ({"type": "response.create"}, "response.input"),
+            ({**item(TEXT), "previous_item_id": "nobody"}, "previous_item_id"),
+            (item(TEXT, content=[{"type": "input_audio", "audio": ""}]), "item"),
+            (item(TEXT, type="function_call"), "item"),
+            ({"type": "conversation.item.delete", "item_id": "nobody"}, "item_id"),
             ({"type": "response.create", "response": {"input": [5]}}, "response"),
             ({"type": "input_audio_buffer.append", "audio": ""}, None),
             ("{", None),

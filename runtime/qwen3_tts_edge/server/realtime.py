@@ -1,7 +1,8 @@
 """`/v1/realtime`: as much of OpenAI's Realtime as programs use that only want to hear a text.
 
-A response speaks the text of its `input`, word for word. `instructions` are for a model that makes
-up what to say, and are ignored.
+A response speaks the text of its `input`, word for word, or where it has none of the items that
+were added to the conversation and not spoken yet. `instructions` are for a model that makes up what
+to say, and are ignored.
 
 Source: https://platform.openai.com/docs/api-reference/realtime
 """
@@ -18,6 +19,7 @@ from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.context import Message
 from qwen3_tts_edge.server.conversation import Conversation, Seed, field_of, parsed
 from qwen3_tts_edge.server.problems import FieldError, Problem
+from qwen3_tts_edge.server.realtime_items import Item, Items
 from qwen3_tts_edge.server.said import Said, unheard
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
@@ -68,22 +70,24 @@ class _Session(Said):
     output_audio_format: _Moved = None
 
 
-class _Content(Said):
-    type: str
-    text: str = ""
-
-
-class _Item(Said):
-    content: Annotated[list[_Content], Field(default_factory=list)]
-
-
 class _Response(_Session):
-    input: list[_Item] | None = None
+    input: list[Item] | None = None
 
 
 class _Update(Said):
     type: Literal["session.update"]
     session: _Session
+
+
+class _Add(Said):
+    type: Literal["conversation.item.create"]
+    item: Item
+    previous_item_id: str | None = None
+
+
+class _Remove(Said):
+    type: Literal["conversation.item.delete"]
+    item_id: str
 
 
 class _Create(Said):
@@ -96,9 +100,8 @@ class _Cancel(Said):
     response_id: str | None = None
 
 
-_MESSAGE: TypeAdapter[_Update | _Create | _Cancel] = TypeAdapter(
-    Annotated[_Update | _Create | _Cancel, Field(discriminator="type")]
-)
+_Message = _Update | _Add | _Remove | _Create | _Cancel
+_MESSAGE: TypeAdapter[_Message] = TypeAdapter(Annotated[_Message, Field(discriminator="type")])
 
 
 def router(service: Service) -> APIRouter:
@@ -120,6 +123,7 @@ class _Realtime(Conversation):
         super().__init__(service, websocket)
         self._seed = seed
         self._id = f"sess_{secrets.token_hex(12)}"
+        self._items = Items(service.settings.largest_text)
         self._output = _Output(format=_Format(rate=service.synthesizer.manifest.sample_rate))
 
     def greeting(self) -> list[Message]:
@@ -132,6 +136,12 @@ class _Realtime(Conversation):
             self._spoken(output)  # what is wrong with it is said now
             self._output = output
             return [_event("session.updated", session=self._session())]
+        if isinstance(message, _Add):
+            told = self._items.add(message.item, message.previous_item_id)
+            return [_event(f"conversation.item.{each}", **told) for each in ("added", "done")]
+        if isinstance(message, _Remove):
+            self._items.remove(message.item_id)
+            return [_event("conversation.item.deleted", item_id=message.item_id)]
         if isinstance(message, _Create):
             return self._create(message.response)
         return self._cancel(message.response_id)
@@ -158,20 +168,23 @@ class _Realtime(Conversation):
         return _FIELDS.request(self.service, name, None, self._seed), sound
 
     def _create(self, asked: _Response) -> list[Message]:
-        if asked.input is None:
+        given = asked.input is not None
+        texts = [item.text for item in asked.input or ()] if given else self._items.unspoken
+        if not (given or any(texts)):
             raise FieldError(
-                "response.input", "there is nothing to say", "give a message with the text"
+                "response.input", "there is nothing to say", "give or add a message with the text"
             )
         request, sound = self._spoken(asked.audio.output.over(self._output))
         answers = _Answers()
         context = self.open(answers.id, request, sound, answers)
         try:
-            contents = [content for item in asked.input for content in item.content]
-            context.append("\n".join(content.text for content in contents))
+            context.append("\n".join(filter(None, texts)))
         except FieldError:
             self.close(answers.id)
             raise
         context.end()
+        if not given:
+            self._items.spoken()
         return answers.created()
 
     def _cancel(self, name: str | None) -> list[Message]:
