@@ -91,6 +91,15 @@ def test_contexts_speak_side_by_side_and_close_one_by_one(url: str, served: Serv
         assert until_final(socket, "a")["a"] == as_it_came(FIRST, 7)
 
 
+def test_contexts_are_named_as_the_vendor_s_own_classes_name_them_too(url: str) -> None:
+    with conversation(f"{url}&output_format=pcm_24000") as socket:
+        socket.say({"text": 5, "contextId": "c"})
+        assert socket.until("error")[-1]["contextId"] == "c"
+        socket.say({"text": FIRST, "contextId": "a"}, {"text": SECOND, "contextId": "b"})
+        socket.say(*({"contextId": name, "close_context": True} for name in "ab"))
+        assert until_final(socket, "a", "b")["b"] == as_it_came(SECOND, 7)
+
+
 def test_close_socket_lets_everybody_finish(url: str) -> None:
     with conversation(f"{url}&output_format=pcm_24000") as socket:
         socket.say(say(FIRST, "a"), say(SECOND, "b"), {"close_socket": True})

@@ -20,7 +20,14 @@ from starlette.websockets import WebSocket
 
 from qwen3_tts_edge.server.context import Answers, Context, Message
 from qwen3_tts_edge.server.conversation import REFUSED, Conversation, field_of, parsed
-from qwen3_tts_edge.server.elevenlabs_body import FIELDS, Asked, Settings, SocketMessage, Text
+from qwen3_tts_edge.server.elevenlabs_body import (
+    CONTEXT,
+    FIELDS,
+    Asked,
+    Settings,
+    SocketMessage,
+    Text,
+)
 from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.response import SpeechResponse
 from qwen3_tts_edge.server.service import Service
@@ -83,7 +90,8 @@ class _Texts(Conversation):
         return []
 
     def refused(self, text: str, problem: Problem) -> Sequence[Message]:
-        return _Named(field_of(text, "context_id")).failed(problem)
+        named = (field_of(text, name) for name in CONTEXT)
+        return _Named(next(filter(None, named), None)).failed(problem)
 
     def answers(self, name: str) -> Answers:
         """Give the words for what happens in a context."""

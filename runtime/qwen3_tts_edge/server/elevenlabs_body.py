@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.conversation import Seed
@@ -12,6 +12,7 @@ from qwen3_tts_edge.server.said import Said, unheard
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 
+CONTEXT = ("context_id", "contextId")
 FIELDS = Fields(language="language_code", speed="voice_settings")
 _FORMAT = re.compile(r"(mp3|pcm|ulaw|alaw|opus|wav)_(\d{4,6})(?:_(\d{1,3}))?")
 _OURS = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
@@ -74,9 +75,12 @@ class Asked(BaseModel):
 
 
 class SocketMessage(Said):
-    """What is said over a socket; of the contexts only that with many knows."""
+    """What is said over a socket; of the contexts only that with many knows.
 
-    context_id: str = ""
+    They are named `context_id` by the vendor's pages, and `contextId` by its own classes.
+    """
+
+    context_id: Annotated[str, Field(validation_alias=AliasChoices(*CONTEXT))] = ""
     text: str | None = None
     voice_settings: Settings | None = None
     flush: bool = False
