@@ -1,4 +1,4 @@
-"""LiveKit's plugins, pipecat, Cartesia's client, wyoming_openai and Home Assistant, unmodified.
+"""Clients as they are: LiveKit, pipecat, Cartesia's, wyoming_openai, Home Assistant, Open WebUI.
 
 They want packages, and one a Python, of versions that are not ours, so they are installed apart,
 which takes minutes.
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from wyoming.audio import AudioStop
 from wyoming.event import Event
@@ -33,6 +34,7 @@ from wyoming.tts import (
 from qwen3_tts_edge.speech import request
 from server.reference import as_it_came, spoken
 from server.serving import Served
+from server.sockets import encoded
 from server.wyoming_clients import connected, say, sound_of
 from server.wyoming_clients import heard as events_of
 
@@ -65,6 +67,9 @@ HOUSE_PACKAGES = [
     "pyspeex-noise==1.0.2",
     "wyoming==1.7.1",
 ]
+
+WEB_PYTHONS = ("python3.11", "python3.12")
+WEB_PACKAGES = ["open-webui==0.6.15", "torch==2.13.0"]
 
 
 def environment(name: str, python: str, packages: list[str]) -> Path:
@@ -104,6 +109,11 @@ def proxy_python() -> Path:
 @pytest.fixture(scope="module")
 def house_python() -> Path:
     return environment("house-venv", one_of(HOUSE_PYTHONS), HOUSE_PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def web_python() -> Path:
+    return environment("web-venv", one_of(WEB_PYTHONS), WEB_PACKAGES)
 
 
 @pytest.fixture(autouse=True)
@@ -184,27 +194,38 @@ def test_cartesia(python: Path, served: Served) -> None:
     }
 
 
-@contextmanager
-def proxied(python: Path, served: Served, *arguments: str) -> Iterator[str]:
-    """Run wyoming_openai in front of the server; give its address once it takes connections."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    openai = ["--tts-openai-url", f"{served.url}/v1", "--tts-openai-key", "any"]
-    command = [str(python), "-m", "wyoming_openai", "--uri", uri, *openai, *arguments]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ""}) as proxy:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: list[str], port: int, **told: str) -> Iterator[None]:
+    """Run a program with this in its environment, from when it takes connections at a port."""
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "", **told}) as program:
         try:
-            host, port = uri.removeprefix("tcp://").split(":")
-            for _ in range(300):
-                assert proxy.poll() is None, "it ended"
+            for _ in range(3000):
+                assert program.poll() is None, "it ended"
                 try:
-                    socket.create_connection((host, int(port))).close()
+                    socket.create_connection(("127.0.0.1", port)).close()
                     break
                 except ConnectionRefusedError:
                     time.sleep(0.1)
-            yield uri
+            yield
         finally:
-            proxy.terminate()
+            program.terminate()
+
+
+@contextmanager
+def proxied(python: Path, served: Served, *arguments: str) -> Iterator[str]:
+    """Run wyoming_openai in front of the server; give its address once it takes connections."""
+    uri = f"tcp://127.0.0.1:{(port := free_port())}"
+    openai = ["--tts-openai-url", f"{served.url}/v1", "--tts-openai-key", "any"]
+    command = [str(python), "-m", "wyoming_openai", "--uri", uri, *openai, *arguments]
+    with running(command, port):
+        yield uri
 
 
 def test_wyoming_openai(proxy_python: Path, served: Served) -> None:
@@ -261,3 +282,38 @@ def test_home_assistant(house_python: Path, served: Served, tmp_path: Path) -> N
         "whole, another": spoken(TEXT, 7, voice="low"),
         "streamed": as_it_came(TEXT, 7),
     }
+
+
+def test_open_webui(web_python: Path, served: Served, tmp_path: Path) -> None:
+    """Set up by its environment, it finds voices and model, and reads an answer aloud."""
+    told = {
+        "AUDIO_TTS_ENGINE": "openai",
+        "AUDIO_TTS_OPENAI_API_BASE_URL": f"{served.url}/v1",
+        "AUDIO_TTS_OPENAI_API_KEY": "any",
+        "AUDIO_TTS_MODEL": "tts-1",
+        "AUDIO_TTS_VOICE": "heart",
+        "DATA_DIR": str(tmp_path),
+        "WEBUI_AUTH": "False",
+        "WEBUI_SECRET_KEY": "any",
+        "OFFLINE_MODE": "true",
+        "ENABLE_OLLAMA_API": "False",
+        "RAG_EMBEDDING_ENGINE": "openai",  # else it fetches a model
+    }
+    port = free_port()
+    program = str(web_python.parent / "open-webui")
+    command = [program, "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with (
+        running(command, port, **told),
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=120) as client,
+    ):
+        answer = client.post("/auths/signin", json={"email": "", "password": ""})
+        client.headers["authorization"] = f"Bearer {answer.json()['token']}"
+        voices, models = (
+            client.get(f"/audio/{each}").json()[each] for each in ("voices", "models")
+        )
+        read = client.post("/audio/speech", json={"input": TEXT, "voice": "heart"})
+        refused = client.post("/audio/speech", json={"input": TEXT, "voice": "nobody"})
+    assert {each["id"] for each in voices} == {"heart", "low"}
+    assert [each["id"] for each in models] == [served.service.name]
+    assert read.content == encoded(TEXT, 7, "mp3", 24_000)
+    assert refused.status_code == 400
