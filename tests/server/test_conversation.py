@@ -129,9 +129,12 @@ def test_a_key_is_shown_as_the_vendor_s_clients_show_it(narrow: Served, name: st
     url = narrow.ws + PROTOCOLS[name][0]
     with conversation(url, additional_headers=KEYS[name]), conversation(f"{url}&api_key=secret"):
         pass
-    with pytest.raises(InvalidStatus) as refused, conversation(f"{url}&api_key=other"):
+    with conversation(f"{url}&authorization=Bearer%20secret"):
         pass
-    assert refused.value.response.status_code == 401
+    for wrong in ("api_key=other", "authorization=Bearer%20other"):
+        with pytest.raises(InvalidStatus) as refused, conversation(f"{url}&{wrong}"):
+            pass
+        assert refused.value.response.status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_what_is_wrong_is_said(url: str) -> None:
             ({**item(TEXT), "previous_item_id": "nobody"}, "previous_item_id"),
             (item(TEXT, content=[{"type": "input_audio", "audio": ""}]), "item"),
             (item(TEXT, type="function_call"), "item"),
+            (item(TEXT, id="x" * 129), "item"),
             ({"type": "conversation.item.delete", "item_id": "nobody"}, "item_id"),
             ({"type": "response.create", "response": {"input": [5]}}, "response"),
             ({"type": "input_audio_buffer.append", "audio": ""}, None),

@@ -17,6 +17,7 @@ from qwen3_tts_edge.server.problems import Problem
 
 _HEADERS = ("x-api-key", "xi-api-key")  # Cartesia, ElevenLabs
 _SCHEMES = ("bearer", "token")  # OpenAI, Deepgram
+_QUERY = ("api_key", "authorization")  # of websockets; Cartesia, ElevenLabs
 _SUBPROTOCOL = "openai-insecure-api-key."
 _OPEN = {"/", "/health", "/ready"}
 _LISTS = {"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/audio/voices"}
@@ -106,8 +107,10 @@ def shown(headers: Mapping[str, str], query: bytes, kind: str) -> str | None:
         if headers.get(name):
             return headers[name]
     if kind == "websocket":
-        in_query = parse_qs(query.decode("latin-1")).get("api_key", [])
-        return next(iter(in_query), None) or _offered(headers.get("sec-websocket-protocol", ""))
+        asked = parse_qs(query.decode("latin-1"))
+        in_query = next((asked[name][0] for name in _QUERY if name in asked), "")
+        offered = _offered(headers.get("sec-websocket-protocol", ""))
+        return in_query.removeprefix("Bearer ") or offered
     return None
 
 

@@ -19,6 +19,9 @@ from qwen3_tts_edge.server.said import Said
 _MOST = 1000
 """Items of a conversation; of what was spoken the oldest are forgotten first."""
 
+_LONGEST = 128
+"""Characters of an item's name, which is kept."""
+
 
 class _Content(Said):
     type: Literal["input_text", "output_text", "text"]
@@ -28,7 +31,7 @@ class _Content(Said):
 class Item(Said):
     """A message of a conversation; all of it is text."""
 
-    id: str | None = None
+    id: Annotated[str | None, Field(max_length=_LONGEST)] = None
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system"] = "user"
     content: Annotated[list[_Content], Field(default_factory=list)]
