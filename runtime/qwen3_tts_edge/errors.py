@@ -82,6 +82,10 @@ class BusyError(Qwen3TTSError, RuntimeError):
     """Nobody can speak on: every slot is taken by a stream that is not read, or has no text."""
 
 
+class OpenedError(Qwen3TTSError, TypeError):
+    """What is open in one process was to be copied, or sent to another."""
+
+
 class BundleError(Qwen3TTSError):
     """The bundle is missing, damaged, or made by another version."""
 

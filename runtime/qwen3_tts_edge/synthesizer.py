@@ -13,6 +13,7 @@ from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.errors import CapacityError, InputError, quoted
+from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Request, Text
@@ -30,7 +31,7 @@ SLOTS = 8
 """Streams that speak at once, unless the engines were built for fewer."""
 
 
-class Synthesizer:
+class Synthesizer(Opened):
     """A bundle, opened. Several streams speak at once, each in a slot; others wait for one.
 
     Threads may share it: they take turns, one frame each. Who asks for

@@ -69,6 +69,10 @@ class CodecBundle:
         self.manifest.verify(self.folder, *graphs, has=known.has)
         known.save()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Go to another process as a folder and what it says: what is opened of it stays here."""
+        return {"folder": self.folder, "manifest": self.manifest}
+
 
 @dataclass(frozen=True)
 class Bundle(CodecBundle):

@@ -18,6 +18,7 @@ from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest
 from qwen3_tts_edge.codec.primed import Primed, fingerprint
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.forks import shared
+from qwen3_tts_edge.opened import Opened
 
 FRAMES_AT_ONCE = 8
 """Frames a launch when all codes are there. What 25 make on the way is too large for the caches of
@@ -31,7 +32,7 @@ Pending: TypeAlias = "Future[tuple[Samples, float]]"
 """Samples that are being decoded, float32 (n,), and the seconds that it takes."""
 
 
-class CodecDecoder:
+class CodecDecoder(Opened):
     """The codec decoder's graph, for any number of streams of sound."""
 
     def __init__(self, graph: Graph, manifest: CodecManifest, backend: str) -> None:
@@ -114,7 +115,7 @@ class CodecDecoder:
         self._primed[key] = kept
 
 
-class DecoderStream:
+class DecoderStream(Opened):
     """One stream of sound: what the graph carries from chunk to chunk, and where it is.
 
     Attributes:

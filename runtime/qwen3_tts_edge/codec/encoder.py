@@ -19,6 +19,7 @@ from qwen3_tts_edge.backends import Backend, Graph
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.opened import Opened
 
 EXACT_SECONDS = 60.0
 """The longest recording that is encoded whole."""
@@ -28,7 +29,7 @@ HEARD_SECONDS = 40.0
 10 s a layer; the official code does not apply it."""
 
 
-class CodecEncoder:
+class CodecEncoder(Opened):
     """The codec encoder's graph."""
 
     def __init__(self, graph: Graph, manifest: CodecManifest) -> None:

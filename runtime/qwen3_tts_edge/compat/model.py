@@ -34,6 +34,7 @@ from qwen3_tts_edge.compat.options import (
 )
 from qwen3_tts_edge.compat.sounds import AudioLike, local
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.synthesizer import Synthesizer
@@ -49,7 +50,7 @@ ClonePrompt = list[VoiceClonePromptItem] | VoiceClonePromptItem | Mapping[str, A
 _log = logging.getLogger(__name__)
 
 
-class Qwen3TTSModel:
+class Qwen3TTSModel(Opened):
     """A model by the official names. `from_pretrained` is the way in.
 
     Several threads may share it: they take turns, one frame each.

@@ -25,6 +25,7 @@ from qwen3_tts_edge.compat.options import ArgumentError, shown, truth
 from qwen3_tts_edge.compat.sounds import local, sample_rate
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.forks import shared
+from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.sound.reading import (
     check_rate,
     mixed,
@@ -55,7 +56,7 @@ class Encoded:
         raise KeyError(key) if isinstance(key, str) else IndexError(key)
 
 
-class Qwen3TTSTokenizer:
+class Qwen3TTSTokenizer(Opened):
     """The codec, sound ↔ codes, by the official names. `from_pretrained` is the way in.
 
     Source: Qwen3TTSTokenizer in qwen_tts/inference/qwen3_tts_tokenizer.py.

@@ -12,6 +12,7 @@ from typing_extensions import Self
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.errors import BusyError, InputError
+from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
@@ -29,7 +30,7 @@ Each size comes twice, so that a player without a buffer is never silent while f
 """
 
 
-class Stream(Iterator[Chunk]):
+class Stream(Opened, Iterator[Chunk]):
     """A request while it is spoken, chunk by chunk. The samples do not depend on the chunking.
 
     Whoever asks for a chunk moves everybody who speaks. When the stream is closed or forgotten, its

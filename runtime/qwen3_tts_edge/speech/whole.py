@@ -14,6 +14,7 @@ from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.pieces import Piece, split
@@ -71,7 +72,7 @@ class _Text:
         return self.left is not None and self.left <= 0
 
 
-class Pieces(Iterator[tuple[int, Audio]]):
+class Pieces(Opened, Iterator[tuple[int, Audio]]):
     """Whole texts while they are spoken, piece by piece: what the caller holds.
 
     Gives the number of a request and the audio of its next piece, in order; its length is the

@@ -22,6 +22,7 @@ from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.codec.encoder import CodecEncoder
 from qwen3_tts_edge.errors import BundleError, InputError
 from qwen3_tts_edge.forks import shared
+from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.mel import SAMPLE_RATE, log_mel
@@ -31,7 +32,7 @@ from qwen3_tts_edge.voices.transcript import compare
 from qwen3_tts_edge.voices.voice import Clone
 
 
-class Listener:
+class Listener(Opened):
     """The speaker encoder and the codec encoder of a Base bundle."""
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
