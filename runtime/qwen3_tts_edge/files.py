@@ -62,9 +62,10 @@ def whole_or_nothing(path: str | Path) -> Iterator[Path]:
         path: The file's place; a `~` at its beginning is the home folder.
 
     Raises:
+        InputError: The place is called as only a folder can be.
         OSError: The place is a folder, or the file cannot be moved there.
     """
-    asked = expanded(path)
+    asked = expanded(path, file=True)
     mode = None
     with suppress(FileNotFoundError):  # it may be removed just now
         mode = asked.stat().st_mode if asked.exists() else None
@@ -236,7 +237,7 @@ def load(path: str | Path, kind: Kind, description: type[T]) -> tuple[T, Tensors
         InputError: Not a file of that kind or a pipe, damaged, or of another format.
         OSError: It cannot be read.
     """
-    path = expanded(path)
+    path = expanded(path, file=True)
     mode = path.stat().st_mode  # before it is opened: a pipe would wait for who writes
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InputError(

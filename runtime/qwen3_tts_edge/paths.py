@@ -11,7 +11,9 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _OF_THE_HUB = re.compile(r"https?://huggingface\.co/([^/?#]+/[^/?#]+)/?")
 
 
-def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = False) -> Path:
+def expanded(
+    given: str | os.PathLike[str], name: str = "path", *, file: bool = False, utf8: bool = False
+) -> Path:
     """Give a path whose `~` at the beginning is a home folder, as a shell gives it.
 
     What begins with `~` and is nobody's home is a name like others: `~$letter.txt`.
@@ -19,11 +21,12 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
     Args:
         given: The path.
         name: What messages call it: the argument or the variable that it was given as.
+        file: Whether it is a file's: a slash at its end says that it is a folder's.
         utf8: Whether libraries open it that know no other names, such as an old disk may have.
 
     Raises:
         InputError: It is no text, empty or of blanks only, an address, has a null character, is not
-            UTF-8, or would be in the home folder of a user who has none.
+            UTF-8, is a folder's, or would be in the home folder of a user who has none.
     """
     if not isinstance(given, str | os.PathLike) or not isinstance(text := os.fspath(given), str):
         raise InputError.of(name, given, "a path")
@@ -41,6 +44,14 @@ def expanded(given: str | os.PathLike[str], name: str = "path", *, utf8: bool = 
         raise InputError.of(name, text, "a path that this system can write", "rename it") from error
     if utf8 and not is_utf8(text):
         raise InputError.of(name, text, "a path in UTF-8", "rename it")
+    above, last = os.path.split(text)
+    if file and above and last in ("", os.curdir):  # which a path would not have any more
+        raise InputError.of(
+            name,
+            text,
+            "the path of a file, which ends with its name",
+            "leave the slash at its end away, or name a file in that folder",
+        )
     path = Path(given)
     try:
         return path.expanduser()

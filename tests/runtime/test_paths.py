@@ -1,19 +1,26 @@
 """What people give as a path becomes one, or is refused by its name."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from anna import profile
 from homeless import without_a_home
 from qwen3_tts_edge import Synthesizer, Voice
+from qwen3_tts_edge.bundle.manifest import Manifest
+from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.sound.reading import open_sound
 from qwen3_tts_edge.sound.writing import AudioFile, save
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.reference import read_reference
+from tiny import EDGE_VOICE
 
 
 def test_a_tilde_is_a_home_or_a_letter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -81,6 +88,28 @@ def test_every_door_refuses_them(given: str) -> None:
     for door in doors:
         with pytest.raises(InputError, match=r"is empty; give a path|no null character"):
             door(given)  # type: ignore[operator]
+
+
+_TO_READ = (Voice.load, CodeFile.load, read_reference, lambda path: open_sound(path, path))
+_TO_WRITE = (
+    lambda path: AudioFile(path, 24000),
+    profile().save,
+    CodeFile.of(np.zeros((1, 16), np.int64), 1, Manifest.load(EDGE_VOICE / "int8")).save,
+)
+
+
+@pytest.mark.parametrize("end", ["/", "//", "/."])
+@pytest.mark.parametrize("door", [*_TO_READ, *_TO_WRITE])
+def test_a_folder_is_asked_for_with_a_slash_and_gets_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: Callable[[str], object], end: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if there := door in _TO_READ:
+        Path("a.wav").touch()
+    wanted = rf"'a\.wav{re.escape(end)}'; expected the path of a file, which .*; leave the slash"
+    with pytest.raises(InputError, match=wanted):
+        door(f"a.wav{end}")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"] * there
 
 
 def test_a_name_that_begins_with_a_tilde_is_written(

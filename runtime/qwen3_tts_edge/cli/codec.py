@@ -56,10 +56,10 @@ def encode(sound: str, output: str, model: str | None, backend: str, threads: in
     bundle = CodecBundle.open(model)
     manifest = bundle.manifest
     opener = open_backend(backend, flavour=manifest.flavour, threads=threads)
-    check_target(expanded(output, "output"))
+    check_target(expanded(output, "output", file=True))
     bundle.verify(CODEC_ENCODER)
     encoder = CodecEncoder.open(bundle, opener)
-    file = open_sound(expanded(sound, "sound"), sound)
+    file = open_sound(expanded(sound, "sound", file=True), sound)
     length, rate = file.frames / file.samplerate, file.samplerate
     samples = 0
 

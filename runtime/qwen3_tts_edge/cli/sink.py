@@ -49,7 +49,7 @@ def sink_of(
             sys.stdout.buffer,
             encoder(form or "pcm", sample_rate, rate_out=rate_out, speed=speed),
         )
-    path = expanded(output, "output")
+    path = expanded(output, "output", file=True)
     special = path.exists() and not (path.is_file() or path.is_dir())
     if not path.suffix and (special or output in _STDOUT):
         there = "" if output in _STDOUT else f" > {shlex.quote(output)}"

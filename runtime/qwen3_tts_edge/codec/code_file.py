@@ -79,7 +79,7 @@ class CodeFile:
             InputError: Not a code file, damaged, or of another format.
             OSError: It cannot be read.
         """
-        path = expanded(path, "codes")
+        path = expanded(path, "codes", file=True)
         content, tensors = files.load(path, KIND, Content)
         if tensors.keys() != {_CODES}:
             raise KIND.damaged(path, f"has tensors {sorted(tensors)}, not {[_CODES]}")

@@ -51,7 +51,7 @@ def local(given: Any, *, fetch_urls: bool) -> Path | bytes | tuple[Array, int]:
         return _decoded(given)
     if given.startswith("file:"):
         raise InputError(f"{shown(given)} is no path of a sound file", "give the path itself")
-    path = expanded(given, "audio")
+    path = expanded(given, "audio", file=True)
     if len(given) > LONGEST_NAME and not os.path.exists(path):  # noqa: PTH110 - never raises
         # Opening it would say so with the whole of it.
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), shown(given, quoted=False))

@@ -46,7 +46,7 @@ def open_sound(
         InputError: Nothing here reads it, or its sample rate is out of range.
         OSError: There is no such file.
     """
-    file = opened(expanded(file) if isinstance(file, str | Path) else file)
+    file = opened(expanded(file, file=True) if isinstance(file, str | Path) else file)
     try:
         sound = soundfile.SoundFile(file if isinstance(file, Path) else Steady(file))
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:

@@ -71,10 +71,10 @@ class AudioFile:
             speed: See `encoding.encoder`.
 
         Raises:
-            InputError: The ending is none of `ENDINGS`, `path` is a folder or lies in no folder,
+            InputError: The ending is none of `ENDINGS`, `path` is a folder's or lies in no folder,
                 or for what `encoding.encoder` raises it.
         """
-        self._path = expanded(path)
+        self._path = expanded(path, file=True)
         check_target(self._path)
         name = format_of(self._path)
         self._encoder = encoder(name, sample_rate, rate_out=rate_out, speed=speed)

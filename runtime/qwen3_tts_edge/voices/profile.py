@@ -168,7 +168,7 @@ def load(path: str | Path) -> tuple[Content, Vector, Codes | None, Primed | None
         InputError: Not a profile, damaged, or of another format.
         OSError: The file cannot be read.
     """
-    path = expanded(path)
+    path = expanded(path, file=True)
     content, tensors = files.load(path, KIND, Content)
     state = {
         name.removeprefix(_PRIMED): tensors.pop(name)

@@ -145,7 +145,7 @@ def _check_form(rate: int, channels: int, name: str) -> None:
 def _bytes(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str | None]:
     """Read a file whole. One over `_LARGEST` holds more than 60 s, whatever its format."""
     if isinstance(source, str | Path):
-        path = expanded(source, "ref_audio")
+        path = expanded(source, "ref_audio", file=True)
         with path.open("rb") as file:
             return _limited(file, path.name), _written(path.name)
     if isinstance(source, bytes | bytearray | memoryview):
