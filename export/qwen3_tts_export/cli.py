@@ -14,6 +14,7 @@ from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_edge.files import check_new_folder
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.program import Program
+from qwen3_tts_edge.utf8 import WORDS
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.precision.policy import PRECISIONS, find_precision
 from qwen3_tts_export.progress import progress_bar
@@ -261,7 +262,7 @@ def parity(
 @click.argument("bundle", metavar="BUNDLE")
 @click.option("--kind", multiple=True, help="Of sentences, several times for several; default all.")
 @click.option("--every", type=click.IntRange(1), default=1, help="Of N sentences of a kind, one.")
-@click.option("--speaker", help="Who speaks; default: the bundle's first.")
+@click.option("--speaker", type=WORDS, help="Who speaks; default: the bundle's first.")
 @click.option("--text-layout", type=click.Choice(TEXT_LAYOUTS), help="Default: the bundle's own.")
 @click.option("--each/--no-each", help="Show what was heard of every sentence.")
 def listen(

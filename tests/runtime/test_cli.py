@@ -15,10 +15,12 @@ from at_a_shell import LONG, TEXT, left, numbers, run
 from qwen3_tts_edge import Sampling, Synthesizer, Voice
 from qwen3_tts_edge.bundle import bundled
 from qwen3_tts_edge.bundle.head import FILE
-from qwen3_tts_edge.cli.text import _decoded
+from qwen3_tts_edge.cli.speak import speak
+from qwen3_tts_edge.cli.voice import create, design
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.speech import sampling
+from qwen3_tts_edge.utf8 import WORDS, decoded
 from tiny import EDGE_VOICE
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -310,14 +312,22 @@ def test_what_is_refused(
 def test_a_file_of_windows_is_read(coding: str) -> None:
     data = ("\ufeff" * (coding == "utf-16-be") + "Grüße.").encode(coding)
     for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
-        assert "".join(_decoded(pieces, "a.txt")) == "Grüße."
+        assert "".join(decoded(pieces, "a.txt")) == "Grüße."
     with pytest.raises(InputError, match="is not UTF-16 text: byte 2 is 0x"):
-        list(_decoded([b"\xff\xfe\x00\xd8"], "a.txt"))
+        list(decoded([b"\xff\xfe\x00\xd8"], "a.txt"))
 
 
 def test_a_seed_of_minus_one_is_drawn() -> None:
     seeds = [run("speak", "Hi.", "--seed", "-1").stderr.rpartition("seed ")[2] for _ in range(2)]
     assert seeds[0] != seeds[1]
+
+
+def test_what_is_said_or_described_is_text_of_utf8() -> None:
+    asked = [(speak, "text"), (speak, "instruct"), (speak, "design"), (speak, "ref_text")]
+    asked += [(create, "ref_text"), (create, "consent"), (design, "instruct"), (design, "text")]
+    for command, name in asked:
+        (param,) = (each for each in command.params if each.name == name)
+        assert param.type is WORDS, (command, name)
 
 
 def test_text_that_is_no_utf8() -> None:

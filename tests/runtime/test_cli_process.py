@@ -53,9 +53,18 @@ def test_a_text_is_utf8_whatever_the_locale_says() -> None:
     args = [*map(os.fsencode, PROGRAM), b"speak", b"-o", b"a.wav", b"--max-seconds", b"0.4"]
     bare = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     subprocess.run([*args, "Grüße.".encode()], env=bare, check=True)
-    done = subprocess.run([*args, b"Gr\xfc\xdfe."], capture_output=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr == b"error: TEXT is not UTF-8 text: byte 2 is 0xfc; convert it\n"
+    asked = [*args, b"Hello.", b"--speaker", "Jürgen".encode()]
+    done = subprocess.run(asked, env=bare, capture_output=True, check=False)
+    assert done.stderr.startswith("error: speaker 'Jürgen' is unknown".encode())
+    for text, name in (
+        (b"", b"TEXT"),
+        (b"--instruct=", b"--instruct"),
+        (b"--ref-text=", b"--ref-"),
+    ):
+        done = subprocess.run([*args, text + b"Gr\xfc\xdfe."], capture_output=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(b"error: " + name)
+        assert done.stderr.endswith(b" is not UTF-8 text: byte 2 is 0xfc; convert it\n")
 
 
 def test_without_stdout_and_stderr() -> None:

@@ -12,6 +12,7 @@ from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.speech.languages import AUTO
+from qwen3_tts_edge.utf8 import WORDS, called
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +48,7 @@ def folder_given(ctx: click.Context, param: click.Parameter, value: str | None) 
     if value is None:
         return None
     assert param.name is not None
-    name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
+    name = called(param)
     if ctx.get_parameter_source(param.name) != ParameterSource.ENVIRONMENT:
         expanded(value, name)
     elif not expanded(value, _MODEL).is_dir():
@@ -80,6 +81,7 @@ bundle_argument = click.argument("bundle", required=False, envvar=_MODEL, callba
 
 language_option = click.option(
     "--language",
+    type=WORDS,
     default=AUTO,
     show_default=True,
     metavar="NAME",

@@ -11,6 +11,7 @@ import click
 from qwen3_tts_edge.cli.options import Finite, bundle_argument, running_options
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.listening import Address, Tcp, address_of, uri_of
+from qwen3_tts_edge.utf8 import WORDS
 
 _EXAMPLES = """\b
 Examples:
@@ -60,6 +61,7 @@ def _origins(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> t
 )
 @click.option(
     "--zeroconf",
+    type=WORDS,
     metavar="[=NAME]",
     is_flag=False,
     flag_value="",
@@ -75,6 +77,7 @@ def _origins(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> t
 @click.option("--per-key", type=click.IntRange(min=1), help="Requests at once of one key.")
 @click.option(
     "--voice-alias",
+    type=WORDS,
     multiple=True,
     metavar="NAME=VOICE",
     help="Another name for a voice, such as alloy=ryan. May be given several times.",

@@ -25,6 +25,7 @@ from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.utf8 import WORDS
 
 _EXAMPLES = """\b
 Examples:
@@ -92,7 +93,7 @@ def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> 
 
 
 @click.command(cls=_Speak, epilog=_EXAMPLES)
-@click.argument("text", nargs=-1, metavar="[TEXT]", callback=_one_text)
+@click.argument("text", type=WORDS, nargs=-1, metavar="[TEXT]", callback=_one_text)
 @click.option("-f", "--file", help="Read the text from a file, UTF-8 or UTF-16.", metavar="FILE")
 @click.option(
     "-o",
@@ -110,7 +111,9 @@ def _one_text(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> 
 @model_option("A bundle; without it the voice that comes with the package speaks.")
 @voice_options
 @language_option
-@click.option("--instruct", metavar="WORDS", help="How to say it, where the bundle takes it.")
+@click.option(
+    "--instruct", type=WORDS, metavar="WORDS", help="How to say it, where the bundle takes it."
+)
 @click.option(
     "--text-layout",
     type=click.Choice(TEXT_LAYOUTS),

@@ -21,6 +21,7 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.speech.request import drawn
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.utf8 import WORDS
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.reference import read_reference
@@ -41,7 +42,10 @@ _SENTENCE = (
 )
 
 _consent = click.option(
-    "--consent", metavar="WORDS", help="A note kept with the voice: who allowed its use, for what."
+    "--consent",
+    type=WORDS,
+    metavar="WORDS",
+    help="A note kept with the voice: who allowed its use, for what.",
 )
 _primed = click.option(
     "--primed",
@@ -72,6 +76,7 @@ def voice() -> None:
 )
 @click.option(
     "--ref-text",
+    type=WORDS,
     metavar="WORDS",
     help="What it says, word for word. Without it only the sound of the voice is copied, not its "
     "way of speaking.",
@@ -108,7 +113,7 @@ def create(
 
 @voice.command()
 @click.argument("name")
-@click.option("--instruct", required=True, metavar="WORDS", help="Describe the voice.")
+@click.option("--instruct", type=WORDS, required=True, metavar="WORDS", help="Describe the voice.")
 @click.option(
     "--model",
     required=True,
@@ -123,7 +128,9 @@ def create(
     callback=folder_given,
     help="The bundle of a Base checkpoint.",
 )
-@click.option("--text", default=_SENTENCE, metavar="WORDS", help="What it says to be heard.")
+@click.option(
+    "--text", type=WORDS, default=_SENTENCE, metavar="WORDS", help="What it says to be heard."
+)
 @language_option
 @click.option("--seed", type=click.IntRange(-1, 2**64 - 1), help="The same voice again.")
 @click.option("--max-seconds", type=Finite(1, 60), default=30, show_default=True)

@@ -14,6 +14,7 @@ from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
 from qwen3_tts_edge.cli.options import together
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
+from qwen3_tts_edge.utf8 import WORDS
 from qwen3_tts_edge.voices import library
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.matching import kept_type
@@ -86,10 +87,16 @@ keep_silence_option = click.option(
 voice_options = together(
     keep_silence_option,
     click.option(
-        "--speaker", metavar="NAME", help="Who speaks; without it the first of the bundle."
+        "--speaker",
+        type=WORDS,
+        metavar="NAME",
+        help="Who speaks; without it the first of the bundle.",
     ),
     click.option(
-        "--design", metavar="WORDS", help="Describe the voice, with a VoiceDesign bundle."
+        "--design",
+        type=WORDS,
+        metavar="WORDS",
+        help="Describe the voice, with a VoiceDesign bundle.",
     ),
     click.option(
         "--voice",
@@ -103,6 +110,7 @@ voice_options = together(
     ),
     click.option(
         "--ref-text",
+        type=WORDS,
         metavar="WORDS",
         help="What the recording says: the clone is closer with it.",
     ),
@@ -140,7 +148,7 @@ def profile_path(name: str) -> Path:
     Raises:
         InputError: No such voice.
     """
-    path = expanded(name, "voice")
+    path = expanded(name, "voice", file=True)
     there = path.is_file()
     if path.name == name and not (there and name.endswith(ENDING)):
         return library.find(name)
