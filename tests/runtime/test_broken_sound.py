@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import InputError
+from qwen3_tts_edge.sound.mp3 import Mp3Coder
 from qwen3_tts_edge.sound.reading import open_sound, read_blocks
 from qwen3_tts_edge.voices.reference import read_reference
 from recordings import RATE, voice, wav
@@ -33,8 +34,8 @@ def test_a_cut_file_is_used_with_a_word(kind: str, caplog: pytest.LogCaptureFixt
     [
         ("FLAC", "PCM_16", r"its header tells of more, 5\d % is missing and 3\.\d s are there"),
         ("MP3", "MPEG_LAYER_III", r"its header tells of more, 5\d % is missing and [34]\.\d s are"),
-        ("OGG", "VORBIS", r"its last page is missing, and [34]\.\d s are there"),
-        ("OGG", "OPUS", r"its last page is missing, and [23]\.\d s are there"),
+        ("OGG", "VORBIS", r"the last page is missing, and [34]\.\d s are there"),
+        ("OGG", "OPUS", r"the last page is missing, and [23]\.\d s are there"),
     ],
 )
 @pytest.mark.parametrize("as_file", [False, True])
@@ -60,6 +61,28 @@ def test_a_cut_file_of_a_packed_format_is_used_with_a_word(
     assert not caplog.records
     assert 2.5 < read(whole[: len(whole) // 2]) < 4.1
     assert re.search(f"a is cut: {said}", caplog.text)
+
+
+@pytest.mark.parametrize("rate", [48000, 24000, 8000])  # MPEG 1, 2 and 2.5
+@pytest.mark.parametrize("tag", [b"", b"TAG" + bytes(125)])
+def test_an_mp3_without_a_header_is_cut_within_a_frame_with_a_word(
+    rate: int, tag: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    coder = Mp3Coder(rate, 64_000)
+    whole = coder.encode(voice(3, rate)) + coder.finish() + tag
+    assert b"Xing" not in whole
+    assert b"Info" not in whole
+    assert read_reference(whole).seconds == pytest.approx(3, abs=0.2)
+    assert not caplog.records
+    length = 64_000 * (1152 if rate > 32000 else 576) // 8 // rate
+    whole_frames = len(whole) // length // 2 * length
+    for more in (1, 3, 4, length - 1):
+        caplog.clear()
+        read_reference(whole[: whole_frames + more])
+        assert "is cut: the last frame is not whole, and 1." in caplog.text, more
+    caplog.clear()
+    read_reference(whole[:whole_frames] + tag)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,16 @@ def test_what_people_record_is_read(kind: str, codec: str, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
-@pytest.mark.parametrize(("kind", "codec"), [("webm", "libopus"), ("adts", "aac"), ("ac3", "ac3")])
+@pytest.mark.parametrize(
+    ("kind", "codec"), [("webm", "libopus"), ("adts", "aac"), ("ac3", "ac3"), ("mpeg", "mp2")]
+)
 def test_a_cut_file_is_used_with_a_word(
     kind: str, codec: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = coded(kind, codec, 4.0)
     assert read_reference(whole).seconds == pytest.approx(4, abs=0.1)
     assert not caplog.records
-    assert 1.2 < read_reference(whole[: len(whole) // 2]).seconds < 2.2
+    assert 1.2 < read_reference(whole[: len(whole) // 2 - 80]).seconds < 2.2
     assert "the reference is cut or damaged, and used as far as it goes (ffmpeg: " in caplog.text
     assert len(caplog.messages) == 1
 
@@ -111,7 +113,11 @@ def test_a_cut_file_is_used_with_a_word_by_the_libraries_too(
 @pytest.mark.parametrize("program", [True, False])
 @pytest.mark.parametrize(
     ("kind", "codec", "options"),
-    [("webm", "libopus", {"live": "1"}), ("mpegts", "aac", {})],
+    [
+        ("webm", "libopus", {"live": "1"}),
+        ("mpegts", "aac", {}),
+        ("asf", "wmav2", {}),
+    ],
 )
 def test_a_stream_that_tells_no_length_is_cut_anywhere_with_a_word(
     kind: str,
@@ -149,6 +155,13 @@ def test_a_stream_ends_with_a_whole_part() -> None:
     for packet in (b"G" + bytes(187), bytes(4) + b"G" + bytes(187), b"G" + bytes(203)):
         assert torn_end(BytesIO(packet * 12)) is None
         assert torn_end(BytesIO(packet * 12 + b"G")) == "the last packet is not whole"
+
+
+def test_a_file_of_aac_ends_with_a_whole_frame() -> None:
+    whole = coded("adts", "aac")
+    assert torn_end(BytesIO(whole)) is None
+    for cut in (1, 6, 7, 40):
+        assert torn_end(BytesIO(whole + whole[:cut])) == "the last frame is not whole", cut
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,14 @@ _PATIENCE = 60.0
 """Seconds that `ffmpeg` may take for a bounded length; an hour of sound takes it less than that."""
 
 _PATIENCE_FOR_ALL = 3600.0
-_MOST_SAID = 2000
+_MOST_SAID = 1 << 16
 """Bytes that are read of what `ffmpeg` has to say."""
 
-_SPEAKER = re.compile(r"^\[[^\]\n]*\] ", re.MULTILINE)
-"""Which part of `ffmpeg` says a line, with its address."""
+_COMPLAINT = re.compile(
+    r"^(?!\[au @)(?:\[[^\]]*\] )*(?:\[(?:error|fatal)\] |(?=.*corrupt))(.+)", re.MULTILINE
+)
+"""What it says of what it reads, behind the part of it that speaks, and the level: a packet that
+is not whole is a warning. `au` is what it writes."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,8 +99,8 @@ def _by_program(
     with suppress(OSError, subprocess.TimeoutExpired), tempfile.TemporaryFile() as said:
         done = subprocess.run(
             [
-                *(program, "-nostdin", "-v", "error", *opening),
-                *("-i", f"file:{file.absolute()}", *track, *limits, "pipe:1"),
+                *(program, "-nostdin", "-v", "level+warning", *opening),
+                *("-i", _url(file), *track, *limits, "pipe:1"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=to,
@@ -111,11 +114,16 @@ def _by_program(
     return False
 
 
+def _url(file: Path) -> str:
+    return f"file:{file.absolute()}"
+
+
 def _warn(said: BinaryIO, file: Path, name: str) -> None:
     """Tell what `ffmpeg` complained of although it went on: a file that was cut is read so far."""
     said.seek(0)
-    if complaint := said.read(_MOST_SAID).decode(errors="replace").strip():
-        _warn_of(name, f"ffmpeg: {_SPEAKER.sub('', complaint)}")
+    if complaint := _COMPLAINT.search(said.read(_MOST_SAID).decode(errors="replace")):
+        what = complaint[1].removeprefix(f"{_url(file)}: ").rstrip(".")
+        _warn_of(name, f"ffmpeg: {what}")
         return
     with file.open("rb") as opened:
         torn = torn_end(opened)

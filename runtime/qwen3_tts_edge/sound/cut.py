@@ -1,7 +1,6 @@
 """Whether a sound file ends where it should, or was not copied whole.
 
-A WAV, FLAC or MP3 file says at its beginning how much it holds. An Ogg stream does not, but marks
-its last page.
+A WAV or FLAC file, and many an MP3, says at its beginning how much it holds. Of others see `torn`.
 """
 
 import logging
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import soundfile
+
+from qwen3_tts_edge.sound.torn import torn_end
 
 _CLAIM = re.compile(
     r"\b(?:RIFF|RIFX|riff|Riff size|FORM|SSND|BODY|data|Data Size)\s*: (\d+) \(should be (\d+)\)"
@@ -26,15 +27,11 @@ _CUT = 0.01
 DELAY = 0.2
 """Seconds. Packed in a WAV file some coders tell of as much more than they give."""
 
-_PAGE, _FLAGS, _LAST = b"OggS", 5, 4
-"""How a page of Ogg begins, at which byte its flags stand, and the flag of the last."""
-
-_LONGEST_PAGE = 1 << 16
 _log = logging.getLogger(__name__)
 
 
 def warn_if_cut(sound: soundfile.SoundFile, read: int, name: str) -> None:
-    """Say so where a file ends before its header or its last page.
+    """Say so where a file ends before its header says, or within something.
 
     Args:
         sound: The file.
@@ -55,19 +52,12 @@ def warn_if_cut(sound: soundfile.SoundFile, read: int, name: str) -> None:
             100 * missing,
             there,
         )
-    elif sound.format == "OGG" and not _has_last_page(sound.name):
-        _log.warning(
-            "%s is cut: its last page is missing, and %.1f s are there; copy it again", name, there
-        )
+    elif (torn := _torn_end(sound.name)) is not None:
+        _log.warning("%s is cut: %s, and %.1f s are there; copy it again", name, torn, there)
 
 
-def _has_last_page(file: str | Path | BinaryIO) -> bool:
-    if isinstance(file, str | Path):
-        with Path(file).open("rb") as opened:
-            return _has_last_page(opened)
-    end = file.seek(0, 2)
-    file.seek(max(0, end - 2 * _LONGEST_PAGE))
-    tail = file.read()
-    page = tail.rfind(_PAGE)
-    flags = tail[page + _FLAGS : page + _FLAGS + 1]
-    return page >= 0 and bool(flags) and bool(flags[0] & _LAST)
+def _torn_end(file: str | Path | BinaryIO) -> str | None:
+    if not isinstance(file, str | Path):
+        return torn_end(file)
+    with Path(file).open("rb") as opened:
+        return torn_end(opened)
