@@ -30,11 +30,7 @@ def from_microphone(rate: int, samples: np.ndarray) -> tuple[np.ndarray, int]:
 
 def keep(sound: tuple[np.ndarray, int], said: str | None, file: Path) -> None:
     items = model.create_voice_clone_prompt(sound, said, x_vector_only_mode=said is None)
-    kept = [asdict(item) for item in items]
-    for item in kept:
-        for name in ("ref_code", "ref_spk_embedding"):
-            item[name] = None if item[name] is None else torch.as_tensor(item[name])
-    torch.save({"items": kept}, file)
+    torch.save({"items": [asdict(item) for item in items]}, file)
 
 
 def speak(file: Path, text: str, language: str) -> tuple[int, np.ndarray]:

@@ -4,7 +4,8 @@ from qwen3_tts_edge.compat import Qwen3TTSModel
 model = Qwen3TTSModel.from_pretrained("Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice")
 wavs, rate = model.generate_custom_voice(text="Hello.", speaker="Ryan", language="English")
 
-Calls, defaults, broadcasting and errors are the official ones, arrays are numpy's. What differs:
+Calls, defaults, broadcasting and errors are the official ones; codes and speaker vectors are
+tensors where the program has loaded PyTorch, else numpy's arrays. What differs:
 
 - Loading takes what `compat.loading.Loading` lists. `device_map="cuda:0"` needs a bundle for the
   GPU or exports one; where the GPU cannot be used it is an error that says what is missing.
@@ -14,8 +15,6 @@ Calls, defaults, broadcasting and errors are the official ones, arrays are numpy
   there, with a warning; `max_new_tokens` may be more.
 - A recording of less than 1 s, of more than 60 s, a silent one, and samples far beyond full scale
   are refused; base64 may have slashes, and the content of a voice that the demo saved is a prompt.
-- Arrays are numpy's: they have no `.cpu()` and no `.numpy()`, and what `torch.load` is to read with
-  `weights_only=True` has to be made a tensor by `torch.as_tensor` before it is saved.
 - Of the attributes of `.model` there are those that the official demo asks for; there is no
   `.device`, for there are no tensors.
 - Text and instructions: blanks at their ends are dropped, as the official demo does; an empty text

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qwen3_tts_edge.arrays import Array, Codes, Vector, as_array
+from qwen3_tts_edge.arrays import Array, as_array
 from qwen3_tts_edge.compat.options import check_strings
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.voices.voice import Clone
@@ -17,22 +17,23 @@ class VoiceClonePromptItem:
     """One reference, heard.
 
     Attributes:
-        ref_code: int64 (frames, codebooks), or None where only the vector is used.
+        ref_code: int64 (frames, codebooks), or None where only the vector is used; a tensor where
+            the program has loaded PyTorch, as the next, else an array.
         ref_spk_embedding: float32 (hidden,).
         x_vector_only_mode: Only the vector is used.
         icl_mode: In-context: the speech goes on from the reference. The opposite.
         ref_text: What the reference says; needed for `icl_mode`.
     """
 
-    ref_code: Codes | None
-    ref_spk_embedding: Vector
+    ref_code: Any
+    ref_spk_embedding: Any
     x_vector_only_mode: bool
     icl_mode: bool
     ref_text: str | None = None
 
 
 def clone(item: VoiceClonePromptItem) -> Clone:
-    """Make a voice of an item. Its arrays may also be tensors, such as the demo saves.
+    """Make a voice of an item.
 
     Raises:
         InputError: Something it needs is missing or no numbers.

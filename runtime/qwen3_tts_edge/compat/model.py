@@ -33,6 +33,7 @@ from qwen3_tts_edge.compat.options import (
     truth,
 )
 from qwen3_tts_edge.compat.sounds import AudioLike, local
+from qwen3_tts_edge.compat.tensors import tensor
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Audio
@@ -303,7 +304,11 @@ class Qwen3TTSModel(Opened):
             None if vector_only else text,
         )
         return VoiceClonePromptItem(
-            found.codes, found.speaker_vector, vector_only, not vector_only, text
+            None if found.codes is None else tensor(found.codes),
+            tensor(found.speaker_vector),
+            vector_only,
+            not vector_only,
+            text,
         )
 
     def _speak(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self, Unpack
 
-from qwen3_tts_edge.arrays import Array, Codes, Samples, as_array
+from qwen3_tts_edge.arrays import Array, Samples, as_array
 from qwen3_tts_edge.backends import check_threads, open_backend
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, CodecManifest
@@ -23,6 +23,7 @@ from qwen3_tts_edge.compat.inside import TOKENIZER_TYPE
 from qwen3_tts_edge.compat.loading import Loading
 from qwen3_tts_edge.compat.options import ArgumentError, shown, truth
 from qwen3_tts_edge.compat.sounds import local, sample_rate
+from qwen3_tts_edge.compat.tensors import tensor
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.forks import shared
 from qwen3_tts_edge.opened import Opened
@@ -45,12 +46,13 @@ class Encoded:
     """What `encode` returns; also `encoded["audio_codes"]` and `encoded[0]`.
 
     Attributes:
-        audio_codes: Of each sound, int64 (frames, codebooks).
+        audio_codes: Of each sound, int64 (frames, codebooks): tensors where the program has loaded
+            PyTorch, else arrays.
     """
 
-    audio_codes: list[Codes]
+    audio_codes: list[Any]
 
-    def __getitem__(self, key: str | int) -> list[Codes]:
+    def __getitem__(self, key: str | int) -> list[Any]:
         if key in ("audio_codes", 0):
             return self.audio_codes
         raise KeyError(key) if isinstance(key, str) else IndexError(key)
@@ -112,7 +114,7 @@ class Qwen3TTSTokenizer(Opened):
         audios: Sound | Sequence[Sound],
         sr: int | None = None,
         return_dict: bool = True,
-    ) -> Encoded | tuple[list[Codes]]:
+    ) -> Encoded | tuple[list[Any]]:
         """Turn sounds into codes, each as if it were alone.
 
         Codes of the first minute are those of the whole; a longer sound is encoded in windows.
@@ -138,7 +140,9 @@ class Qwen3TTSTokenizer(Opened):
             raise ArgumentError("Mixed input types are not supported: give only files, or arrays")
         samples = [self._samples(sound, sr) for sound in sounds]
         with self._lock:
-            codes = [np.concatenate(list(self._encoder.windows([each]))) for each in samples]
+            codes = [
+                tensor(np.concatenate(list(self._encoder.windows([each])))) for each in samples
+            ]
         return Encoded(codes) if return_dict else (codes,)
 
     def decode(self, encoded: Any) -> tuple[list[Samples], int]:

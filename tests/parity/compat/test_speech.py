@@ -99,10 +99,23 @@ def assert_same_items(found: VoiceClonePromptItem, expected: Any) -> None:
     if expected.ref_code is None:
         assert found.ref_code is None
     else:
-        assert found.ref_code.dtype == np.int64
+        assert found.ref_code.dtype == expected.ref_code.dtype
         assert np.array_equal(found.ref_code, expected.ref_code)
-    vector = expected.ref_spk_embedding.numpy()
-    assert_close("graphs.hidden", found.ref_spk_embedding, vector, "speaker vector")
+    vectors = (item.ref_spk_embedding.numpy() for item in (found, expected))
+    assert_close("graphs.hidden", *vectors, "speaker vector")
+
+
+def test_without_pytorch_prompts_and_codes_are_arrays(
+    both: Both, recordings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, _ = both("base")
+    (expected,) = ours.create_voice_clone_prompt(recordings["path"], SAID)
+    monkeypatch.delitem(sys.modules, "torch")
+    (found,) = ours.create_voice_clone_prompt(recordings["path"], SAID)
+    for name, kind in (("ref_code", np.int64), ("ref_spk_embedding", np.float32)):
+        assert isinstance(getattr(found, name), np.ndarray)
+        assert getattr(found, name).dtype == kind
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_a_text_of_another_recording_is_told(
