@@ -80,6 +80,8 @@ def is_below(name: object) -> bool:
 def download(
     hub_id: str,
     published: Callable[[Path], Mapping[str, str]] = lambda _: {},
+    *,
+    weights: bool = True,
     **asked: Any,
 ) -> Path:
     """Return the local folder of a checkpoint, downloading what is not cached yet.
@@ -88,6 +90,7 @@ def download(
         hub_id: `owner/name`, such as `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice`.
         published: Says of a folder which sha256 its files are known to have; the others have those
             that the hub says.
+        weights: Whether they are wanted, or the small files alone.
         **asked: What `huggingface_hub.snapshot_download` takes, such as `revision` and `cache_dir`.
 
     Raises:
@@ -105,8 +108,10 @@ def download(
         cache = Path(asked.get("cache_dir") or constants.HF_HUB_CACHE)
         place = cache / f"models--{hub_id.replace('/', '--')}"
         had = set() if asked.get("force_download") else set(place.resolve().rglob("*"))
-        folder = Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, *WEIGHTS], **asked))
-        if others := [file for file in shards(folder) if not any(folder.glob(file))]:
+        wanted = [*TEXTS, *WEIGHTS] if weights else [*TEXTS]
+        folder = Path(snapshot_download(hub_id, allow_patterns=wanted, **asked))
+        others = [file for file in shards(folder) if not any(folder.glob(file))]
+        if weights and others:
             snapshot_download(hub_id, allow_patterns=others, **asked)
     came = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     came = [file for file in came if file.resolve() not in had]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from edits import BOOK, CODEC, NORM, TALKER, Edit, edit_tensors, refusal, tensors, values
 from qwen3_tts_edge.errors import CheckpointError, InputError
+from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint, open_checkpoint
 from qwen3_tts_export.checkpoint.weights import refuse_infinite
@@ -173,17 +174,84 @@ def test_a_wrong_source_is_refused(tmp_path: Path) -> None:
 def test_a_hub_id_is_fetched_at_its_revision(
     monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: TinyCheckpoint
 ) -> None:
-    asked: list[tuple[str, str | None]] = []
+    asked: list[tuple[str, str | None, bool]] = []
 
-    def download(hub_id: str, revision: str | None) -> Path:
-        asked.append((hub_id, revision))
+    def download(
+        hub_id: str, _: object, *, revision: str | None = None, weights: bool = True
+    ) -> Path:
+        asked.append((hub_id, revision, weights))
         return tiny_checkpoint()
 
-    monkeypatch.setattr("qwen3_tts_export.checkpoint.hub.download", download)
+    monkeypatch.setattr(hub, "downloaded", download)
     checkpoint = Checkpoint.open("someone/tiny", revision="v2")
     assert Checkpoint.open("someone/tiny/", revision="v2").name == checkpoint.name
-    assert asked == [("someone/tiny", "v2")] * 2
+    assert asked == [("someone/tiny", "v2", False), ("someone/tiny", "v2", True)] * 2
     assert checkpoint.folder == tiny_checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("main", "codec", "said"),
+    [
+        (None, lambda folder: (folder / "config.json").unlink(), "is missing; expected a codec"),
+        (None, values("config.json", model_type="whisper"), "model_type is 'whisper', expected"),
+        (values("config.json", model_type="llama"), None, "model_type is 'llama'"),
+        (values("config.json", tts_pad_token_id=7), None, "tts_pad_token_id"),
+        (values("generation_config.json", temperature="hot"), None, "temperature"),
+    ],
+)
+@pytest.mark.parametrize("at_home", [True, False])
+def test_what_does_not_fit_is_refused_before_gigabytes_come(
+    copy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    main: Edit | None,
+    codec: Edit | None,
+    said: str,
+    *,
+    at_home: bool,
+) -> None:
+    """On the hub is the checkpoint, and its codec or not."""
+    elsewhere = (copy / "speech_tokenizer").rename(tmp_path / "codec")
+    for edit, folder in ((main, copy), (codec, elsewhere)):
+        if edit is not None:
+            edit(folder)
+    (copy / TALKER).unlink()
+
+    def download(
+        hub_id: str, _: object, *, revision: str | None = None, weights: bool = True
+    ) -> Path:
+        assert not weights
+        return {"someone/tiny": copy, "someone/codec": elsewhere}[hub_id]
+
+    monkeypatch.setattr(hub, "downloaded", download)
+    with pytest.raises(CheckpointError, match=said):
+        open_checkpoint("someone/tiny", codec=elsewhere if at_home else "someone/codec")
+
+
+@pytest.mark.parametrize(
+    ("at_home", "edit", "said"),
+    [
+        ("codec", lambda folder: (folder / TALKER).unlink(), "model.safetensors is missing"),
+        (
+            "codec",
+            tensors(TALKER, lambda t: t.pop(f"{BOOK}.cluster_usage")),
+            "1 of 358 tensors are",
+        ),
+        ("main", tensors(TALKER, lambda t: t.pop(NORM)), "1 of 172 tensors are missing"),
+    ],
+)
+def test_weights_that_are_here_are_looked_at_before_others_come(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_home: str, edit: Edit, said: str
+) -> None:
+    elsewhere = (copy / "speech_tokenizer").rename(tmp_path / "codec")
+    here, there = (copy, elsewhere) if at_home == "main" else (elsewhere, copy)
+    edit(here)
+    (there / TALKER).unlink()
+    monkeypatch.setattr(hub, "small_files", lambda *_: there)
+    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("downloaded"))
+    source, codec = (copy, "a/codec") if at_home == "main" else ("a/tiny", elsewhere)
+    with pytest.raises(CheckpointError, match=said):
+        open_checkpoint(source, codec=codec)
 
 
 def test_the_codec_opens_alone(tiny_checkpoint: TinyCheckpoint) -> None:

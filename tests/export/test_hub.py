@@ -195,6 +195,18 @@ def test_only_the_needed_files_are_downloaded_with_progress_shown(
     assert "Fetching 4 files" in shown
 
 
+def test_small_files_come_without_the_weights(
+    tmp_path: Path, small_hub: tuple[str, type[SmallHub]]
+) -> None:
+    endpoint, handler = small_hub
+    index = json.dumps({"weight_map": {"a": "model.safetensors"}})
+    (handler.folder / INDEX).write_text(index)
+    script = DOWNLOAD.replace("import download", "import small_files as download")
+    found, _ = ask(tmp_path, "someone/tiny", script=script, HF_ENDPOINT=endpoint)
+    files = {str(f.relative_to(found)) for f in Path(found).rglob("*") if f.is_file()}
+    assert files == {"config.json", "merges.txt", "speech_tokenizer/config.json", INDEX}
+
+
 def test_an_index_that_is_no_text_names_no_weights(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_bytes(b'{"weight_map": {"a": "\xff"}}')
     assert shards(tmp_path) == []

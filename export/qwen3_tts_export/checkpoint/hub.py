@@ -26,12 +26,23 @@ def download(hub_id: str, revision: str | None = None) -> Path:
         CheckpointError: As for `qwen3_tts_edge.hub.download`, or there are no weights of a
             checkpoint.
     """
-    folder = downloaded(
-        hub_id, lambda folder: published_files(*identify(folder)), revision=revision
-    )
+    folder = downloaded(hub_id, _published, revision=revision)
     if not _has_weights(folder):
         _refuse_what_is_there(hub_id, revision)
     return folder
+
+
+def small_files(hub_id: str, revision: str | None = None) -> Path:
+    """Return the local folder of a checkpoint without its weights, if they are not cached yet.
+
+    Raises:
+        CheckpointError: As for `qwen3_tts_edge.hub.download`.
+    """
+    return downloaded(hub_id, _published, weights=False, revision=revision)
+
+
+def _published(folder: Path) -> Mapping[str, str]:
+    return published_files(*identify(folder))
 
 
 def cached(hub_id: str, revision: str | None = None) -> Path | None:

@@ -50,6 +50,7 @@ class CodecCheckpoint:
         Raises:
             CheckpointError: Something is missing, damaged or not supported.
         """
+        _ = CodecParts(_without_weights(named(source, revision), revision)).config
         parts = CodecParts(locate(source, revision))
         name, commit = identify(parts.folder)
         parts.hold()
@@ -97,8 +98,7 @@ class Checkpoint:
         Raises:
             CheckpointError: Something is missing, damaged or not supported.
         """
-        if codec is not None:
-            named(codec)  # what is none is refused before the checkpoint is downloaded
+        _look_ahead(named(source, revision), revision, None if codec is None else named(codec))
         parts = Parts(locate(source, revision), None if codec is None else locate_codec(codec))
         name, commit = identify(parts.folder)
         parts.hold()
@@ -135,12 +135,37 @@ def open_checkpoint(
     """
     if codec is not None:
         named(codec)
-    folder = locate(source, revision)
+    folder = _without_weights(named(source, revision), revision)
     if not is_codec(folder):
-        return Checkpoint.open(folder, codec=codec)
+        return Checkpoint.open(source, revision=revision, codec=codec)
     if codec is not None:
         raise InputError(f"{folder} is a codec itself, --codec is for a checkpoint without one")
-    return CodecCheckpoint.open(folder)
+    return CodecCheckpoint.open(source, revision=revision)
+
+
+def _look_ahead(source: Path | str, revision: str | None, codec: Path | str | None) -> None:
+    """Refuse, before gigabytes are downloaded, what small files and local ones tell to be wrong.
+
+    Args:
+        source: What `named` gave of the checkpoint.
+        revision: Of a hub id.
+        codec: What it gave of the codec, where that is another.
+    """
+    if isinstance(source, Path) and not isinstance(codec, str):
+        return  # nothing is
+    folder = _without_weights(source, revision)
+    if not (folder / "config.json").is_file():
+        return  # what is there in its place is told by who looks for weights
+    parts = Parts(folder, None if codec is None else _codec_of(_without_weights(codec)))
+    _ = parts.config, parts.tokenizer
+    if isinstance(codec, Path):
+        _ = parts.codec
+    if isinstance(source, Path):
+        _ = parts.talker
+
+
+def _without_weights(found: Path | str, revision: str | None = None) -> Path:
+    return hub.small_files(found, revision) if isinstance(found, str) else found
 
 
 def is_codec(folder: Path) -> bool:
@@ -181,7 +206,10 @@ def named(source: str | Path, revision: str | None = None) -> Path | str:
 
 def locate_codec(source: str | Path) -> Path:
     """Return the folder of a codec: that which is named, or what a whole checkpoint has of it."""
-    folder = locate(source)
+    return _codec_of(locate(source))
+
+
+def _codec_of(folder: Path) -> Path:
     inside = folder / CODEC_FOLDER
     return inside if inside.is_dir() else folder
 
