@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import InputError
+from qwen3_tts_edge.sound import reading
 from qwen3_tts_edge.sound.mp3 import Mp3Coder
 from qwen3_tts_edge.sound.reading import open_sound, read_blocks
 from qwen3_tts_edge.voices.reference import read_reference
@@ -83,6 +84,32 @@ def test_an_mp3_without_a_header_is_cut_within_a_frame_with_a_word(
     caplog.clear()
     read_reference(whole[:whole_frames] + tag)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("path", [None, ""])
+@pytest.mark.parametrize("bitrates", [(128_000, 32_000), (32_000, 128_000)])
+def test_an_mp3_of_two_bitrates_that_does_not_say_how_long_it_is_is_read_whole(
+    bitrates: tuple[int, int],
+    path: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of what libsndfile reads of it one half was missing, or was said to be."""
+    if path is not None:
+        monkeypatch.setenv("PATH", path)
+    whole = b""
+    for bitrate in bitrates:
+        coder = Mp3Coder(RATE, bitrate)
+        whole += coder.encode(voice(2)) + coder.finish()
+    tag = b"ID3\x04\0\0\0\0\x07\x68" + bytes(7 << 7 | 0x68)
+    for data in (whole, tag + whole):
+        assert read_reference(data).seconds == pytest.approx(4.1, abs=0.15)
+    assert not caplog.records
+    monkeypatch.setattr(reading, "converted", lambda *_: None)
+    with open_sound(io.BytesIO(whole), "a") as sound:
+        there = sound.frames / RATE
+    said = f"a is read up to {there:.1f} of 4.1 s, for it does not say how long it is"
+    assert (said in caplog.text) is (there < 4)
 
 
 @pytest.mark.parametrize(

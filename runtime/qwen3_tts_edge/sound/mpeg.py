@@ -4,12 +4,23 @@ Source: ISO/IEC 11172-3 and 13818-3, 2.4.1.3 and 2.4.2.3; MPEG 2.5 halves the ra
     ISO/IEC 13818-7, 6.2, for AAC.
 """
 
+from typing import BinaryIO
+
 _TAG = b"ID3"
 _SYNC, _HEADER = b"\xff", 7
 """How a frame begins, and the bytes of which its length is read."""
 
 _ROW = 4
 """Frames on end that are no chance."""
+
+_SAMPLES = {0x02: 576, 0x06: 384, 0x0E: 384}
+"""Of a frame of layer 3, but of MPEG 1, and of layer 1: by the bits that say which it is."""
+
+_TELLING = (b"Xing", b"Info", b"VBRI")
+"""What stands in a first frame that says how many follow."""
+
+_MARKED, _SOUGHT = 64, 1 << 16
+"""Bytes of a frame where that may stand, and of a file where its first frame may."""
 
 _KBITS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -37,13 +48,51 @@ def ends_within_frame(tail: bytes) -> bool:
     Args:
         tail: The end of a file of such frames.
     """
-    for start in range(len(tail)):
+    at = _first(tail)
+    while (length := _length(tail[at : at + _HEADER])) and at + length <= len(tail):
+        at += length
+    return bool(length) or (tail[at:][:1] == _SYNC and len(tail) - at < _HEADER)
+
+
+def untold(file: BinaryIO) -> int:
+    """Count the samples of an MP3 that does not say how many it has; 0 of any other.
+
+    Args:
+        file: Open, and left where the counting ends.
+    """
+    file.seek(0)
+    head = file.read(10)
+    at = 0
+    if head.startswith(_TAG):
+        for byte in head[6:]:
+            at = at << 7 | byte & 0x7F
+        at += len(head)
+    file.seek(at)
+    beginning = file.read(_SOUGHT)
+    at += (first := _first(beginning))
+    if any(mark in beginning[first:][:_MARKED] for mark in _TELLING):
+        return 0
+    samples = 0
+    while length := _length(header := _read(file, at)):
+        at += length
+        samples += _SAMPLES.get(header[1] & 0x0E, 1152)
+    return samples
+
+
+def _read(file: BinaryIO, at: int) -> bytes:
+    file.seek(at)
+    return file.read(_HEADER)
+
+
+def _first(data: bytes) -> int:
+    """Find where the first of several frames on end begins; the end where there are none."""
+    for start in range(len(data)):
         at, frames = start, 0
-        while (length := _length(tail[at : at + _HEADER])) and at + length <= len(tail):
+        while frames < _ROW and (length := _length(data[at : at + _HEADER])):
             at, frames = at + length, frames + 1
-        if frames >= _ROW:
-            return bool(length) or (tail[at:][:1] == _SYNC and len(tail) - at < _HEADER)
-    return False
+        if frames == _ROW and at <= len(data):
+            return start
+    return len(data)
 
 
 def _length(header: bytes) -> int | None:

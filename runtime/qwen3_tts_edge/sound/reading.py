@@ -17,7 +17,8 @@ from qwen3_tts_edge.arrays import Array, Block, Samples
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.sound.conversion import converted
-from qwen3_tts_edge.sound.cut import warn_if_cut
+from qwen3_tts_edge.sound.cut import DELAY, warn_if_cut
+from qwen3_tts_edge.sound.mpeg import untold
 from qwen3_tts_edge.sound.rate import Resampler, fitted
 from qwen3_tts_edge.sound.source import Steady, opened, refuse_stand_in
 
@@ -60,6 +61,8 @@ def open_sound(
         sound = soundfile.SoundFile(other)
     if not sound.frames:
         sound = _unfinished(sound, file, name, seconds)
+    elif sound.format == "MP3":
+        sound = _of_any_bitrate(sound, file, name, seconds)
     try:
         check_rate(sound.samplerate, name)
     except InputError:
@@ -83,6 +86,37 @@ def _unfinished(
         found.frames / found.samplerate,
     )
     return found
+
+
+def _of_any_bitrate(
+    sound: soundfile.SoundFile, file: Path | BinaryIO, name: str, seconds: float | None
+) -> soundfile.SoundFile:
+    """Read all of an MP3 that does not say how long it is.
+
+    libsndfile takes it to have the bitrate of its first frame, and no more is read.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as there:
+            samples = untold(there)
+    else:
+        position = file.tell()
+        samples = untold(file)
+        file.seek(position)
+    if not samples or abs(samples - sound.frames) < DELAY * sound.samplerate:
+        return sound
+    other = converted(file, name, seconds)
+    if other is not None:
+        sound.close()
+        return soundfile.SoundFile(other)
+    if sound.frames < samples:
+        _log.warning(
+            "%s is read up to %.1f of %.1f s, for it does not say how long it is; %s",
+            name,
+            sound.frames / sound.samplerate,
+            samples / sound.samplerate,
+            _cure(file),
+        )
+    return sound
 
 
 def read_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
