@@ -5,6 +5,7 @@ Each question is asked in a process of its own, because huggingface_hub reads it
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from edits import edit_tensors
 from qwen3_tts_edge.errors import CheckpointError
 from qwen3_tts_edge.hub import INDEX, is_hub_id, shards
 from qwen3_tts_export.checkpoint.hub import download
@@ -55,6 +57,13 @@ from qwen3_tts_export.checkpoint.hub import download
 print(check(*sys.argv[1:]), sorted(Path(os.environ["HF_HOME"]).rglob("*.safetensors")), sep="\\n")
 download(*sys.argv[1:])
 print(check(*sys.argv[1:]))
+"""
+WITH_CODEC = """
+import os, sys
+from pathlib import Path
+from qwen3_tts_export.checkpoint.checking import check
+print(check(sys.argv[1], codec=sys.argv[2]))
+print(sorted(Path(os.environ["HF_HOME"]).rglob("*.safetensors")))
 """
 
 
@@ -328,6 +337,24 @@ def test_a_checkpoint_is_looked_at_without_its_weights(
     assert outlined.endswith("problems=())")
     assert downloaded == "[]"
     assert again == outlined
+
+
+def test_a_codec_from_the_hub_is_looked_at_without_its_weights(
+    tmp_path: Path, small_hub: tuple[str, type[SmallHub]], tiny_checkpoint: TinyCheckpoint
+) -> None:
+    """Beside a checkpoint that is there, whose weights are still read for what spoils them."""
+    endpoint, handler = small_hub
+    handler.folder = tiny_checkpoint()
+    here = shutil.copytree(handler.folder, tmp_path / "here")
+    shutil.rmtree(here / "speech_tokenizer")
+    home = tmp_path / "home"
+    given = [str(here), "someone/tiny"]
+    said, _ = ask(home, *given, script=WITH_CODEC, HF_ENDPOINT=endpoint)
+    assert said.endswith("problems=())\n[]")
+    name = "talker.codec_head.weight"
+    edit_tensors(here / "model.safetensors", lambda t: t[name].view(-1)[:1].fill_(math.nan))
+    said, _ = ask(home, *given, script=WITH_CODEC, HF_ENDPOINT=endpoint)
+    assert name in said.partition("problems=")[2]
 
 
 @pytest.mark.parametrize(

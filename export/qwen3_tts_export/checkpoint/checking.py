@@ -11,7 +11,7 @@ from qwen3_tts_edge.hub import TEXTS, WEIGHTS, shards
 from qwen3_tts_export.checkpoint import hub
 from qwen3_tts_export.checkpoint.copies import CopyError
 from qwen3_tts_export.checkpoint.identity import identify
-from qwen3_tts_export.checkpoint.opening import is_codec, locate_codec, named
+from qwen3_tts_export.checkpoint.opening import codec_of, is_codec, named
 from qwen3_tts_export.checkpoint.parts import CodecParts, Parts
 from qwen3_tts_export.checkpoint.spec import Spec, all_files, load_spec, spec_names
 from qwen3_tts_export.checkpoint.weights import TensorFile, count, refuse_infinite
@@ -54,30 +54,41 @@ def check(
     Raises:
         CheckpointError: There is no such folder or hub id.
     """
-    found = named(source, revision)
-    elsewhere = None if codec is None else locate_codec(codec)
+    found, elsewhere = named(source, revision), None if codec is None else named(codec)
+    with tempfile.TemporaryDirectory() as name:
+        aside = Path(name).resolve()
+        folder, said = _outlined(found, revision, aside / "checkpoint")
+        if elsewhere is not None:
+            elsewhere = codec_of(_outlined(elsewhere, None, aside / "codec")[0])
+        return _look(folder, elsewhere, said, aside, report)
+
+
+def _outlined(
+    found: Path | str, revision: str | None, into: Path
+) -> tuple[Path, Mapping[str, str]]:
+    """Give a folder to look at, and hashes of weights of which only headers are there."""
     if isinstance(found, Path):
-        return _look(found, elsewhere, None, report)
-    folder = hub.cached(found, revision)
-    if folder is not None:
-        return _look(folder, elsewhere, None, report)
-    with tempfile.TemporaryDirectory() as aside:
-        outline = hub.outline(found, revision, Path(aside))
-        return _look(outline.folder, elsewhere, outline.sha256, report)
+        return found, {}
+    if (folder := hub.cached(found, revision)) is not None:
+        return folder, {}
+    into.mkdir()
+    outline = hub.outline(found, revision, into)
+    return outline.folder, outline.sha256
 
 
 def _look(
-    folder: Path, codec: Path | None, said: Mapping[str, str] | None, report: Report
+    folder: Path, codec: Path | None, said: Mapping[str, str], aside: Path, report: Report
 ) -> Finding:
-    """Look at a folder; `said` are hashes of weights that are not there, only their headers."""
+    """Look at a folder; weights in `aside` are only headers, whose hashes are `said`."""
     parts = CodecParts(folder) if is_codec(folder) else Parts(folder, codec)
     specs = [load_spec(name) for name in spec_names()]
     specs = [spec for spec in specs if (spec.codec is None) == isinstance(parts, CodecParts)]
-    hashes = dict(_hashes(folder, specs, said or {}, report))
+    hashes = dict(_hashes(folder, specs, said, report))
     published = next((s for s in specs if hashes.get(_WEIGHTS) == s.files[_WEIGHTS].sha256), None)
     problems = list(_problems(parts.steps()))
-    if published is None and said is None and not problems:
-        problems += _problems([lambda: refuse_infinite(parts.weights, within(report, 0.9, 1.0))])
+    if published is None and not problems:
+        there = [each for each in parts.weights if aside not in each.folder.resolve().parents]
+        problems += _problems([lambda: refuse_infinite(there, within(report, 0.9, 1.0))])
     return Finding(
         name=identify(folder)[0],
         kind=_kind(parts, specs, published, hashes, problems),

@@ -99,7 +99,7 @@ class Checkpoint:
             CheckpointError: Something is missing, damaged or not supported.
         """
         _look_ahead(named(source, revision), revision, None if codec is None else named(codec))
-        parts = Parts(locate(source, revision), None if codec is None else locate_codec(codec))
+        parts = Parts(locate(source, revision), None if codec is None else codec_of(locate(codec)))
         name, commit = identify(parts.folder)
         parts.hold()
         return cls(
@@ -156,7 +156,7 @@ def _look_ahead(source: Path | str, revision: str | None, codec: Path | str | No
     folder = _without_weights(source, revision)
     if not (folder / "config.json").is_file():
         return  # what is there in its place is told by who looks for weights
-    parts = Parts(folder, None if codec is None else _codec_of(_without_weights(codec)))
+    parts = Parts(folder, None if codec is None else codec_of(_without_weights(codec)))
     _ = parts.config, parts.tokenizer
     if isinstance(codec, Path):
         _ = parts.codec
@@ -204,12 +204,8 @@ def named(source: str | Path, revision: str | None = None) -> Path | str:
     raise CheckpointError(f"{source} is not a folder, nor a hub id such as owner/name")
 
 
-def locate_codec(source: str | Path) -> Path:
-    """Return the folder of a codec: that which is named, or what a whole checkpoint has of it."""
-    return _codec_of(locate(source))
-
-
-def _codec_of(folder: Path) -> Path:
+def codec_of(folder: Path) -> Path:
+    """Return the folder of a codec: this one, or what a whole checkpoint has of it."""
     inside = folder / CODEC_FOLDER
     return inside if inside.is_dir() else folder
 
