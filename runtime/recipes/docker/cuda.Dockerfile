@@ -15,7 +15,8 @@ FROM python:3.11-slim
 COPY --from=build /opt/tts /opt/tts
 RUN useradd --system --uid 10001 --create-home tts
 USER tts
-ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0 MALLOC_ARENA_MAX=2 QWEN3_TTS_EDGE_MODEL=/bundle
+ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0 QWEN3_TTS_EDGE_MODEL=/bundle
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072
 EXPOSE 8000
 HEALTHCHECK --start-period=60s --interval=10s --timeout=3s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)"]

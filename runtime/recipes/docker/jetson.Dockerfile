@@ -19,7 +19,8 @@ FROM nvcr.io/nvidia/l4t-tensorrt:r10.3.0-runtime
 COPY --from=build /opt/tts /opt/tts
 RUN useradd --system --uid 10001 --create-home --groups video tts
 USER tts
-ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0 MALLOC_ARENA_MAX=2 QWEN3_TTS_EDGE_MODEL=/bundle
+ENV PATH=/opt/tts/bin:$PATH QWEN3_TTS_EDGE_HOST=0.0.0.0 QWEN3_TTS_EDGE_MODEL=/bundle
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072
 EXPOSE 8000
 HEALTHCHECK --start-period=60s --interval=10s --timeout=3s \
     CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
