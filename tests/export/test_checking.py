@@ -33,7 +33,7 @@ Look = Callable[..., Any]
 def look(tmp_path: Path, released_tokenizer: Path) -> Look:
     def make(edit: Callable[[Json], Any] = lambda _: None, **said: str) -> Any:
         folder = write_released(tmp_path / "my-voice", NAME, released_tokenizer, edit)
-        return _look(folder, None, said, lambda *_: None)
+        return _look(folder, None, said, tmp_path.resolve(), lambda *_: None)
 
     return make
 
@@ -68,7 +68,7 @@ def test_the_codec_alone_is_known(tmp_path: Path, released_tokenizer: Path) -> N
     whole = write_released(tmp_path / "my-voice", NAME, released_tokenizer)
     spec = load_spec(CODEC)
     said = {"model.safetensors": spec.files["model.safetensors"].sha256}
-    found = _look(whole / "speech_tokenizer", None, said, lambda *_: None)
+    found = _look(whole / "speech_tokenizer", None, said, tmp_path.resolve(), lambda *_: None)
     assert found.kind == f"{spec.hub} as published, revision {spec.revision}"
     assert found.problems == ()
 
