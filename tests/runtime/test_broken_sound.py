@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen3_tts_edge import InputError
-from qwen3_tts_edge.sound import reading
+from qwen3_tts_edge.sound import mpeg, reading
 from qwen3_tts_edge.sound.mp3 import Mp3Coder
 from qwen3_tts_edge.sound.reading import open_sound, read_blocks
 from qwen3_tts_edge.voices.reference import read_reference
@@ -250,3 +250,10 @@ def test_a_header_that_promises_gigabytes_needs_no_gigabytes() -> None:
     header = b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"WAVE" + format_chunk
     found = read_reference(header + b"data" + struct.pack("<I", 0xFFFFFFF0) + body)
     assert found.seconds == 1.5
+
+
+def test_of_an_mp3_only_its_own_frames_are_counted() -> None:
+    """Frames of AAC behind them may have six bytes each: a small file would be read for long."""
+    frame = bytes.fromhex("fff34404") + bytes(92)
+    small = bytes.fromhex("fff1500000c0")
+    assert mpeg.untold(io.BytesIO(6 * frame + 9 * small)) == 6 * 576

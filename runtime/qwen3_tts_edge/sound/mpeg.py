@@ -16,6 +16,9 @@ _ROW = 4
 _SAMPLES = {0x02: 576, 0x06: 384, 0x0E: 384}
 """Of a frame of layer 3, but of MPEG 1, and of layer 1: by the bits that say which it is."""
 
+_LAYER = 0x06
+"""The bits that say which layer it is; AAC has none, and its frames may have a few bytes each."""
+
 _TELLING = (b"Xing", b"Info", b"VBRI")
 """What stands in a first frame that says how many follow."""
 
@@ -73,7 +76,7 @@ def untold(file: BinaryIO) -> int:
     if any(mark in beginning[first:][:_MARKED] for mark in _TELLING):
         return 0
     samples = 0
-    while length := _length(header := _read(file, at)):
+    while (length := _length(header := _read(file, at))) and header[1] & _LAYER:
         at += length
         samples += _SAMPLES.get(header[1] & 0x0E, 1152)
     return samples
