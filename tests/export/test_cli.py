@@ -22,6 +22,7 @@ from qwen3_tts_export.checkpoint import random as random_checkpoint
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.checkpoint.spec import spec_names
 from qwen3_tts_export.engines.target import TARGETS
+from qwen3_tts_export.progress import progress_bar
 from tiny import EDGE_VOICE
 
 TinyCheckpoint = Callable[..., Path]
@@ -104,6 +105,20 @@ with progress_bar() as report:
     shown = os.read(mine, 65536).decode()
     assert "42%" in shown
     assert "frame: weights" in shown
+
+
+def test_a_line_a_minute_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 59.0, 60.0, 119.0, 135.4])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    with progress_bar() as report:
+        for step in (1, 2, 3, 4):
+            report(f"predictor, step {step}", step / 8)
+    assert capsys.readouterr().err.splitlines() == [
+        "25% after 1:00: predictor, step 2",
+        "50% after 2:15: predictor, step 4",
+    ]
 
 
 def test_the_names_in_the_help_are_the_specs() -> None:
