@@ -120,6 +120,16 @@ def test_it_is_taken_for_large_codecs_on_cpus_with_bfloat16(
     assert automatic("ort") == "ort-cpu"
 
 
+def test_it_is_not_loaded_where_another_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest
+) -> None:
+    monkeypatch.setattr(library, "pays", lambda: pytest.fail("32 MB and time for nothing"))
+    codec = manifest.graphs[CODEC_DECODER]
+    large = msgspec.structs.replace(codec.reads, once=SMALL)
+    wanted = open_backend("ort-cpu", codec=msgspec.structs.replace(codec, reads=large))
+    assert wanted.name == "ort-cpu"
+
+
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     library.core.cache_clear()

@@ -190,13 +190,13 @@ def open_backend(
     if name not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise BackendError(f"backend {quoted(name)} is unknown", f"choose one of {known}")
-    best = automatic(flavour, codec)
     if name == AUTO:
-        name = best
+        name = automatic(flavour, codec)
     elif flavour not in FLAVOURS[name]:
         raise BackendError(
             f"the bundle's flavour is {flavour}, {name} runs {' and '.join(FLAVOURS[name])}",
-            f"use the backend {best}, or export the checkpoint with --flavour {FLAVOURS[name][0]}",
+            f"use the backend {automatic(flavour, codec)}, or export the checkpoint with "
+            f"--flavour {FLAVOURS[name][0]}",
         )
     if name == ORT_CUDA:
         from qwen3_tts_edge.backends.ort.cuda import OrtCudaBackend
