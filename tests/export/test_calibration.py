@@ -23,7 +23,7 @@ from qwen3_tts_export.bundle.tables import write_tables
 from qwen3_tts_export.calibration import calibrating, compensated, tuning
 from qwen3_tts_export.calibration.asking import asked
 from qwen3_tts_export.calibration.gradients import let_gradients_through
-from qwen3_tts_export.calibration.kept import forget
+from qwen3_tts_export.calibration.kept import Kept, forget
 from qwen3_tts_export.calibration.layers import through_all
 from qwen3_tts_export.calibration.speaking import speak
 from qwen3_tts_export.checkpoint.opening import Checkpoint
@@ -236,7 +236,13 @@ def test_tuning_brings_a_predictor_nearer(
     monkeypatch.setattr(tuning, "_FRAMES", 64)
     steps: list[int] = []
     learnt = tuning.tune(
-        predictor, config.predictor, scales, rows[:seen], wanted[:seen], steps.append
+        predictor,
+        config.predictor,
+        scales,
+        rows[:seen],
+        wanted[:seen],
+        Kept(tmp_path / "kept"),
+        steps.append,
     )
     assert steps == list(range(1, 81))
     with torch.no_grad():
@@ -267,18 +273,23 @@ def test_what_was_stopped_goes_on(
     checkpoint, folder = Checkpoint.open(tiny_checkpoint()), tmp_path / "out"
     aside = tmp_path / "out.calibration"
 
-    def stop(what: str, _: float) -> None:
-        if what == "calibration: predictor, layer 2 of 2":
-            raise KeyboardInterrupt
+    def until(moment: str) -> None:
+        def stop(what: str, _: float) -> None:
+            told.append(what)
+            if what == moment:
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_quickly(checkpoint, folder, precision="int4", report=stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_quickly(checkpoint, folder, precision="int4", report=stop)
+
+    told: list[str] = []
+    until("calibration: predictor, layer 2 of 2")
     assert [path.name for path in tmp_path.iterdir()] == [aside.name]
     [here] = aside.iterdir()
     done = {path.name: path.stat().st_mtime_ns for path in here.iterdir()}
     assert sorted(done) == [
         "predictor.0.safetensors",
-        "said.safetensors",
+        "said.0.safetensors",
         *(f"talker.{layer}.safetensors" for layer in range(3)),
     ]
     numbers = load_file(here / "talker.1.safetensors")["down.numbers"].numpy()
@@ -287,6 +298,11 @@ def test_what_was_stopped_goes_on(
         raise AssertionError("all has been said")
 
     monkeypatch.setattr(calibrating, "speak", silent)
+    monkeypatch.setattr(tuning, "_BETWEEN", 1)
+    until("calibration: predictor, step 1 of 3")
+    told.clear()
+    until("calibration: predictor, step 2 of 3")
+    assert "calibration: predictor, step 1 of 3" not in told
     write_quickly(checkpoint, folder, precision="int4")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     found = stored(folder)

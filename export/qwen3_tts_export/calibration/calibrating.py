@@ -103,7 +103,7 @@ def calibrate(
         def on_step(step: int) -> None:
             report(f"calibration: predictor, step {step} of {STEPS}", 0.65 + 0.35 * step / STEPS)
 
-        found = tune(predictor, config.predictor, scales, read, wanted, on_step)
+        found = tune(predictor, config.predictor, scales, read, wanted, kept, on_step)
         return {f"predictor.{name}.numbers": numbers for name, numbers in found.items()}
 
     return Calibrated(made | kept.get("predictor", tuned))
@@ -123,26 +123,28 @@ def _exact(checkpoint: Checkpoint, device: torch.device) -> Frame:
 def _spoken(
     frame: Frame, checkpoint: Checkpoint, bundle: Bundle, kept: Kept, report: Report
 ) -> list[Said]:
-    def make() -> dict[str, Tensor]:
-        said: list[Said] = []
-        texts: Iterator[Asked] = asked(bundle)
-        while (done := sum(len(each.codes) for each in said)) < _FRAMES:
+    said: list[Said] = []
+    texts: Iterator[Asked] = asked(bundle)
+    while (done := sum(len(each.codes) for each in said)) < _FRAMES:
+        some = list(islice(texts, _AT_ONCE))
 
-            def on_frame(more: int, done: int = done) -> None:
+        def make(some: list[Asked] = some, done: int = done) -> dict[str, Tensor]:
+            def on_frame(more: int) -> None:
                 now = min(done + more, _FRAMES)
                 report(f"calibration: {now} of {_FRAMES} frames spoken", now / _FRAMES)
 
-            some = islice(texts, _AT_ONCE)
-            said += speak(frame, checkpoint.config, bundle.manifest, some, on_frame)
-        return {
-            f"{number:04}.{part}": getattr(each, part)
-            for number, each in enumerate(said)
-            for part in ("rows", "codes")
-        }
+            return {
+                f"{number:02}.{part}": getattr(each, part)
+                for number, each in enumerate(
+                    speak(frame, checkpoint.config, bundle.manifest, some, on_frame)
+                )
+                for part in ("rows", "codes")
+            }
 
-    found = kept.get("said", make)
-    numbers = sorted({name.partition(".")[0] for name in found})
-    return [Said(found[f"{number}.rows"], found[f"{number}.codes"]) for number in numbers]
+        found = kept.get(f"said.{done}", make)
+        numbers = sorted({name.partition(".")[0] for name in found})
+        said += [Said(found[f"{number}.rows"], found[f"{number}.codes"]) for number in numbers]
+    return said
 
 
 def _key(checkpoint: Checkpoint, precision: Precision) -> str:

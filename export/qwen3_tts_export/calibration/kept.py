@@ -4,7 +4,9 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,7 +25,7 @@ def forget(aside: Path) -> None:
 
 
 class Kept:
-    """A folder of tensors, made once.
+    """A folder of tensors that are made once, and of how far what makes them is.
 
     Attributes:
         folder: Where they lie.
@@ -45,3 +47,20 @@ class Kept:
             with whole_or_nothing(path) as part:
                 save_file(made, part)
         return load_file(path)
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Keep how far something is, in the place of how far it was.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with whole_or_nothing(self._state(name)) as part:
+            torch.save(state, part)
+
+    def saved(self, name: str) -> dict[str, Any] | None:
+        """Give how far an earlier run came with something; None if it did not begin."""
+        path = self._state(name)
+        return torch.load(path, weights_only=True) if path.is_file() else None
+
+    def _state(self, name: str) -> Path:
+        return self.folder / f"{name}.pt"
