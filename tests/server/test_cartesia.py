@@ -192,6 +192,7 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served:
     for name, (_, found) in wrong.items():
         [error] = of_context(errors, name)
         assert found in error["message"]
+    assert all(each["error"] == each["message"] for each in errors)  # as it was called before
     for error, found in zip(of_context(errors, None), unnamed.values(), strict=True):
         assert found in error["message"]
     served.settle()

@@ -213,3 +213,6 @@ def test_a_text_over_http(served: Served) -> None:
     ):
         wrong = httpx2.post(f"{served.url}/v1/speak?{asked}", json={"text": text})
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
+        # all that its clients before version 5 tell
+        assert wrong.json()["err_msg"] == wrong.json()["error"]["message"]
+        assert wrong.json()["err_code"] == "INVALID_REQUEST_ERROR"

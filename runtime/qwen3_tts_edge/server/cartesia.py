@@ -154,6 +154,7 @@ class _Answers:
                 done=True,
                 title=HTTPStatus(problem.status).phrase,
                 message=problem.message,
+                error=problem.message,  # where its clients before version 3 look, and pipecat's
                 error_code=problem.code or problem.kind,
                 request_id=self._request_id,
             )

@@ -187,8 +187,7 @@ class _Deepgram(Conversation):
 
     def refused(self, text: str, problem: Problem) -> list[Message]:
         # Not an error: clients end the speech at that, and it goes on.
-        code = problem.code or problem.kind
-        return [{"type": "Warning", "warn_code": code.upper(), "warn_msg": problem.message}]
+        return [{"type": "Warning", "warn_code": problem.err_code, "warn_msg": problem.message}]
 
     def sound(self, data: bytes) -> list[Message]:
         return [data]
@@ -201,8 +200,7 @@ class _Deepgram(Conversation):
         return []
 
     def failed(self, problem: Problem) -> list[Message]:
-        code = problem.code or problem.kind
-        error = {"type": "Error", "err_code": code.upper(), "err_msg": problem.message}
+        error = {"type": "Error", "err_code": problem.err_code, "err_msg": problem.message}
         if not self._begun:
             self.close("")  # what comes next is another text
         # Some wait for their flush and know of no errors.

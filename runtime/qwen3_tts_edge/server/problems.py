@@ -27,9 +27,11 @@ class Error(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """The body of every answer that is an error."""
+    """The body of every answer that is an error; of Deepgram's clients some know no `error`."""
 
     error: Error
+    err_code: str
+    err_msg: str
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,15 @@ class Problem:
             "code": self.code,
         }
 
+    @property
+    def err_code(self) -> str:
+        """The word for programs that Deepgram's clients are told, who always need one."""
+        return (self.code or self.kind).upper()
+
     def answer(self) -> JSONResponse:
         """Make the answer over HTTP."""
-        return JSONResponse({"error": self.error}, self.status, dict(self.headers))
+        body = {"error": self.error, "err_code": self.err_code, "err_msg": self.message}
+        return JSONResponse(body, self.status, dict(self.headers))
 
 
 class FieldError(InputError):
