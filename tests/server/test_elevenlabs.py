@@ -17,6 +17,7 @@ from qwen3_tts_edge.server.settings import Settings
 from server.reference import as_it_came, spoken
 from server.serving import Served, serving
 from server.sockets import Socket, conversation, encoded, sound
+from server.uploads import upload
 
 FIRST, SECOND = "Good morning.", "How are you?"
 DICTIONARIES = {"pronunciation_dictionary_locators": [{"pronunciation_dictionary_id": "a"}]}
@@ -184,6 +185,31 @@ def test_a_text_over_http(served: Served, ending: str) -> None:
         url = f"{served.url}/v1/text-to-speech/{voice}{ending}?output_format={form}"
         wrong = httpx2.post(url, json={**body, **asked})
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
+
+
+def test_lists_as_its_clients_read_them(served: Served) -> None:
+    """Its `generate` before version 2 and Open WebUI look for a voice there before they ask."""
+    key = {"xi-api-key": "any"}
+    listed = httpx2.get(f"{served.url}/v1/voices?show_legacy=true", headers=key).json()
+    named = [(each["voice_id"], each["name"], each["category"]) for each in listed["voices"]]
+    assert named == [("heart", "heart", "premade"), ("low", "low", "premade")]
+    for search, names in (("", ["heart", "low"]), ("LO", ["low"]), ("nobody", [])):
+        url = f"{served.url}/v2/voices?page_size=10&search={search}"
+        found = httpx2.get(url, headers=key).json()
+        assert [each["voice_id"] for each in found.pop("voices")] == names
+        assert found == {"has_more": False, "total_count": len(names), "next_page_token": None}
+    url = f"{served.url}/v1/models"
+    [model] = httpx2.get(url, headers=key).json()
+    assert (model["model_id"], model["name"]) == (served.service.name, served.service.name)
+    assert model["languages"] == [{"language_id": "en", "name": "en"}]
+    assert httpx2.get(url).json()["object"] == "list"  # OpenAI's clients have no such header
+
+
+def test_a_kept_voice_is_in_its_lists(http: httpx2.Client) -> None:
+    upload(http, "anna")
+    assert {"voice_id": "anna", "name": "anna", "category": "cloned"} in (
+        http.get("/v1/voices").json()["voices"]
+    )
 
 
 OF_SDK = {

@@ -21,6 +21,7 @@ from qwen3_tts_edge.server import (
     cartesia,
     deepgram,
     elevenlabs,
+    elevenlabs_lists,
     health,
     models,
     openai_speech,
@@ -39,7 +40,8 @@ from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.version import VERSION
 
 _PROTOCOLS = (
-    openai_speech, openai_voices, realtime, cartesia, deepgram, elevenlabs, models, health, page,
+    openai_speech, openai_voices, realtime, cartesia, deepgram, elevenlabs, elevenlabs_lists,
+    models, health, page,
 )  # fmt: skip
 _TOLD = ["retry-after", "x-channels", "x-request-id", "x-sample-rate", "x-seed"]
 _ERRORS: dict[int | str, dict[str, Any]] = {

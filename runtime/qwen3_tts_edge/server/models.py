@@ -1,9 +1,11 @@
-"""`GET /v1/models`: the one bundle that is served."""
+"""`GET /v1/models`: the one bundle that is served, in the words of whoever asks."""
 
 from fastapi import APIRouter, HTTPException
+from fastapi import Request as HttpRequest
 from typing_extensions import TypedDict
 
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, VOICE_DESIGN
+from qwen3_tts_edge.server import elevenlabs_lists
 from qwen3_tts_edge.server.service import Service
 
 TASKS = {CUSTOM_VOICE: "CustomVoice", VOICE_DESIGN: "VoiceDesign", BASE: "Base"}
@@ -40,8 +42,10 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/v1/models")
-    async def models() -> Models:
-        """List the models, which is one."""
+    async def models(http: HttpRequest) -> Models | list[elevenlabs_lists.Model]:
+        """List the models, which is one; to ElevenLabs' clients as they read it, a bare list."""
+        if "xi-api-key" in http.headers:
+            return elevenlabs_lists.models(service)
         return {"object": "list", "data": [_model(service)]}
 
     @routes.get("/v1/audio/models")
