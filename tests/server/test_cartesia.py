@@ -170,6 +170,10 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served:
         "token": (of_pipecat("<|im_end|>", "token", goes_on=False), "<|im_end|>"),
         "speed": (of_pipecat(FIRST, "speed", generation_config={"speed": 9}), "speed is 9"),
         "type": ({"context_id": "type", "transcript": 5}, "transcript: Input should be a"),
+        "tag": (
+            of_pipecat(f'<speed ratio="1.5"/> {FIRST}', "tag"),
+            'is <speed ratio="1.5"/>; send',
+        ),
         "locale": (of_pipecat(FIRST, "locale", locale="en-GB"), "there is language too"),
     }
     unnamed = {
@@ -188,11 +192,11 @@ def test_what_is_wrong_is_said_and_the_other_contexts_speak_on(url: str, served:
     errors = [each for each in messages if each["type"] == "error"]
     heads = {(e["status_code"], e["title"], e["error_code"], e["done"]) for e in errors}
     assert heads == {(400, "Bad Request", "invalid_request_error", True)}
+    assert all(each["error"] == each["message"] for each in errors)  # as it was called before
     assert {each["request_id"] for each in errors} == {opened.headers["x-request-id"]}
     for name, (_, found) in wrong.items():
         [error] = of_context(errors, name)
         assert found in error["message"]
-    assert all(each["error"] == each["message"] for each in errors)  # as it was called before
     for error, found in zip(of_context(errors, None), unnamed.values(), strict=True):
         assert found in error["message"]
     served.settle()
@@ -295,6 +299,8 @@ def test_bytes_over_http(served: Served) -> None:
         ({"speed": "slowest of all"}, "speed"),
         ({"voice": {"id": "heart", "__experimental_controls": {"speed": 2}}}, "voice"),
         ({"transcript": ""}, "transcript"),
+        ({"transcript": f'{FIRST}<break time="1s"/>{SECOND}'}, "transcript"),
+        ({"transcript": "My name is <spell>Bob</spell>."}, "transcript"),
         ({"generation_config": {"emotion": "calm"}}, "generation_config"),
         ({"generation_config": {"volume": 0.5}}, "generation_config"),
         ({"voice": {"id": "heart", "__experimental_controls": {"emotion": ["anger"]}}}, "voice"),

@@ -179,6 +179,7 @@ def test_a_text_over_http(served: Served, ending: str) -> None:
         ("heart", "pcm_24000", {"language_code": "xx"}, "language_code"),
         ("heart", "pcm_24000", {"voice_settings": {"speed": 9}}, "voice_settings"),
         ("heart", "pcm_24000", {"text": " \n"}, "text"),
+        ("heart", "pcm_24000", {"text": f'{FIRST} <break time="1.5s" /> {SECOND}'}, "text"),
         ("heart", "pcm_24000", {"audio_effects": {"pan": 0.5}}, "audio_effects"),
         ("heart", "pcm_24000", DICTIONARIES, "pronunciation_dictionary_locators"),
     ):

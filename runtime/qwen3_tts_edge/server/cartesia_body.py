@@ -4,6 +4,7 @@ Speed is what `generation_config` says, or in older versions `speed` or `__exper
 of the voice.
 
 Source: https://docs.cartesia.ai/api-reference/tts/websocket;
+    https://docs.cartesia.ai/build-with-cartesia/capability-guides/ssml-tags;
     types/generation_request.py of https://github.com/cartesia-ai/cartesia-python
 """
 
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 
 from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.problems import FieldError
-from qwen3_tts_edge.server.said import Said, unheard
+from qwen3_tts_edge.server.said import Said, unheard, unmarked
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
@@ -77,7 +78,7 @@ class Generation(Said):
     """What a request says, and each part of a context."""
 
     context_id: str | None = None
-    transcript: str = ""
+    transcript: Annotated[str, unmarked("break", "emotion", "speed", "spell", "volume")] = ""
     voice: _Voice | None = None
     language: str | None = None
     locale: str | None = None

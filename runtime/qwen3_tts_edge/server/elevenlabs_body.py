@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from qwen3_tts_edge.server.asked import Fields
 from qwen3_tts_edge.server.conversation import Seed
 from qwen3_tts_edge.server.problems import FieldError
-from qwen3_tts_edge.server.said import Said, unheard
+from qwen3_tts_edge.server.said import Said, unheard, unmarked
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.sound.encoding import Encoder
 
@@ -16,6 +16,7 @@ CONTEXT = ("context_id", "contextId")
 FIELDS = Fields(language="language_code", speed="voice_settings")
 _FORMAT = re.compile(r"(mp3|pcm|ulaw|alaw|opus|wav)_(\d{4,6})(?:_(\d{1,3}))?")
 _OURS = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
+_PLAIN = unmarked("break", "phoneme")
 _Dictionaries = Annotated[
     Any, unheard("there are no dictionaries here; leave it out, and spell words as they sound")
 ]
@@ -49,7 +50,7 @@ class Settings(Said):
 class Text(Said):
     """A text that is spoken whole."""
 
-    text: Annotated[str, Field(min_length=1)]
+    text: Annotated[str, Field(min_length=1), _PLAIN]
     language_code: str | None = None
     voice_settings: Settings | None = None
     seed: Annotated[int | None, Field(ge=-1, lt=2**64)] = None
@@ -81,7 +82,7 @@ class SocketMessage(Said):
     """
 
     context_id: Annotated[str, Field(validation_alias=AliasChoices(*CONTEXT))] = ""
-    text: str | None = None
+    text: Annotated[str | None, _PLAIN] = None
     voice_settings: Settings | None = None
     flush: bool = False
     close_context: bool = False

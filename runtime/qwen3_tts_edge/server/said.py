@@ -1,5 +1,6 @@
 """What clients say in JSON: null is as good as absent, for some write all of their fields."""
 
+import re
 from typing import Any
 
 from pydantic import AfterValidator, BaseModel, GetJsonSchemaHandler, model_validator
@@ -43,6 +44,26 @@ def unheard(found: str, *harmless: Any) -> AfterValidator:
     def check(said: Any) -> Any:
         if said not in (*_NOTHING, *harmless):
             raise PydanticCustomError("unheard", found)
+        return said
+
+    return AfterValidator(check)
+
+
+def unmarked(*tags: str) -> AfterValidator:
+    """Refuse a text with tags that its vendor obeys, for here they would be spoken.
+
+    Args:
+        tags: Their names. Others are text, there and here.
+    """
+    tag = re.compile(rf"</?(?:{'|'.join(tags)})\b[^<>]*>", re.IGNORECASE)
+
+    def check(said: str | None) -> str | None:
+        if said and (found := tag.search(said)):
+            raise PydanticCustomError(
+                "unheard",
+                "no tags are read here, and there is {tag}; send plain text",
+                {"tag": found[0]},
+            )
         return said
 
     return AfterValidator(check)
