@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import gzip
 import io
 import itertools
 import json
@@ -372,6 +373,18 @@ def test_a_body_that_is_none(served: Served, content: bytes, kind: str) -> None:
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert answer.json()["error"]["param"] in (None, "input")
+
+
+@pytest.mark.parametrize("content", ['{"input": "Grüße"}'.encode("latin-1"), gzip.compress(b"{}")])
+def test_a_body_that_is_not_utf_8_is_said_to_be_none(served: Served, content: bytes) -> None:
+    """As PowerShell 5 writes it, and as clients compress it."""
+    answer = httpx2.post(
+        f"{served.url}/v1/audio/speech",
+        content=content,
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("the body is not UTF-8; send JSON in no")
 
 
 def test_null_is_as_good_as_absent(client: openai.OpenAI) -> None:

@@ -131,8 +131,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _refused(http: Request, error: Exception) -> JSONResponse:
-    """An address or a method that is not there."""
+    """An address or a method that is not there, or a body that is no text."""
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, UnicodeDecodeError):  # FastAPI says no more than that it failed
+        found = "the body is not UTF-8; send JSON in no other encoding, and not compressed"
+        return Problem(400, found).answer()
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
     headers = dict(error.headers or {})
     if "Allow" in headers:
