@@ -7,20 +7,21 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from click.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
 
 from at_a_shell import PROGRAM
 from qwen3_tts_edge.cli import commands
 from server import test_deepgram, test_elevenlabs
 from server.reference import as_it_came, spoken
 from server.sockets import Socket, conversation, sound
-from server.test_conversation import PROTOCOLS, has_sound, is_error
+from server.test_conversation import PROTOCOLS, has_sound, is_error, until_sound
 
 TEXT = "The train to the coast leaves at seven, and the last one back is before midnight. " * 4
 
@@ -135,6 +136,23 @@ def test_time_to_finish_is_limited_and_what_is_cut_is_no_clean_end(voice_bundle:
         assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 
+def test_a_socket_says_its_end_to_who_reads_slowly(voice_bundle: Path) -> None:
+    """Nobody speaks, and its answers fill all that the systems hold on the way."""
+    with process(voice_bundle) as (running, address), socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+        url = address.replace("http", "ws") + PROTOCOLS["deepgram"][0]
+        with conversation(url, sock=raw, max_queue=1) as slow:
+            slow.say(*[test_deepgram.FLUSH] * 7000)
+            time.sleep(5)
+            running.send_signal(signal.SIGTERM)
+            time.sleep(2)
+            _, *heard = test_elevenlabs.to_its_end(slow)
+        assert [each["sequence_id"] for each in heard] == list(range(len(heard)))
+        assert slow.connection.close_code == 1001
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
 HALF = "This is a sentence of some length, and it ends here. And the next"
 ENDLESS: dict[str, tuple[Any, str, int]] = {
     "cartesia": ({"context_id": "a", "transcript": HALF, "continue": True}, "data", 1001),
@@ -178,3 +196,22 @@ def test_nobody_waits_for_more_of_a_text_when_it_is_told_to_stop(voice_bundle: P
         assert is_error(last)
         assert "the server is stopping" in json.dumps(last)
         assert sockets[name].connection.close_code == code
+
+
+def test_a_text_that_goes_on_is_spoken_until_time_is_up(voice_bundle: Path) -> None:
+    """Slow as it comes, it is no text that has stopped: its client wants all of it."""
+    path, _, _ = PROTOCOLS["elevenlabs"]
+    with process(voice_bundle, "--drain-seconds", "6") as (running, address):
+        with conversation(address.replace("http", "ws") + path) as socket:
+            socket.say(test_elevenlabs.say(HALF, "a"))
+            until_sound(socket)
+            running.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            with suppress(ConnectionClosed):
+                while True:
+                    socket.say(test_elevenlabs.say(" word after word,", "a"))
+                    time.sleep(0.5)
+            assert time.monotonic() - begun > 5
+            assert not any("isFinal" in each for each in test_elevenlabs.to_its_end(socket))
+            assert socket.connection.close_code == 1012
+        assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)

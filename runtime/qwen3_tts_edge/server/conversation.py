@@ -85,12 +85,14 @@ class Conversation(ABC):
         offered = self._websocket.scope["subprotocols"]
         await self._websocket.accept(offered[0] if offered else None)
         leaving = asyncio.create_task(self._leave())
+        self.service.conversations += 1
         try:
             await self.send(self.greeting())
             while (text := await self._received()) is not None:
                 if self._finishing is None:
                     await self.send(self._taken(text))
         finally:
+            self.service.conversations -= 1
             leaving.cancel()
             if self._finishing is not None:
                 self._finishing.cancel()

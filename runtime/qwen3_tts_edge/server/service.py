@@ -51,6 +51,7 @@ class Service:
         voices: By the names that clients know.
         references: Recordings that come with requests.
         metrics: What is counted.
+        conversations: Websockets that have not said their end.
     """
 
     def __init__(self, synthesizer: Synthesizer, settings: Settings) -> None:
@@ -73,6 +74,7 @@ class Service:
             largest=settings.largest_body,
             remote=_remote(settings) if settings.remote_audio else None,
         )
+        self.conversations = 0
         self._ready = False
 
     @classmethod
@@ -258,12 +260,16 @@ class Service:
     async def drain(self) -> float:
         """Let nobody in any more, and wait until all have spoken or time is up.
 
+        Of a websocket that has spoken what it says at the end may still wait for its reader.
+
         Returns:
             Seconds that are left, in which who listens may take what was spoken.
         """
         self.admission.close()
         end = time.monotonic() + self.settings.drain_seconds
-        while self.admission.running and self.alive and time.monotonic() < end:
+        while self.admission.running or self.conversations:
+            if not self.alive or time.monotonic() >= end:
+                break
             await asyncio.sleep(0.05)
         return max(0.0, end - time.monotonic())
 
