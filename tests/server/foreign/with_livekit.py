@@ -15,7 +15,8 @@ from livekit.agents import APIConnectOptions, tts
 from livekit.plugins import cartesia, deepgram, elevenlabs, openai
 
 TEXT = "Good morning. How are you?"
-ONCE = APIConnectOptions(max_retry=0, timeout=10.0)
+ONCE = APIConnectOptions(max_retry=0, timeout=60.0)
+"""Who is patient on a busy machine: ElevenLabs' protocol speaks on for who was interrupted."""
 
 
 async def streamed(voice: tts.TTS) -> bytes:
