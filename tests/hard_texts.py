@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from qwen3_tts_edge.speech.blanks import Reading, one_line
-from qwen3_tts_edge.speech.filling import Part
-from qwen3_tts_edge.speech.pieces import Piece, split
-from qwen3_tts_edge.speech.sentences import Splitter
+from qwen3_tts_edge.text.blanks import Reading, one_line
+from qwen3_tts_edge.text.filling import Part
+from qwen3_tts_edge.text.pieces import Piece, split
+from qwen3_tts_edge.text.sentences import Splitter
 
 NO_LIMIT = 1e9
 _SIGNS = list(".!?…。！？,;:，、—–-'\"“”«»「」()[]¿¡ \t\n\r\v\u00a0\u2009\u2028\u2029\u3000\x85")

@@ -12,7 +12,7 @@ pytest.importorskip("uvicorn")
 if TYPE_CHECKING:
     import httpx2
 
-    from qwen3_tts_edge.server.session import Session
+    from qwen3_tts_edge.server.speaking.session import Session
     from server.serving import Served
 
 

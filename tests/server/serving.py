@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from qwen3_tts_edge.server import running, wyoming
+from qwen3_tts_edge.server import running
 from qwen3_tts_edge.server.listening import Tcp, uri_of
+from qwen3_tts_edge.server.protocols import wyoming
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.settings import Settings
 

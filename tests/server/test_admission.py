@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from qwen3_tts_edge.server.admission import Admission, RefusedError
+from qwen3_tts_edge.server.speaking.admission import Admission, RefusedError
 
 
 def admission(**limits: float) -> Admission:

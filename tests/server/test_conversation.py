@@ -16,9 +16,9 @@ from websockets.protocol import State
 
 from qwen3_tts_edge.codec.decoder import DecoderStream
 from qwen3_tts_edge.server import listening
-from qwen3_tts_edge.server.context import _with_space
-from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
+from qwen3_tts_edge.server.sockets.context import _with_space
+from qwen3_tts_edge.server.speaking.session import Session
 from server import test_cartesia, test_deepgram, test_elevenlabs, test_realtime
 from server.mutation import mutated
 from server.reference import as_it_came

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from qwen3_tts_edge.bundle.names import STREAMED
-from qwen3_tts_edge.server import context
+from qwen3_tts_edge.server.sockets import context
 from server.reference import as_it_came, spoken
 from server.serving import Served
 from server.sockets import Socket, conversation, encoded

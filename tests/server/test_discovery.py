@@ -13,7 +13,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.listening import Tcp
-from qwen3_tts_edge.server.wyoming.discovery import (
+from qwen3_tts_edge.server.protocols.wyoming.discovery import (
     SERVICE,
     announced,
     instance_name,

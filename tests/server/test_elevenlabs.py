@@ -12,8 +12,9 @@ import soundfile
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from qwen3_tts_edge.bundle.names import STREAMED
-from qwen3_tts_edge.server import introduction, keys
+from qwen3_tts_edge.server.doors import keys
 from qwen3_tts_edge.server.settings import Settings
+from qwen3_tts_edge.server.sockets import introduction
 from server.reference import as_it_came, spoken
 from server.serving import Served, serving
 from server.sockets import Socket, conversation, encoded, sound

@@ -117,7 +117,7 @@ def test_a_body_may_be_large_but_not_too_large(served: Served) -> None:
 
 def test_not_all_of_memory_is_for_bodies(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two leave no room for a third, and all of it when they are gone."""
-    monkeypatch.setattr("qwen3_tts_edge.server.limits._AT_ONCE", 2)
+    monkeypatch.setattr("qwen3_tts_edge.server.doors.limits._AT_ONCE", 2)
     half, address = served.service.settings.largest_body - 100, served.url.removeprefix("http://")
     host, port = address.split(":")
 

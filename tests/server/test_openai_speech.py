@@ -19,7 +19,7 @@ import soundfile
 from httpx_sse import EventSource
 
 from qwen3_tts_edge.codec.decoder import DecoderStream
-from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.speaking.session import Session
 from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.sound.mp3 import Mp3Coder
 from qwen3_tts_edge.sound.pcm import to_pcm
@@ -388,7 +388,7 @@ def test_a_body_that_is_not_utf_8_is_said_to_be_none(served: Served, content: by
 
 
 def test_null_is_as_good_as_absent(client: openai.OpenAI) -> None:
-    from qwen3_tts_edge.server.speech_body import Speech
+    from qwen3_tts_edge.server.protocols.speech_body import Speech
 
     nothing = dict.fromkeys(set(Speech.model_fields) - {"input", "seed", "response_format"})
     asked = {**nothing, "input": TEXT, "seed": 7, "response_format": "pcm", "unknown": [1]}

@@ -10,7 +10,7 @@ import pytest
 from openai.types.realtime import ConversationItemAdded, RealtimeConversationItemUserMessage
 from websockets.exceptions import InvalidStatus
 
-from qwen3_tts_edge.server import realtime_items
+from qwen3_tts_edge.server.protocols import realtime_items
 from server.reference import spoken
 from server.serving import Served
 from server.sockets import conversation, encoded, sound

@@ -15,7 +15,7 @@ import pytest
 
 from qwen3_tts_edge.cli import commands
 from qwen3_tts_edge.cli.serve import serve
-from qwen3_tts_edge.server.session import Session
+from qwen3_tts_edge.server.speaking.session import Session
 from qwen3_tts_edge.voices import library
 from server.reference import spoken
 from server.serving import Served

@@ -10,16 +10,16 @@ import httpx2
 import pytest
 
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.server.admission import RefusedError
-from qwen3_tts_edge.server.references import References
 from qwen3_tts_edge.server.settings import Settings
+from qwen3_tts_edge.server.speaking.admission import RefusedError
+from qwen3_tts_edge.server.voices.references import References
 from server.serving import Served
 
 pytest.importorskip("aiohttp")
 from aiohttp import web
 
-from qwen3_tts_edge.server import remote
-from qwen3_tts_edge.server.remote import Remote, public
+from qwen3_tts_edge.server.voices import remote
+from qwen3_tts_edge.server.voices.remote import Remote, public
 
 SOUND = b"RIFF" + b"x" * 5000
 

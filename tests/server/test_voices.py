@@ -21,9 +21,9 @@ import soundfile
 from qwen3_tts_edge import Synthesizer, Voice
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
+from qwen3_tts_edge.server.protocols.wyoming.voices import info
 from qwen3_tts_edge.server.settings import Settings
-from qwen3_tts_edge.server.voices import Voices
-from qwen3_tts_edge.server.wyoming.voices import info
+from qwen3_tts_edge.server.voices.names import Voices
 from qwen3_tts_edge.sound.pcm import to_pcm
 from qwen3_tts_edge.voices import library
 from server.serving import Served, serving

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from qwen3_tts_edge.server.worker import Worker
+from qwen3_tts_edge.server.speaking.worker import Worker
 
 
 class Speaker:

@@ -24,13 +24,13 @@ from wyoming.tts import (
 
 from qwen3_tts_edge import Voice
 from qwen3_tts_edge.server.listening import Tcp
+from qwen3_tts_edge.server.protocols.wyoming import connection
+from qwen3_tts_edge.server.protocols.wyoming.connection import Connection
+from qwen3_tts_edge.server.protocols.wyoming.events import VoiceAsked
+from qwen3_tts_edge.server.protocols.wyoming.voices import find, info
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
-from qwen3_tts_edge.server.wyoming import connection
-from qwen3_tts_edge.server.wyoming.connection import Connection
-from qwen3_tts_edge.server.wyoming.events import VoiceAsked
-from qwen3_tts_edge.server.wyoming.voices import find, info
+from qwen3_tts_edge.server.speaking.session import Session
 from server.reference import as_it_came, spoken
 from server.serving import Served, serving
 from server.wyoming_clients import (

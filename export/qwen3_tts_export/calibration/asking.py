@@ -10,8 +10,8 @@ import msgspec
 from qwen3_tts_edge import Voice
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.names import BASE, TEXT_LAYOUTS, VOICE_DESIGN
-from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
+from qwen3_tts_edge.text.languages import AUTO
 
 _UNKNOWN = "english"
 """The texts for a checkpoint that names none of the languages that there are texts of."""

@@ -11,7 +11,7 @@ from qwen3_tts_edge.backends import BACKENDS
 from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.errors import InputError, quoted
 from qwen3_tts_edge.paths import expanded
-from qwen3_tts_edge.speech.languages import AUTO
+from qwen3_tts_edge.text.languages import AUTO
 from qwen3_tts_edge.utf8 import WORDS, called
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -126,9 +126,9 @@ def serve(
         _check_doors(http, wyomings, locked=bool(api_key))
     try:
         from qwen3_tts_edge.server import running
+        from qwen3_tts_edge.server.protocols.wyoming import serving
         from qwen3_tts_edge.server.service import Service
         from qwen3_tts_edge.server.settings import Settings
-        from qwen3_tts_edge.server.wyoming import serving
     except ImportError as error:
         raise InputError(
             f"serving needs packages that are not installed ({error})",
@@ -172,7 +172,7 @@ def _check_doors(http: Tcp, wyomings: list[Address], *, locked: bool) -> None:
 def _findable(name: str, opened: list[socket.socket]) -> AbstractAsyncContextManager[None]:
     """Announce the first TCP address, for as long as the server runs."""
     try:
-        from qwen3_tts_edge.server.wyoming import discovery
+        from qwen3_tts_edge.server.protocols.wyoming import discovery
     except ImportError as error:
         raise InputError(
             f"--zeroconf needs a package that is not installed ({error})",

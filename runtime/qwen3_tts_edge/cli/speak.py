@@ -21,10 +21,10 @@ from qwen3_tts_edge.sound.writing import AudioFile, AudioStream
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Asked, Request
-from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.text.sentences import check_text
 from qwen3_tts_edge.utf8 import WORDS
 
 _EXAMPLES = """\b

@@ -17,24 +17,23 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from qwen3_tts_edge.errors import Qwen3TTSError
-from qwen3_tts_edge.server import (
+from qwen3_tts_edge.server import health, page
+from qwen3_tts_edge.server.doors.head import Head
+from qwen3_tts_edge.server.doors.keys import Keys
+from qwen3_tts_edge.server.doors.limits import BodyLimit
+from qwen3_tts_edge.server.doors.origins import Origins
+from qwen3_tts_edge.server.doors.request_id import RequestId
+from qwen3_tts_edge.server.problems import ErrorBody, Problem, invalid, problem_of
+from qwen3_tts_edge.server.protocols import (
     cartesia,
     deepgram,
     elevenlabs,
     elevenlabs_lists,
-    health,
     models,
     openai_speech,
     openai_voices,
-    page,
     realtime,
 )
-from qwen3_tts_edge.server.head import Head
-from qwen3_tts_edge.server.keys import Keys
-from qwen3_tts_edge.server.limits import BodyLimit
-from qwen3_tts_edge.server.origins import Origins
-from qwen3_tts_edge.server.problems import ErrorBody, Problem, invalid, problem_of
-from qwen3_tts_edge.server.request_id import RequestId
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.version import VERSION

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from qwen3_tts_edge.errors import BusyError, CapacityError, InputError, Qwen3TTSError
-from qwen3_tts_edge.server.admission import RefusedError
+from qwen3_tts_edge.server.speaking.admission import RefusedError
 
 _log = logging.getLogger(__name__)
 _LONGEST = 500

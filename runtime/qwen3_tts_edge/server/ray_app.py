@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from qwen3_tts_edge.server.app import guarded
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.settings import Settings
-from qwen3_tts_edge.server.worker import WorkerDiedError
+from qwen3_tts_edge.server.speaking.worker import WorkerDiedError
 
 
 def deployment(

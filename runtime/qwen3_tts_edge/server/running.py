@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from qwen3_tts_edge.server.app import Beside, app
-from qwen3_tts_edge.server.response import CutError
+from qwen3_tts_edge.server.protocols.response import CutError
 from qwen3_tts_edge.server.service import Service
 
 _log = logging.getLogger(__name__)

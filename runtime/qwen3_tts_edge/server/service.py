@@ -14,26 +14,26 @@ from qwen3_tts_edge.backends import ON_THE_CPU
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.machine.hardware import cpu_can
-from qwen3_tts_edge.server import whole
-from qwen3_tts_edge.server.admission import Admission, RefusedError, Ticket
-from qwen3_tts_edge.server.metrics import Metrics, Record
 from qwen3_tts_edge.server.problems import FieldError, blaming
-from qwen3_tts_edge.server.references import References
-from qwen3_tts_edge.server.session import Session
 from qwen3_tts_edge.server.settings import Settings
-from qwen3_tts_edge.server.voices import Voices
-from qwen3_tts_edge.server.whole import Answer
-from qwen3_tts_edge.server.worker import Worker
+from qwen3_tts_edge.server.speaking import whole
+from qwen3_tts_edge.server.speaking.admission import Admission, RefusedError, Ticket
+from qwen3_tts_edge.server.speaking.metrics import Metrics, Record
+from qwen3_tts_edge.server.speaking.session import Session
+from qwen3_tts_edge.server.speaking.whole import Answer
+from qwen3_tts_edge.server.speaking.worker import Worker
+from qwen3_tts_edge.server.voices.names import Voices
+from qwen3_tts_edge.server.voices.references import References
 from qwen3_tts_edge.sound.encoding import Encoder
-from qwen3_tts_edge.speech.growing_text import GrowingText
-from qwen3_tts_edge.speech.pieces import AT_ONCE
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.text.growing_text import GrowingText
+from qwen3_tts_edge.text.pieces import AT_ONCE
 from qwen3_tts_edge.voices.matching import any_voice
 
 if TYPE_CHECKING:
-    from qwen3_tts_edge.server.remote import Remote
+    from qwen3_tts_edge.server.voices.remote import Remote
 
 _OPENAI = re.compile(r"((gpt-4o-mini-)?tts|gpt(-4o)?(-mini)?-realtime)(-|$)")
 _WARM_UP = "One, two, three."
@@ -282,7 +282,7 @@ def _depends_on_company(manifest: Manifest) -> bool:
 
 def _remote(settings: Settings) -> "Remote":
     try:
-        from qwen3_tts_edge.server.remote import Remote
+        from qwen3_tts_edge.server.voices.remote import Remote
     except ImportError as error:
         raise InputError(
             f"fetching recordings needs a package that is not installed ({error})",

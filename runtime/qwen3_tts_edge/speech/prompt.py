@@ -17,7 +17,7 @@ from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.names import STREAMED, TEXT_LAYOUTS, UPFRONT
 from qwen3_tts_edge.codec.primed import Primed
 from qwen3_tts_edge.errors import InputError, quoted
-from qwen3_tts_edge.speech.languages import AUTO, language_named
+from qwen3_tts_edge.text.languages import AUTO, language_named
 from qwen3_tts_edge.voices.matching import Match, match
 from qwen3_tts_edge.voices.voice import Voice
 

@@ -12,8 +12,8 @@ from typing_extensions import Self
 from qwen3_tts_edge.arrays import is_whole
 from qwen3_tts_edge.bundle.memory import check_seconds
 from qwen3_tts_edge.errors import InputError, quoted
-from qwen3_tts_edge.speech.languages import AUTO
 from qwen3_tts_edge.speech.sampling import Sampling
+from qwen3_tts_edge.text.languages import AUTO
 from qwen3_tts_edge.voices.voice import Voice
 
 Text = str | Iterable[str]

@@ -12,10 +12,10 @@ from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import other_seeds
-from qwen3_tts_edge.speech.pieces import Piece
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.scheduler import Scheduler
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
+from qwen3_tts_edge.text.pieces import Piece
 
 
 class SpokenPiece:

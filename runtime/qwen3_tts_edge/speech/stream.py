@@ -16,11 +16,11 @@ from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Chunk
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.pieces import Cut
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
+from qwen3_tts_edge.text.pieces import Cut
+from qwen3_tts_edge.text.sentences import check_text
 
 RAMP = (1, 1, 2, 2, 4, 4, 8)
 """Frames a chunk: one for a fast first sound, then more, because larger chunks cost less each.

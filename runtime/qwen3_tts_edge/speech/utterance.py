@@ -17,13 +17,13 @@ from qwen3_tts_edge.codec.decoder import CodecDecoder, DecoderStream
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.pace import too_short
 from qwen3_tts_edge.speech.decoding import Decoding
-from qwen3_tts_edge.speech.growing_text import GrowingText
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.patience import Limit, limit
 from qwen3_tts_edge.speech.prompt import Prompt, PromptBuilder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.sampling import Sampling
-from qwen3_tts_edge.speech.sentences import Splitter, Whole
+from qwen3_tts_edge.text.growing_text import GrowingText
+from qwen3_tts_edge.text.sentences import Splitter, Whole
 
 UNREAD_SECONDS = 4.0
 """Of sound that a reader may be behind; then the utterance rests."""

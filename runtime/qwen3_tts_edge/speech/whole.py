@@ -17,12 +17,12 @@ from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.metrics import Metrics
-from qwen3_tts_edge.speech.pieces import Piece, split
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.sentences import check_text
 from qwen3_tts_edge.speech.spoken_piece import SpokenPiece
 from qwen3_tts_edge.speech.utterance import Tools, Utterance
+from qwen3_tts_edge.text.pieces import Piece, split
+from qwen3_tts_edge.text.sentences import check_text
 
 _AHEAD = 2
 """Pieces that are begun for each slot: one speaks and one is ready to join."""

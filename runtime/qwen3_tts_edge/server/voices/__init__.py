@@ -1,0 +1,1 @@
+"""Voices by name, and those of recordings that come with requests."""

@@ -1,0 +1,1 @@
+"""Text, whole or as it comes, cut into pieces that one utterance can hold."""
