@@ -50,6 +50,16 @@ SENTENCES: dict[str, list[str]] = {
         "The call is at 3 p.m. EST today. | The next is at 9:30 a.m. ET. | Be there at 3 P.M. PST.",
         "He left at 3 p.m. | I stayed. | Bob ate 5 plums etc. | NASA called in the p.m. | BBC too.",
         "MEET AT 3 P.M. | THE DOOR IS OPEN.",
+        "DR. NO LIVES IN ST. LOUIS. | HE HAS NO. 7. | NBC CALLED THE BBC. | CNN DID NOT.",
+        "NBC called the BBC. | CNN did not. | We ran 5 km. | Bob ran 10 kg. | Hmm. | Bob left.",
+        "Ask Wm. Shaw in Bldg. Seven, ext. 89, or Asst. Dir. Moore in apt. 4B. | Done.",
+        "Hydrogen is a gas. [1] | It burns. [2][3] | It is light.¹ | It was found.[^4] | Good.",
+        "“Did he say that?” (Smith 55). | Nobody knows. | (Smith does.) | Good.",
+        "P.S. I love you. | N.B. The shop is shut. | He wrote a P.S. | She read it.",
+        "It was 40 °C. | They left at 90 km/h. | Good.",
+        "See it [p. 4. It is there] again. | Done.",
+        "1. e4 e5 2. Nf3 Nc6 3. Bb5 a6. | White won. | Do this: 1. Wash; 2. Cut; 3. Cook. | Done.",
+        "Send it (5 min. / 3 km) by hand. | It has 3 lvls. + 2 more. | Done.",
     ],
     "chinese": [
         "今天天气很好。|我们去公园吧！|你去吗？",
@@ -71,6 +81,7 @@ SENTENCES: dict[str, list[str]] = {
         "他说“好！”，走了。|她没走。",
         "他走了.|“好.”|你来。",
         "今天下午三点钟我们大家要一起去城外的公园里散步和划船。|（天气很好，）很多人都会带着自己的孩子到那里去玩耍的！|好。",
+        "我见了李医生和Prof. 王。|“好啊！”大家都叫了起来。|做法：1. 洗菜；2. 切菜。|好。",
     ],
     "japanese": [
         "今日は天気がいいです。|公園へ行きましょう！|どうですか？",
@@ -85,6 +96,7 @@ SENTENCES: dict[str, list[str]] = {
         "「待って！」|「いやだ！」|二人は走った。",
         "午後9.15に出ます。|遅れないで｡|はい｡",
         "Ｕ．Ｓ．Ａ．です。|３．１４です。|はい．|ええ。",
+        "『猫である。』は小説だ。|「はい。」|はっきり言った。|「行く。」の意味だ。",
     ],
     "korean": [
         "오늘은 날씨가 좋네요. | 같이 공원에 갈까요? | 좋아요!",
@@ -100,6 +112,7 @@ SENTENCES: dict[str, list[str]] = {
         "1. 먼저 씻는다. | 2. 다음에 먹는다.",
         "“네.” | 그녀가 웃었다.",
         '그는 "안녕."이라고 했다. | “네.”라는 말에 웃었다. | 끝.',
+        "1988년에 73개였다. | 1989년에는 38개였다. | 끝.",
     ],
     "german": [
         "Guten Tag. | Wie geht es Ihnen? | Sehr gut!",
@@ -125,6 +138,8 @@ SENTENCES: dict[str, list[str]] = {
         "Es kamen mind. 20 Leute, gem. § 5. | Gut.",
         "Siehe Abb. 4 u. Tab. 5. | Seine 2. Frau kam zum 50. Geburtstag. | Gut.",
         "Das Tor schoss Sané (89. Minute) spät. | Offen ist Sa. 10–14 Uhr, rd. 9 Mal. | Gut.",
+        "Fam. Krause fragt Hrn. Dr. Lang, Abt. IV, nach der kath. Schule. | Gut.",
+        "Es ist in 3. Auflage erschienen, Op. 67, Best.-Nr. 5. | Gut.",
     ],
     "french": [
         "Bonjour. | Comment allez-vous ? | Très bien !",
@@ -143,6 +158,7 @@ SENTENCES: dict[str, list[str]] = {
         "Il est 8 h. | Bien. | Le 5 janv. 2020, M. Roy. | Paul arriva.",
         "Il habite bd. Voltaire, tél. 01 23. | Oui.",
         "Cuire 5 min. 30 à 180 °C (th. 6) au four. | C'est ouvert du lun. 3 au ven. 7. | Bon.",
+        "Tél. : 01 23. | Le Pr. Roux vit bât. B, esc. 3, boul. Voltaire, éd. Gallimard. | Bon.",
     ],
     "russian": [
         "Привет. | Как дела? | Хорошо!",
@@ -167,6 +183,8 @@ SENTENCES: dict[str, list[str]] = {
         "Старт завтра в 10 ч. 30 мин. вечера. | Ждём всех.",
         "Это стоит 5 млн. долл. США в год. | Потом 10 трлн. руб. РФ. | Да.",
         "Дай 5 тысяч долл. США и 10 долл. 50 центов. | Он дал 5 долл. | Я взял. | Да.",
+        "Ген. Жуков жил в пгт. Лесной, каб. 12, доб. 5. | Пришёл д. м. н. Петров. | Да.",
+        "Это оз. Байкал, англ. Baikal, изд. 3, т. 2. | Да.",
     ],
     "portuguese": [
         "Olá. | Como vai? | Tudo bem!",
@@ -182,6 +200,7 @@ SENTENCES: dict[str, list[str]] = {
         "Bem... talvez. | Certo.",
         "O Prof. Lima saiu às 9h. | Voltou tarde.",
         "Quê?! | Não acredito!",
+        "O Cel. Lima, o Brig. Souza e o Ilmo. Sr. Costa moram no apto. 45. | Obs. O prazo acabou.",
     ],
     "spanish": [
         "Hola. | ¿Cómo estás? | ¡Muy bien!",
@@ -199,6 +218,8 @@ SENTENCES: dict[str, list[str]] = {
         "El no. 5 ganó. | No. | Bravo.",
         "Vive en Sto. Domingo con Excma. Ana. | Sí.",
         "Bueno... quizás. | Vale.",
+        "Los RR. HH. y las FF. AA. están en la Avda. Mayor, apdo. 5. | Hay 7 hab. / km². | Vale.",
+        "El Gral. Mora y el Arq. Gaudí viven en Bs. As., depto. 3. | Vale.",
     ],
     "italian": [
         "Ciao. | Come stai? | Bene!",
@@ -215,6 +236,7 @@ SENTENCES: dict[str, list[str]] = {
         "Cosa?! | Non ci credo!",
         "Alle 9.15 parte il treno. | Corri!",
         "Spett. Ditta, i sigg. Neri e il geom. Rossi vengono. | Sì.",
+        "Vedi tav. 3, int. 5 e l'Arch. Neri. | Il sen. Verdi e il gen. Figliuolo no.",
     ],
 }
 """Sentences with a bar between them; without the bars, a paragraph."""

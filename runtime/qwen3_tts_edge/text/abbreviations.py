@@ -20,22 +20,26 @@ BEFORE_ANYTHING = words(
     "Adm Cmdr Cpl Pvt Supt Insp",
     "e.g i.e eg ie cf vs viz approx resp incl a.k.a",
     "z.B d.h u.a v.a o.ä u.ä z.T z.Zt i.d.R i.A i.Allg m.E s.a s.o s.u u.U bzw ca evtl ggf inkl",
-    "exkl sog vgl bspw bzgl bezgl einschl zzgl abzgl insb frdl geb Hr Fr Frl Fa Mag u Mio Mrd Hrsg",
-    "Anm Bsp Dr.med Dr.jur Dr.phil Dr.rer.nat Dipl.-Ing",
-    "M MM Mme Mmes Mlle Mlles Me Mgr p.ex c.-à-d av bd apr env",
-    "sr sra srta Sres Dña Ud Uds EE p.ej Lic Sto Sta Excmo Excma Exmo Exma Dra Profa Eng",
-    "sig sigg dott avv ing geom mons Egr Spett p.es ad.es",
-    "т.е т.к т.н т.ч ул пр-т пер пл просп наб бул проф акад доц гл тов напр",
+    "exkl sog vgl bspw bzgl bezgl einschl zzgl abzgl insb frdl geb Hr Hrn Fr Frl Fa Fam Mag u Mio",
+    "Mrd Hrsg Anm Bsp Dr.med Dr.jur Dr.phil Dr.rer.nat Dr.h.c Dipl.-Ing Dipl.-Kfm med.dent habil",
+    "M MM Mme Mmes Mlle Mlles Me Mgr Vve p.ex c.-à-d av bd apr env",
+    "sr sra srta sres sras srs srtas Dña Ud Uds Vd Vds EE p.ej Lic Ldo Lda Lcdo Lcda Sto Sta Dres",
+    "Excmo Excma Exmo Exma Ilmo Ilma Rvdo Rvda Dra Dras Profa Profª Enga Eng Gral Fco Ntra Avda",
+    "sig sigg dott avv ing geom mons sen Egr Spett p.es ad.es",
+    "т.е т.к т.н т.ч ул пр-т пер пл просп наб бул проф акад доц гл тов напр ген полк адм чл.-корр",
+    "д.м.н к.м.н д.т.н к.т.н д.э.н к.э.н д.и.н к.и.н",
 )
 """Before names and examples: they never end a sentence."""
 
 BEFORE_NUMBERS = words(
-    "no nos p pp fig figs vol ch chap sec art eq ex par para ver ed",
+    "no nos p pp fig figs vol ch chap sec art eq ex par para ver ext apt rm ref dep arr deg est",
+    "Matt Rom Cor Gal Eph Phil Heb Ps Isa Jer",
     "ft lb lbs oz Mon Tue Wed Thu Fri Mo Di Mi Do Sa So lun mar mer jeu ven sam dim mié jue vie",
-    "Nr Abs Abb Kap Bd Tab Str tel max min mind gem rd Op",
-    "tél obs pág págs pag pagg núm núms n num cap séc tít nº",
-    "стр с рис табл д кв корп оф п пп ст тел мин руб тыс долл",
-    "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
+    "Nr Abs Abb Kap Bd Tab Str tel max min mind gem rd op Zi Ziff Aufl Abt",
+    "tél bât esc app réf obs pág págs pag pagg núm núms n num cap séc tít nº n° nro máx mín apdo",
+    "tab tav int co sez inc apto cj",
+    "стр с рис табл д кв корп оф п пп ст тел мин руб тыс долл т эт доб каб изд вып макс",
+    "Jan Feb Febr Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez",
     "janv févr avr juil sept déc ene abr dic fev giu lug sett ott",
     "янв февр апр авг сент окт нояб дек",
     "al",
@@ -43,9 +47,16 @@ BEFORE_NUMBERS = words(
 """They end a sentence where no number follows: "No. 5", and "No. Never"."""
 
 BEFORE_NAMES = words(
-    "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq",
-    "Chr Jh Jhs Ltda Cía Cia Soc EE.UU",
-    "г гг в вв р им см ср св ст о обл",
+    "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq Assoc Asst Dir Attn Inst Pub",
+    "Geo Jas Thos Chas Wm",
+    "Chr Jh Jhs Präs Gebr Inh Reg Bez betr kath ev evang röm ehem allg amtl tägl jährl",
+    "urspr entspr schweiz österr engl ital griech russ gest",
+    "Ste Sté Ets Pr boul hôp éd coll trad bull gén ed",
+    "Cía Cia Soc EE.UU Cap Pdte Pdta Presid Arq Atte depto dpto Gob Prov Ctra Urb Edif Hno Hnos",
+    "Vda Arch Rag Cav Comm Cons pres gen amm",
+    "Ltda Lda Brig Cel Ten Dep Fed Min Des Alm Pe Fac Pça Rod",
+    "г гг в вв р с им см ср св ст о оз обл дер пос ш кап лейт респ кат утв ред ок зам зав",
+    "англ лат греч итал исп",
 )
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""
 
@@ -57,6 +68,9 @@ BEFORE_SMALL = words(
 
 OF_AMOUNTS = words("a.m p.m A.M P.M am pm руб коп долл тыс млн млрд трлн")
 """Of these, those that say what a number counts: capitals alone go on, "3 p.m. EST"."""
+
+AT_THE_FRONT = words("P.S P.P.S PS P.-S P.D N.B NB Obs")
+"""They begin a sentence, which goes on."""
 
 BEGINNINGS = frozenset(
     " ".join(
@@ -78,9 +92,9 @@ BEGINNINGS = frozenset(
 ORDINALS = words(
     "am im vom zum zur beim ins der die das dem den des jede jeden jedem jeder jedes",
     "seine seinen seinem seiner ihre ihren ihrem ihrer meine meinen meinem meiner",
-    "unsere unseren unserem unserer",
+    "unsere unseren unserem unserer in bis seit ab als an auf zu",
 )
-"""German words after which a number with a stop is an ordinal: "am 3. Oktober"."""
+"""German words after which a number with a stop is an ordinal: "am 3. Oktober", "in 3. Auflage"."""
 
 MONTHS = words(
     "Januar Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert"

@@ -4,6 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+EAST = "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
+"""Letters of Chinese, Japanese and Korean."""
+
 _STICKS = re.compile("[\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\u1160-\u11ff]")
 """Joiners, voicing marks of narrow kana, skin colours, vowels and finals of Korean letters."""
 

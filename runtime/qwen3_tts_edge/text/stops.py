@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from qwen3_tts_edge.text import full_stops
 from qwen3_tts_edge.text.blanks import ATTACHED
+from qwen3_tts_edge.text.characters import EAST
 
 CLOSERS = r"\"'”’“‘»«›‹)\]}】」』）〉》〕｣*_" + ATTACHED
 """These stay with the mark before them. What opens in English closes in German, and the reverse."""
@@ -19,26 +20,27 @@ OPENS = "[“‘«‹]\\w"
 """Where a letter follows they open what comes: Chinese has no blank in front of them."""
 
 EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff" + ATTACHED
+_REFERENCE = r" ?(?:\[\^?\d{1,3}\]|[¹²³⁰⁴-⁹]+)"
 _STOP = re.compile(
     r"([.!?…。！？｡．‼⁇⁈⁉]+(?: [.!?…]+(?![\w.!?…]))*)"
-    rf"((?:(?!{OPENS})[{CLOSERS}]| »(?!\w)|\[\d{{1,3}}\])*)"
+    rf"((?:(?!{OPENS})[{CLOSERS}]| »(?!\w)|{_REFERENCE})*)"
     rf"(?: ?[{EMOJI}]+)*"
 )
 _WIDE = "。！？｡．‼⁇⁈⁉"
 _ELLIPSIS = re.compile(r"\.[. ]+|[…. ]*…[…. ]*")
-EAST = "\u1100-\u11ff\u3005-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d"
 _EAST_ONE = re.compile(f"[{EAST}]")
 _EAST_AROUND = re.compile(rf"[{EAST}][^\w\s]+[{EAST}]")
 SPOKEN = re.compile(r"[^\W_]")
 """A letter or digit: what is said, and not how."""
 _OPENING = re.compile(r"[ \"'“‘„«»‹›(\[{¿¡「『（【《*_—–-]*")
 _SAID = re.compile(
-    r"[가-힣]| ?(?:と|って|\w{0,4}(?:[说說](?!话|話|[:：])|[问問喊答](?![:：])|(?<!知)道(?![:：]))|"
-    r"(?:\w+ ){0,2}(?:물었|물어|말했|말하|대답|외쳤))"
+    r"[가-힣]| ?(?:と|って|[はがをにのも](?![ぁ-ゖ])|"
+    r"\w{0,4}(?:[说說](?!话|話|[:：])|[问問喊答叫嚷](?![:：])|(?<!知)道(?![:：]))|"
+    r"(?:\w+ ){0,2}(?:물었|물어|말했|말하|대답|외쳤))| \([^().!?]{1,20}\)[.,;:]"
 )
-"""After a quotation: its sentence goes on and says whose words they were. In Korean a particle
-stands right behind it."""
-_GOES_ON = re.compile("[,;:，、；：]")
+"""After a quotation: its sentence goes on and says whose words they were. In Korean and Japanese a
+particle stands right behind it, and where one reads "(Smith 55)." the full stop comes later."""
+_GOES_ON = re.compile("[,;:，、；：]| [,;:/&=%+](?= )")
 """No sentence begins with one of these."""
 _REACH = 24
 """Characters that are looked at on each side of a stop."""
@@ -138,9 +140,10 @@ def _ends(text: str, start: int, spoken: int, stop: re.Match[str]) -> bool:
     if marks != ".":
         return True
     before, opens = text[window : stop.start()], spoken - window
-    if ")" not in closing and _opened(before, "(", ")") > max(opens, -1):
+    if ")" not in closing and _opened(before, "([", ")]") > max(opens, -1):
         return False  # "Sané (89. Minute)"
-    return not full_stops.goes_on(before, after[opening:], opens)
+    listed = text[spoken].isdigit()
+    return not full_stops.goes_on(before, after[opening:], opens, listed=listed)
 
 
 def _is_within(before: str, marks: str, spoken: int) -> bool:

@@ -11,15 +11,15 @@ from enum import IntEnum
 from itertools import pairwise
 
 from qwen3_tts_edge.pace import usual_seconds
-from qwen3_tts_edge.text.characters import character_ends
-from qwen3_tts_edge.text.stops import CLOSERS, EAST, OPENS, sentence_ends, settled
+from qwen3_tts_edge.text.characters import EAST, character_ends
+from qwen3_tts_edge.text.stops import CLOSERS, OPENS, sentence_ends, settled
 
 _BLANK = re.compile(" ")
 _DASH = r"(?:(?<=[^ —])—+|—+(?![—\w¿¡]))"
 """In Spanish what is said of a speaker begins with one: "—¿Vienes? —preguntó Juan."."""
 _CLAUSE = re.compile(
-    rf"(?:[,;:–][{CLOSERS}]*(?= )(?!(?<=\d[,–]| –) \d)|(?:[，：](?!\d)|[、；]|{_DASH}|…+)"
-    rf"(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
+    rf"(?:[,;:–][{CLOSERS}]*(?= )(?!(?<=\d[,–]| –) \d)|(?:[，：](?!\d)|[、；]|{_DASH}|…+|\.{{2,}}"
+    rf"(?= ))(?:(?!{OPENS}|[\"']\w)[{CLOSERS}])*) *"
 )
 _TIED = re.compile(
     r"\W*\w.*\. .*"  # Dr. Smith: no sentence ends here

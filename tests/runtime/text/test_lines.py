@@ -72,6 +72,8 @@ def test_signs_alone_are_a_longer_pause(text: str, pieces: list[str | float]) ->
         ("材料\n・卵 3個\n・牛乳", ["材料", "・卵 3個", "・牛乳"]),
         ("목록\n가. 사과\n나. 배", ["목록", "가. 사과", "나. 배"]),
         ("Buy\n1. Fruit\n   - pears\n2. Milk", ["Buy", "1. Fruit", "- pears", "2. Milk"]),
+        ("Sources.\n[1] A. Fox, Tea\n[2] B. Hen", ["Sources.", "[1] A. Fox, Tea", "[2] B. Hen"]),
+        ("Tea.\n[^1]: A. Fox\n[^2]: B. Hen", ["Tea.", "[^1]: A. Fox", "[^2]: B. Hen"]),
         ("|a|b|\n|1|2|\n|3|4|\nAnd so on.", ["|a|b|", "|1|2|", "|3|4|", "And so on."]),
     ],
 )
@@ -92,6 +94,7 @@ def test_an_item_of_a_list_is_a_piece(text: str, pieces: list[str], sentences: i
         "It was written by\nA. Smith in the year\n1999 or so",
         "The man was\n— as always — late",
         "#one and\n#two",
+        "as it is shown in\n[12] and in\n[13] too",
     ],
 )
 def test_a_line_that_a_label_happens_to_begin_is_none(text: str) -> None:

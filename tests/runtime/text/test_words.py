@@ -96,6 +96,7 @@ CUTS = {
     "korean": [
         "우리가 사는 마을에서 바다까지는 | 대략 12 km 정도 떨어져 | 있다고 한다",
         "이 도시에는 지금 대략 | 150만 명이 살고 있다고 한다",
+        "정말 맛있었습니다... | 다음에 또 올게요...",
     ],
 }
 """Sentences with a bar where pieces of three seconds end."""
