@@ -24,10 +24,11 @@ BEFORE_ANYTHING = words(
     "Mrd Hrsg Anm Bsp Dr.med Dr.jur Dr.phil Dr.rer.nat Dr.h.c Dipl.-Ing Dipl.-Kfm med.dent habil",
     "M MM Mme Mmes Mlle Mlles Me Mgr Vve p.ex c.-à-d av bd apr env",
     "sr sra srta sres sras srs srtas Dña Ud Uds Vd Vds EE p.ej Lic Ldo Lda Lcdo Lcda Sto Sta Dres",
-    "Excmo Excma Exmo Exma Ilmo Ilma Rvdo Rvda Dra Dras Profa Profª Enga Eng Gral Fco Ntra Avda",
+    "Excmo Excma Exmo Exma Ilmo Ilma Rvdo Rvda Tte Cnel Sgto Dra Dras Profa Profª Enga Eng",
+    "Gral Fco Ntra Avda",
     "sig sigg dott avv ing geom mons sen Egr Spett p.es ad.es",
-    "т.е т.к т.н т.ч ул пр-т пер пл просп наб бул проф акад доц гл тов напр ген полк адм чл.-корр",
-    "д.м.н к.м.н д.т.н к.т.н д.э.н к.э.н д.и.н к.и.н",
+    "т.е т.к т.н т.ч ул пр-т пер пл просп наб бул проф акад доц гл тов напр ген полк адм",
+    "чл.-корр чл.-кор д.м.н к.м.н д.т.н к.т.н д.э.н к.э.н д.и.н к.и.н",
 )
 """Before names and examples: they never end a sentence."""
 
@@ -48,15 +49,15 @@ BEFORE_NUMBERS = words(
 
 BEFORE_NAMES = words(
     "St Jr Inc Ltd Co Corp Bros Ph.D Ave Blvd Rd Dept Univ Assn Esq Assoc Asst Dir Attn Inst Pub",
-    "Geo Jas Thos Chas Wm",
+    "Geo Jas Thos Chas Wm Pkwy Rte",
     "Chr Jh Jhs Präs Gebr Inh Reg Bez betr kath ev evang röm ehem allg amtl tägl jährl",
-    "urspr entspr schweiz österr engl ital griech russ gest",
-    "Ste Sté Ets Pr boul hôp éd coll trad bull gén ed",
+    "urspr entspr schweiz österr engl ital griech russ gest stellv Vors",
+    "Ste Sté Ets Éts Pr boul hôp éd coll trad bull gén ed",
     "Cía Cia Soc EE.UU Cap Pdte Pdta Presid Arq Atte depto dpto Gob Prov Ctra Urb Edif Hno Hnos",
-    "Vda Arch Rag Cav Comm Cons pres gen amm",
-    "Ltda Lda Brig Cel Ten Dep Fed Min Des Alm Pe Fac Pça Rod",
+    "Vda Pza Arch Card Rag Cav Comm Cons pres gen amm",
+    "Ltda Lda Brig Cel Ten Dep Fed Min Des Alm Pe Pref Fac Pça Rod",
     "г гг в вв р с им см ср св ст о оз обл дер пос ш кап лейт респ кат утв ред ок зам зав",
-    "англ лат греч итал исп",
+    "англ лат греч итал исп сев юж зап вост",
 )
 """A capital may go on with a name after them; one of `BEGINNINGS` may not."""
 

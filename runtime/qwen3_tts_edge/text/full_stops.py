@@ -38,6 +38,9 @@ _AMOUNT = re.compile(r"\d\W*(?:\w+\.? )?$")
 """A number, and perhaps a word between it and what it counts: "5 тысяч "."""
 _NUMERAL = re.compile(r"[+(§#№]? ?\d|[IVXLC]{2,}\b|[B-DF-HJ-NP-XZ]\b")
 """A number, or a letter that is no word: "art. L 121"."""
+_REFERRED = re.compile(r"\d[\d.:–-]*[,;]")
+_MOST_OF_SHORT = 5
+"""Letters. Of words that are no longer, one with such a number behind it is short: "párr. 4, "."""
 _MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
 _DATE = re.compile(r"\d\. \d{1,2}$")
 _WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")
@@ -77,6 +80,8 @@ def goes_on(before: str, after: str, opens: int, *, listed: bool) -> bool:
     if after[:1].islower():
         return initial or bool(names & _SHORTENED)
     if (names & BEFORE_NUMBERS or word.endswith("str")) and _NUMERAL.match(after):
+        return True
+    if len(word) <= _MOST_OF_SHORT and _REFERRED.match(after):
         return True
     if names & BEFORE_SMALL:
         counts = bool(names & OF_AMOUNTS and _AMOUNT.search(earlier))
