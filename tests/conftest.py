@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 
 import kept
+import qwen3_tts_edge.backends.ort  # noqa: F401  # before ONNX Runtime, which else reports itself
 from calibrated import write_quickly
 from qwen3_tts_edge.cache import VARIABLE
 from tiny import EDGE_VOICE, Kind, tiny_config

@@ -1,5 +1,6 @@
 """The package `openvino`, where it is installed, and what it can do on this CPU."""
 
+import sys
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +17,8 @@ def core() -> Any:
     Raises:
         BackendError: It is not installed.
     """
+    # With it the import is reported to Google Analytics; where it is missing, nothing is.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:
