@@ -2,8 +2,12 @@
 
 Of all threads only the one that forks goes along. A lock that another one holds then would be held
 for ever in the child, and what it guards half changed. So a process is forked between two turns.
+
+It ends between two turns as well: a thread that comes back from a library to a Python that is being
+taken down is ended there, and of a C++ library that aborts the process.
 """
 
+import atexit
 import os
 import threading
 import weakref
@@ -28,7 +32,7 @@ _here = threading.local()
 
 
 def shared(one: _T) -> _T:
-    """Let this process be forked only while no other thread is at `one`, as long as that lives.
+    """Let this process be forked, or end, only while no other thread is at `one`, if that lives.
 
     Who waits for another of these while it has one waits for what was given here before it.
     """
@@ -50,5 +54,6 @@ def _after() -> None:
     del _here.taken
 
 
+atexit.register(_before)
 if hasattr(os, "register_at_fork"):  # Windows has no forks
     os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

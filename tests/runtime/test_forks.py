@@ -1,4 +1,4 @@
-"""A process that forks while other threads of it speak: the child does not wait for them."""
+"""A process forks or ends while other threads of it speak: neither waits for ever, or breaks."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from qwen3_tts_edge.forks import shared
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 _SPEAKING = """
 import os, signal, sys, threading
@@ -53,12 +53,14 @@ sys.exit(max(map(abs, codes)))
 """
 
 
+@can_fork
 def test_a_process_that_was_forked_amid_speech_speaks_too(voice_bundle: Path) -> None:
     """What its parent was saying it does not go on with, and says so."""
     asked = [sys.executable, "-c", _SPEAKING, str(voice_bundle)]
     assert subprocess.run(asked, check=False, timeout=300).returncode == 0
 
 
+@can_fork
 def test_a_fork_waits_for_who_holds_a_lock() -> None:
     lock = shared(threading.Lock())
     held = threading.Event()
@@ -75,3 +77,28 @@ def test_a_fork_waits_for_who_holds_a_lock() -> None:
         os._exit(not lock.acquire(timeout=1))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert lock.acquire(timeout=1)
+
+
+_ENDING = """
+import sys, threading
+from qwen3_tts_edge import Synthesizer
+
+tts = Synthesizer.open(sys.argv[1], verify=False)
+begun = threading.Event()
+
+def speak_on():
+    while True:
+        for _ in tts.stream("This goes on and on.", seed=1):
+            begun.set()
+
+threading.Thread(target=speak_on, daemon=True).start()
+begun.wait()
+sys.exit(7)
+"""
+
+
+def test_a_process_that_ends_amid_speech_is_not_aborted(voice_bundle: Path) -> None:
+    """Four at once, for now and then one got through."""
+    asked = [sys.executable, "-c", _ENDING, str(voice_bundle)]
+    ending = [subprocess.Popen(asked) for _ in range(4)]
+    assert [each.wait(timeout=120) for each in ending] == [7] * 4

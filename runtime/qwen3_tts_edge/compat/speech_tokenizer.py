@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Qwen3TTSTokenizer(Opened):
         self._decoder = decoder
         self._encoder = encoder
         self._fetch_urls = fetch_urls
-        self._lock = shared(Lock())  # threads take turns at the graphs
+        self._lock = shared(RLock())  # threads take turns at the graphs
 
     @classmethod
     def from_pretrained(
