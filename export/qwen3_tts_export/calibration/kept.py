@@ -58,9 +58,12 @@ class Kept:
             torch.save(state, part)
 
     def saved(self, name: str) -> dict[str, Any] | None:
-        """Give how far an earlier run came with something; None if it did not begin."""
+        """Give how far an earlier run came with something; None if it did not begin.
+
+        Its tensors are on the CPU, as those of `get`: that run may have had a GPU.
+        """
         path = self._state(name)
-        return torch.load(path, weights_only=True) if path.is_file() else None
+        return torch.load(path, "cpu", weights_only=True) if path.is_file() else None
 
     def _state(self, name: str) -> Path:
         return self.folder / f"{name}.pt"
