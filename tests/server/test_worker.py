@@ -1,5 +1,6 @@
 """The worker's turns: who is served when."""
 
+import math
 from types import SimpleNamespace
 
 from qwen3_tts_edge.server.speaking.worker import Worker
@@ -8,7 +9,8 @@ from qwen3_tts_edge.server.speaking.worker import Worker
 class Speaker:
     over = False
 
-    def __init__(self, name: str, served: list[str]) -> None:
+    def __init__(self, name: str, ends: float, served: list[str]) -> None:
+        self.ends = ends
         self._name, self._served = name, served
 
     def deliver(self) -> bool:
@@ -19,11 +21,11 @@ class Speaker:
         raise AssertionError from error
 
 
-def test_who_came_last_is_served_first() -> None:
-    """Those who came before are ahead of their players; the last has not been heard at all."""
+def test_who_falls_silent_first_is_served_first() -> None:
     served: list[str] = []
     worker = Worker(SimpleNamespace(step=lambda: False))
-    for name in ("first", "second", "third"):
-        worker.add(Speaker(name, served))
+    speakers = {"ahead": 9.0, "nobody listens": math.inf, "unheard": -math.inf, "behind": 2.0}
+    for name, ends in speakers.items():
+        worker.add(Speaker(name, ends, served))
     assert worker._frame()
-    assert served == ["third", "second", "first"]
+    assert served == ["unheard", "behind", "ahead", "nobody listens"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from qwen3_tts_edge.errors import Qwen3TTSError
-from qwen3_tts_edge.machine.player import Player
 from qwen3_tts_edge.machine.texts import TEXTS
+from qwen3_tts_edge.sound.player import Player
 
 _BYTES_A_SECOND = 24000 * 2
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)

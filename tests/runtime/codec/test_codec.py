@@ -99,8 +99,20 @@ def test_chunks_of_a_stream_are_of_the_sizes_asked_for(tts: Synthesizer, sizes: 
 
 def test_the_ramp_begins_with_a_single_frame(tts: Synthesizer) -> None:
     lengths = [len(chunk.codes) for chunk in tts.stream("Hello there, you.", seed=1)]
-    assert lengths[:4] == [1, 1, 2, 2]
-    assert RAMP == (1, 1, 2, 2, 4, 4, 8)
+    assert lengths[:6] == [1, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("held_back", "frame"), [(0, 64), (100, 66)])
+def test_the_ramp_lets_no_player_fall_silent(held_back: float, frame: float) -> None:
+    """In ms, and no player is in time where frames take 2 ms more."""
+
+    def late(frame: float) -> float:
+        sizes = (*RAMP, *RAMP[-1:] * 40)
+        came = np.cumsum(sizes) * frame
+        ends = came[0] + held_back + 80 * np.cumsum(sizes)
+        return float((came[1:] - ends[:-1]).max())
+
+    assert late(frame) <= 0 < late(frame + 2)
 
 
 class Together(Counted):

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from qwen3_tts_edge.sound.player import Player
+
 T = TypeVar("T")
 _SECONDS = (
     0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1, 2, 5, 10, 20, 30, 60,
@@ -91,9 +93,7 @@ class Record:
     def __init__(self, metrics: Metrics, transport: str) -> None:
         self._metrics, self._transport = metrics, transport
         self._arrived = time.monotonic()
-        self._first: float | None = None
-        self._seconds = 0.0
-        self._late = 0.0
+        self._player = Player()
         self._ended = False
         metrics.streams.labels(transport).inc()
 
@@ -103,13 +103,10 @@ class Record:
 
     def sound(self, seconds: float) -> None:
         """Note that so much sound is handed on."""
-        now = time.monotonic()
-        if self._first is None and seconds:
-            self._first = now
-            self._metrics.ttfa.observe(now - self._arrived)
-        if self._first is not None:
-            self._late = max(self._late, now - self._first - self._seconds)
-        self._seconds += seconds
+        unheard = self._player.first is None
+        self._player.hear(seconds, time.monotonic())
+        if unheard and self._player.first is not None:
+            self._metrics.ttfa.observe(self._player.first - self._arrived)
         self._metrics.audio_made.inc(seconds)
 
     def end(self, outcome: str, frames: int = 0, runaways: int = 0) -> None:
@@ -121,9 +118,9 @@ class Record:
         self._metrics.requests.labels(self._transport, outcome).inc()
         self._metrics.frames.inc(frames)
         self._metrics.runaway.inc(runaways)
-        if outcome == "ok" and self._seconds:
+        if outcome == "ok" and self._player.seconds:
             took = time.monotonic() - self._arrived
             self._metrics.request.observe(took)
-            self._metrics.audio.observe(self._seconds)
-            self._metrics.rtf.observe(took / self._seconds)
-            self._metrics.underrun.observe(self._late)
+            self._metrics.audio.observe(self._player.seconds)
+            self._metrics.rtf.observe(took / self._player.seconds)
+            self._metrics.underrun.observe(self._player.late)

@@ -1,11 +1,14 @@
 """What the worker does for a session, in its thread: text becomes streams, and streams sound."""
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from qwen3_tts_edge.server.speaking.worker import Worker
 from qwen3_tts_edge.sound.encoding import Encoder
+from qwen3_tts_edge.sound.player import Player
 from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import Stream
@@ -66,7 +69,8 @@ class Speech:
         self._decoding: Decoding | None = None
         self._fed = False
         self._ended = False
-        self._told = self._read = 0.0  # seconds; each is written in one thread only
+        self._player = Player()
+        self._read = 0.0  # seconds, of those that the player was told
 
     def begin(self, text: str, *, ended: bool) -> None:
         """Begin to speak, as `Session.begin` says."""
@@ -120,7 +124,7 @@ class Speech:
             self._tell_chunk(self._decoding)
         if self._room:
             moved = self._decode() or moved
-        if self._decoding is not None and (self._told == 0 or self._decoding.done):
+        if self._decoding is not None and (self._player.first is None or self._decoding.done):
             self._tell_chunk(self._decoding)
         return moved
 
@@ -131,8 +135,13 @@ class Speech:
         self._tell(error)
 
     @property
+    def ends(self) -> float:
+        """When its client falls silent: -inf, until it has heard anything."""
+        return -math.inf if self._player.ends is None else self._player.ends
+
+    @property
     def _room(self) -> bool:
-        return self._told - self._read < _AHEAD
+        return self._player.seconds - self._read < _AHEAD
 
     def _open(self, text: str | None = None) -> Stream:
         self._fed = False
@@ -176,7 +185,7 @@ class Speech:
     def _tell_chunk(self, decoding: Decoding) -> None:
         chunk, self._decoding = decoding.chunk(), None
         seconds = len(chunk.samples) / chunk.sample_rate
-        self._told += seconds
+        self._player.hear(seconds, time.monotonic())
         self._tell(Sound(self._encoder.encode(chunk.samples), seconds))
 
     def _decode(self) -> bool:

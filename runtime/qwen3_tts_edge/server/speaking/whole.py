@@ -1,6 +1,7 @@
 """A text that is answered when all of it is spoken: what went wrong is spoken again before."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,7 +71,10 @@ class _Speech:
 
     Attributes:
         over: Whether nothing more will come.
+        ends: Nobody listens before that.
     """
+
+    ends = math.inf
 
     def __init__(
         self, worker: Worker, request: Request, tell: Callable[[Audio | Exception | None], None]

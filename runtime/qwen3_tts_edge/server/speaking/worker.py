@@ -33,6 +33,10 @@ class Speaking(Protocol):
     def over(self) -> bool:
         """Whether nothing more will come."""
 
+    @property
+    def ends(self) -> float:
+        """When its listener falls silent, by `time.monotonic`, if no more sound comes."""
+
     def deliver(self) -> bool:
         """Hand on the sound that is there; return whether there was any, or raise what is wrong."""
 
@@ -120,7 +124,7 @@ class Worker:
     def _frame(self) -> bool:
         """Make a frame of everybody who can speak on; return whether anything moved."""
         moved = self.synthesizer.step()
-        for each in reversed(self._speaking):  # who came last has heard least
+        for each in sorted(self._speaking, key=lambda each: each.ends):
             moved = self._delivered(each) or moved
         self._speaking = [each for each in self._speaking if not each.over]
         if self._failed:  # one launch that fails ends everybody's speech, and is one failure

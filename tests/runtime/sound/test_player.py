@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen3_tts_edge.machine.player import Player
+from qwen3_tts_edge.sound.player import Player
 
 RATE = 1000
 
@@ -29,8 +29,8 @@ def test_what_comes_late_is_waited_for_and_all_behind_it_is_later() -> None:
     assert player.ends == pytest.approx(5.55)
 
 
-def test_half_a_sample_cannot_be_played() -> None:
-    player = played((1, 5.0), (1, 6.0))
+def test_what_is_no_sound_is_not_the_first() -> None:
+    player = played((0, 5.0), (1, 6.0))
     assert player.first == 6.0
     assert Player(RATE).ends is None
 

@@ -12,33 +12,33 @@ class Player:
             back for as long, or longer, is never silent.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: float = 1.0) -> None:
         """Begin.
 
         Args:
-            rate: Bytes a second.
+            rate: What it is told the sizes in, a second: bytes, or 1 where that is seconds.
         """
         self.first: float | None = None
         self.last = 0.0
         self.late = 0.0
         self._rate = rate
-        self._bytes = 0
+        self._size = 0.0
 
     @property
     def seconds(self) -> float:
         """How much sound came."""
-        return self._bytes / self._rate
+        return self._size / self._rate
 
     @property
     def ends(self) -> float | None:
-        """When it has played all that came; None where nothing did."""
+        """When it has played all that came, and falls silent; None where nothing did."""
         return None if self.first is None else self.first + self.late + self.seconds
 
-    def hear(self, size: int, now: float) -> None:
-        """Take so many bytes that came at a time, in seconds of any clock."""
-        if self.first is None and self._bytes + size >= 2:  # half a sample cannot be played
+    def hear(self, size: float, now: float) -> None:
+        """Take what came at a time, in seconds of any clock."""
+        if self.first is None and size:
             self.first = now
         if self.first is not None:
             self.late = max(self.late, now - self.first - self.seconds)
-        self._bytes += size
+        self._size += size
         self.last = now
