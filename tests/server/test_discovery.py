@@ -19,6 +19,7 @@ from qwen3_tts_edge.server.protocols.wyoming.discovery import (
     instance_name,
     reachable,
 )
+from server.test_listening import LOOPBACK_6
 
 _PATIENCE = 15.0
 
@@ -89,3 +90,13 @@ def test_a_name_that_cannot_be_announced_is_refused(name: str) -> None:
 def test_the_address_is_the_one_that_is_listened_on() -> None:
     with Tcp("127.0.0.1", 0).opened() as opened:
         assert reachable(opened) == "127.0.0.1"
+
+
+@pytest.mark.skipif(not LOOPBACK_6, reason="there is no IPv6 here")
+def test_nothing_is_announced_on_the_loopback_of_ipv6() -> None:
+    """It has no multicast: nobody would hear it, and the log would have a traceback."""
+    with (
+        Tcp("::1", 0).opened() as opened,
+        pytest.raises(InputError, match="a server on ::1 cannot be announced"),
+    ):
+        reachable(opened)

@@ -1,12 +1,19 @@
 """Addresses, and the sockets that are opened on them."""
 
 import socket
+from contextlib import suppress
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.listening import Tcp, Unix, address_of, uri_of
+
+LOOPBACK_6 = False
+with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+    probe.bind(("::1", 0))
+    LOOPBACK_6 = True
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
 
@@ -50,12 +57,53 @@ def test_an_open_socket_has_a_name(tmp_path: Path) -> None:
         assert uri_of(opened) == f"unix://{tmp_path}/socket"
 
 
-def test_a_taken_port_is_refused() -> None:
-    with Tcp("127.0.0.1", 0).opened() as taken:
+def test_a_host_may_be_a_name() -> None:
+    with Tcp("localhost", 0).opened() as opened:
+        assert uri_of(opened) == f"tcp://127.0.0.1:{opened.getsockname()[1]}"
+
+
+@pytest.mark.skipif(not LOOPBACK_6, reason="there is no IPv6 here")
+def test_an_address_of_ipv6() -> None:
+    with Tcp("::1", 0).opened() as opened:
+        assert uri_of(opened) == f"tcp://[::1]:{opened.getsockname()[1]}"
+        with socket.create_connection(opened.getsockname()[:2], 10):
+            pass
+
+
+def test_an_address_of_ipv6_on_one_interface() -> None:
+    """Of a link-local address the interface is a part."""
+    if not Path("/proc/net/if_inet6").is_file():
+        pytest.skip("no list of addresses of IPv6 here")
+    links = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
+    linked = [(each[0], each[-1]) for each in links if each[0].startswith("fe80")]
+    if not linked:
+        pytest.skip("no interface has a link-local address")
+    address = str(IPv6Address(int(linked[0][0], 16)))
+    with Tcp(f"{address}%{linked[0][1]}", 0).opened() as opened:
+        assert opened.getsockname()[0].startswith(address)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        pytest.param(
+            "::1", r"\[::1\]", marks=pytest.mark.skipif(not LOOPBACK_6, reason="no IPv6 here")
+        ),
+    ],
+)
+def test_a_taken_port_is_refused(host: str, shown: str) -> None:
+    with Tcp(host, 0).opened() as taken:
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"cannot listen on 127.0.0.1:{port}"):
-            Tcp("127.0.0.1", port).opened().__enter__()
+        with pytest.raises(InputError, match=f"cannot listen on {shown}:{port} "):
+            Tcp(host, port).opened().__enter__()
+
+
+@pytest.mark.parametrize("host", ["no such host", "203.0.113.255"])
+def test_a_host_that_is_not_of_this_machine_is_refused(host: str) -> None:
+    with pytest.raises(InputError, match=f"cannot listen on {host}:1234 .*; choose another host"):
+        Tcp(host, 1234).opened().__enter__()
 
 
 def test_a_unix_socket_goes_with_its_server(tmp_path: Path) -> None:

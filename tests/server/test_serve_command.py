@@ -45,11 +45,11 @@ def process(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
             running.kill()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "example.org", ""])
 def test_nobody_beyond_this_machine_without_a_key(host: str) -> None:
     done = CliRunner().invoke(commands, ["serve", "--host", host])
     assert done.exit_code == 2
-    assert f"{host} can be reached from other machines" in done.stderr
+    assert f"{host.strip('[]')} can be reached from other machines" in done.stderr
     assert "give --api-key, or --insecure" in done.stderr
 
 

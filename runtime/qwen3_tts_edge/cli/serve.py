@@ -34,12 +34,22 @@ def _origins(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> t
     return given
 
 
+def _host(_: click.Context, __: click.Parameter, given: str) -> str:
+    """Take an address of IPv6 as it stands in an URL too."""
+    return given[1:-1] if given.startswith("[") and given.endswith("]") else given
+
+
 @click.command(
     epilog=_EXAMPLES,
     context_settings={"auto_envvar_prefix": "QWEN3_TTS_EDGE", "show_default": True},
 )
 @bundle_argument
-@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    callback=_host,
+    help="The address to listen on; 0.0.0.0 is all of IPv4, :: on Linux all there are.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 takes a free one.")
 @click.option(
     "--api-key",

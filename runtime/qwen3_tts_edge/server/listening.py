@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -43,21 +43,30 @@ class Tcp:
         Raises:
             InputError: The address is taken, or not of this machine.
         """
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as opened:
+        try:
+            opened = self._open()
+        except OSError as error:
+            raise InputError(
+                f"cannot listen on {_joined(self.host, self.port)} ({error.strerror})",
+                "choose another host or port",
+            ) from error
+        with opened:
+            yield opened
+
+    def _open(self) -> socket.socket:
+        """Look the host up, for it may be a name, or of one interface; IPv4 where it has both."""
+        found = socket.getaddrinfo(self.host or "0.0.0.0", self.port, type=socket.SOCK_STREAM)
+        family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        with ExitStack() as failing:
+            opened = failing.enter_context(socket.socket(family, socket.SOCK_STREAM))
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)  # whoever comes has it
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # and this, on Linux
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED)
-            try:
-                opened.bind((self.host, self.port))
-                opened.listen(WAITING)  # whoever comes now is answered when somebody can answer
-            except OSError as error:
-                raise InputError(
-                    f"cannot listen on {self.host}:{self.port} ({error.strerror})",
-                    "choose another host or port",
-                ) from error
-            yield opened
+            opened.bind(address)
+            opened.listen(WAITING)  # whoever comes now is answered when somebody can answer
+            failing.pop_all()
+        return opened
 
 
 @dataclass(frozen=True)
@@ -137,5 +146,8 @@ def uri_of(opened: socket.socket, scheme: str = "tcp") -> str:
     name = opened.getsockname()
     if isinstance(name, str):
         return f"unix://{name}"
-    where = "[{}]:{}" if ":" in name[0] else "{}:{}"
-    return f"{scheme}://{where.format(*name[:2])}"
+    return f"{scheme}://{_joined(*name[:2])}"
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -43,10 +43,16 @@ def reachable(opened: socket.socket) -> str:
     """Give the address by which others reach a TCP socket: its own, or the network's.
 
     Raises:
-        InputError: It listens everywhere, and there is no network.
+        InputError: It listens everywhere, and there is no network; or where nothing is announced.
     """
     host = str(opened.getsockname()[0])
-    if not ip_address(host).is_unspecified:
+    address = ip_address(host)
+    if address.version == 6 and address.is_loopback:  # which has no multicast, other than IPv4's
+        raise InputError(
+            f"a server on {host} cannot be announced: nobody else would reach it",
+            "give --wyoming the address that others reach, or leave out --zeroconf",
+        )
+    if not address.is_unspecified:
         return host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
