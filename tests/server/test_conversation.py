@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.protocol import State
 
 from qwen3_tts_edge.codec.decoder import DecoderStream
-from qwen3_tts_edge.server import listening
+from qwen3_tts_edge.server import listening, running
 from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.server.sockets.context import _with_space
 from qwen3_tts_edge.server.speaking.session import Session
@@ -208,6 +208,21 @@ def test_who_takes_nothing_of_what_it_is_sent_is_gone_some_day(
             server.settle()
             with pytest.raises(ConnectionClosed):
                 socket.until("the end")
+
+
+def test_a_ping_is_waited_for_longer_than_a_reader() -> None:
+    """Its answer comes when what was sent before is read, and for that there is a minute."""
+    assert 1000 * running._ANSWER > listening._STALLED
+
+
+@pytest.mark.slow
+def test_who_does_not_read_for_most_of_a_minute_hears_it_all(served: Served) -> None:
+    path, _, _ = PROTOCOLS["deepgram"]
+    with conversation(served.ws + path, max_queue=1, ping_interval=None) as socket:
+        socket.say(test_deepgram.speak(LONG), test_deepgram.FLUSH)
+        until_sound(socket)
+        time.sleep(50)
+        assert socket.until("Flushed")
 
 
 @pytest.mark.parametrize("count", [250, pytest.param(10_000, marks=pytest.mark.slow)])

@@ -258,6 +258,17 @@ def test_a_websocket_to_nowhere_is_not_found_and_not_forbidden(served: Served) -
     assert error["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/tts/websocket", "/v1/speak", "/v1/realtime", "/v1/text-to-speech/heart/stream-input",
+     "/v1/text-to-speech/heart/multi-stream-input"],
+)  # fmt: skip
+def test_a_websocket_that_a_proxy_made_a_request_of_is_told_so(served: Served, path: str) -> None:
+    answer = httpx2.get(served.url + path)
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert "a proxy on the way has to" in answer.json()["error"]["message"]
+
+
 def test_no_page_of_another_origin_opens_a_websocket(served: Served) -> None:
     """For which browsers ask nobody."""
     with pytest.raises(InvalidStatus) as refused:

@@ -46,7 +46,7 @@ def test_it_speaks_while_it_comes(browser: str, served: Served) -> None:
         assert await page.run("$('spoken-seed').textContent") == "7"
         assert "first" not in await page.run("$('first').textContent")
         curl = await page.run("$('curl').textContent")
-        assert curl.startswith(f"curl {served.url}/v1/audio/speech")
+        assert curl.startswith(f'curl "{served.url}/v1/audio/speech" -o')
         assert '"seed":7' in curl
         assert all(url.startswith((served.url, "blob:", "data:")) for url in page.asked)
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from qwen3_tts_edge.errors import Qwen3TTSError
@@ -135,11 +136,27 @@ async def _refused(http: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, UnicodeDecodeError):  # FastAPI says no more than that it failed
         found = "the body is not UTF-8; send JSON in no other encoding, and not compressed"
         return Problem(400, found).answer()
+    if _is_for_websockets(http) and error.status_code in (404, 405):
+        found = (
+            "this address is for websockets, and the request does not ask for one; a proxy on the "
+            "way has to speak HTTP/1.1 with this server and pass Upgrade and Connection on"
+        )
+        return Problem(
+            426, found, headers={"upgrade": "websocket", "connection": "upgrade"}
+        ).answer()
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
     headers = dict(error.headers or {})
     if "Allow" in headers:
         headers["Allow"] = ", ".join(sorted(_methods(http, headers["Allow"].split(", "))))
     return Problem(error.status_code, str(error.detail), kind, headers=headers).answer()
+
+
+def _is_for_websockets(http: Request) -> bool:
+    """Tell whether this may be what a proxy has made of a websocket."""
+    asked = {**http.scope, "type": "websocket"}
+    return http.scope.get("method") == "GET" and any(
+        route.matches(asked)[0] is Match.FULL for route in http.app.routes
+    )
 
 
 def _methods(http: Request, some: Iterable[str]) -> set[str]:

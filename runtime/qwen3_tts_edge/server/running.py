@@ -24,6 +24,15 @@ _MESSAGE = 4 << 20
 """Bytes of a websocket's message."""
 
 
+_UNUSED = 75
+"""Seconds for which a connection without a request stays open: proxies, which close theirs after a
+minute, and clients do so first, and send none into one that is closing."""
+
+_ANSWER = 120.0
+"""Seconds in which a websocket's ping is answered: that waits until its client has read what was
+sent before, and of small sound the systems hold a minute and a half."""
+
+
 def run(service: Service, opened: socket.socket, beside: Sequence[Beside] = ()) -> None:
     """Serve until a signal comes; then let nobody in, and let those who speak finish.
 
@@ -55,7 +64,9 @@ def server(service: Service, beside: Sequence[Beside] = ()) -> uvicorn.Server:
         server_header=False,
         log_level=logging.WARNING,  # and so may that of a socket
         http="h11",  # the other parser holds headers of any size
+        timeout_keep_alive=_UNUSED,
         ws_max_size=_MESSAGE,
+        ws_ping_timeout=_ANSWER,
         ws_per_message_deflate=False,  # sound grows no smaller by it, it takes time
         timeout_graceful_shutdown=_PARTING,
     )

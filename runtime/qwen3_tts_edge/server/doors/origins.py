@@ -34,7 +34,7 @@ class Origins:
         problem = Problem(
             403,
             "this server answers no web page of another origin; start it with --cors-origin and "
-            "the page's, or with --api-key",
+            "the page's, or with --api-key; a proxy that has its page has to pass Host on",
             code="origin_not_allowed",
         )
         await problem.answer()(scope, receive, send)
