@@ -115,6 +115,18 @@ def test_a_body_may_be_large_but_not_too_large(served: Served) -> None:
         assert str(largest) in answer.json()["error"]["message"]
 
 
+def test_who_asks_before_sending_a_body_is_told_whether_to(served: Served) -> None:
+    """As curl does where it is large: what is too large is refused before it comes."""
+    host, port = served.url.removeprefix("http://").split(":")
+    for size, line in ((len(b"{}"), b"HTTP/1.1 100 "), (1 << 30, b"HTTP/1.1 413 ")):
+        with socket.create_connection((host, int(port)), 30) as client:
+            client.sendall(
+                b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % size
+            )
+            assert client.recv(1 << 16).startswith(line)
+
+
 def test_not_all_of_memory_is_for_bodies(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two leave no room for a third, and all of it when they are gone."""
     monkeypatch.setattr("qwen3_tts_edge.server.doors.limits._AT_ONCE", 2)

@@ -44,6 +44,8 @@ class BodyLimit:
             nonlocal held, more
             if not more:
                 return await receive()
+            if too_large:  # who waits for "100 Continue" need not send it
+                raise self._too_large()
             try:
                 message = await asyncio.wait_for(receive(), end - loop.time())
             except asyncio.TimeoutError:
@@ -53,8 +55,8 @@ class BodyLimit:
             more = message.get("more_body", False)
             size = len(message.get("body", b""))
             held, self._held = held + size, self._held + size
-            if too_large or held > self._largest:
-                raise HTTPException(413, f"the request is larger than {self._largest} bytes")
+            if held > self._largest:
+                raise self._too_large()
             if self._held > _AT_ONCE * self._largest:
                 retry = {"retry-after": "1"}
                 raise HTTPException(503, "too many large requests come at once", retry)
@@ -64,3 +66,6 @@ class BodyLimit:
             await self._app(scope, counted, send)
         finally:
             self._held -= held
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"the request is larger than {self._largest} bytes")
