@@ -1,6 +1,8 @@
 """Cartesia's socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
 
 import json
+import time
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -10,6 +12,7 @@ from httpx_sse import EventSource
 from server.reference import as_it_came, spoken
 from server.serving import Served
 from server.sockets import Socket, conversation, encoded, sound
+from server.uploads import upload
 
 FIRST, SECOND = "Good morning.", "How are you?"
 BOTH = f"{FIRST} {SECOND}"
@@ -350,3 +353,37 @@ def test_every_version_s_own_word_for_the_speed(
     body = {"transcript": FIRST, "voice": {"id": "heart"}, "language": "en", **asked}
     answer = httpx2.post(f"{served.url}/tts/bytes?seed=7", json=body)
     assert answer.content == expected
+
+
+def ids(client: httpx2.Client, query: str = "") -> tuple[list[str], bool]:
+    page = client.get(f"/voices?{query}").json()
+    assert page["next_page"] == (page["data"][-1]["id"] if page["has_more"] else None)
+    return [each["id"] for each in page["data"]], page["has_more"]
+
+
+def test_its_list_of_voices_has_pages_and_an_end(served: Served) -> None:
+    """Its client asks for what is after the last voice until there is none."""
+    with httpx2.Client(base_url=served.url) as client:
+        assert ids(client) == (["heart", "low"], False)
+        assert ids(client, "limit=1") == (["heart"], True)
+        assert ids(client, "limit=1&starting_after=heart") == (["low"], False)
+        assert (
+            ids(client, "starting_after=low") == ids(client, "starting_after=gone") == ([], False)
+        )
+        assert ids(client, "limit=1&ending_before=low") == (["heart"], False)
+        assert ids(client, "q=LO") == (["low"], False)
+        assert ids(client, "is_owner=true") == ids(client, "gender=feminine") == ([], False)
+        assert client.get("/voices/").json() == client.get("/voices").json()  # before version 3
+        [heart, _] = client.get("/voices").json()["data"]
+        assert client.get("/voices/Heart").json() == heart
+        assert heart["language"] == "en"
+        assert (heart["access"], heart["is_owner"]) == ("public", False)
+        assert client.get("/voices/nobody").status_code == 404
+
+
+def test_a_kept_voice_is_its_owner_s(http: httpx2.Client) -> None:
+    upload(http, "anna")
+    [anna] = http.get("/voices?is_owner=true").json()["data"]
+    assert (anna["id"], anna["access"], anna["visibility"]) == ("anna", "private", "owner")
+    created = datetime.fromisoformat(anna["created_at"].replace("Z", "+00:00"))
+    assert abs(created.timestamp() - time.time()) < 60

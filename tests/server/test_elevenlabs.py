@@ -1,6 +1,7 @@
 """ElevenLabs' socket: messages are, byte for byte, those of pipecat 1.14 and livekit 1.8.9."""
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -189,6 +190,21 @@ def test_a_text_over_http(served: Served, ending: str) -> None:
         assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, param)
 
 
+SAID = "Good morning. How are you?"
+
+
+@pytest.mark.parametrize("ending", ["/with-timestamps", "/stream/with-timestamps"])
+def test_sound_where_timestamps_are_asked_for_comes_without(served: Served, ending: str) -> None:
+    """Of pipecat it is the only way over HTTP; nothing is made up."""
+    url = f"{served.url}/v1/text-to-speech/heart{ending}?output_format=pcm_24000"
+    answer = httpx2.post(url, json={"text": SAID, "seed": 7})
+    assert answer.status_code == 200
+    told = [json.loads(each) for each in answer.iter_lines()]
+    assert (len(told) > 1) == ("stream" in ending)
+    assert sound(told, "audio_base64") == spoken(SAID, 7)
+    assert all(each["alignment"] is each["normalized_alignment"] is None for each in told)
+
+
 def test_lists_as_its_clients_read_them(served: Served) -> None:
     """Its `generate` before version 2 and Open WebUI look for a voice there before they ask."""
     key = {"xi-api-key": "any"}
@@ -200,6 +216,9 @@ def test_lists_as_its_clients_read_them(served: Served) -> None:
         found = httpx2.get(url, headers=key).json()
         assert [each["voice_id"] for each in found.pop("voices")] == names
         assert found == {"has_more": False, "total_count": len(names), "next_page_token": None}
+    one = httpx2.get(f"{served.url}/v1/voices/Heart", headers=key).json()
+    assert one == {"voice_id": "heart", "name": "heart", "category": "premade"}
+    assert httpx2.get(f"{served.url}/v1/voices/nobody", headers=key).status_code == 404
     url = f"{served.url}/v1/models"
     [model] = httpx2.get(url, headers=key).json()
     assert (model["model_id"], model["name"]) == (served.service.name, served.service.name)

@@ -170,6 +170,7 @@ def test_pipecat(python: Path, served: Served) -> None:
         "cartesia": as_it_came(TEXT, 7, language="en"),
         "deepgram": as_it_came(TEXT, 7),
         "elevenlabs": as_it_came(TEXT, 7),
+        "elevenlabs over HTTP": b"".join(spoken(each, 7) for each in SENTENCES),
         "openai": b"".join(spoken(each, 7) for each in SENTENCES),
     }
     assert answers == {
@@ -182,6 +183,7 @@ def test_pipecat(python: Path, served: Served) -> None:
 def test_cartesia(python: Path, served: Served) -> None:
     answers = heard(python, "with_cartesia.py", served)
     assert answers.pop("whole, nobody") == "BadRequestError"
+    assert (answers.pop("voices"), answers.pop("voice")) == ("heart low", "heart")
     error = json.loads(answers.pop("streamed, nobody"))
     assert (error["context_id"], error["status_code"], error["title"]) == ("a", 400, "Bad Request")
     assert error["request_id"].startswith("req_")

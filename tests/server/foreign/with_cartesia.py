@@ -59,6 +59,8 @@ def main(url: str) -> dict[str, str]:
         "events": events(client, {"mode": "id", "id": "heart"}),
         "streamed": streamed(client, "heart"),
         "streamed, nobody": streamed(client, "nobody"),
+        "voices": "!" + " ".join(each.id for each in client.voices.list(limit=1)),
+        "voice": "!" + client.voices.get("heart").name,
     }
     try:
         whole(client, "nobody")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
@@ -27,7 +28,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.tts import DeepgramTTSService
-from pipecat.services.elevenlabs.tts import ElevenLabsTTSService
+from pipecat.services.elevenlabs.tts import ElevenLabsHttpTTSService, ElevenLabsTTSService
 from pipecat.services.openai.tts import OpenAITTSService
 from pipecat.workers.runner import WorkerRunner
 
@@ -122,6 +123,11 @@ async def conversed(service: Any) -> dict[str, bytes]:
 
 
 async def main(url: str) -> dict[str, str]:
+    async with aiohttp.ClientSession() as session:
+        return await every(url, session)
+
+
+async def every(url: str, session: aiohttp.ClientSession) -> dict[str, str]:
     ws = url.replace("http", "ws", 1)
     services = {
         "cartesia": CartesiaTTSService(
@@ -134,6 +140,12 @@ async def main(url: str) -> dict[str, str]:
         ),
         "elevenlabs": ElevenLabsTTSService(
             api_key="any", url=ws, settings=ElevenLabsTTSService.Settings(voice="heart")
+        ),
+        "elevenlabs over HTTP": ElevenLabsHttpTTSService(
+            api_key="any",
+            aiohttp_session=session,
+            base_url=url,
+            settings=ElevenLabsHttpTTSService.Settings(voice="heart"),
         ),
         "openai": OpenAITTSService(
             api_key="any",

@@ -2,16 +2,18 @@
 
 What only ElevenLabs' own models know is ignored: their names and all voice settings but the speed,
 which the first message of a text says. SSML is refused, for its tags would be spoken, and so are
-dictionaries and effects.
+dictionaries and effects. When a letter is heard is not known here: where timestamps are asked for
+the sound comes as it does there, and the alignment is null, as the vendor's may be.
 
 Source: https://elevenlabs.io/docs/api-reference/text-to-speech, `stream-input` and
 `multi-stream-input`
 """
 
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
+import msgspec
 from fastapi import APIRouter, Query
 from fastapi import Request as HttpRequest
 from pydantic import TypeAdapter
@@ -27,10 +29,11 @@ from qwen3_tts_edge.server.protocols.elevenlabs_body import (
     SocketMessage,
     Text,
 )
-from qwen3_tts_edge.server.protocols.response import SpeechResponse
+from qwen3_tts_edge.server.protocols.response import SpeechResponse, sound
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.sockets.context import Answers, Context, Message
 from qwen3_tts_edge.server.sockets.conversation import REFUSED, Conversation, field_of, parsed
+from qwen3_tts_edge.server.speaking.session import Session
 from qwen3_tts_edge.speech.request import Request
 
 _MESSAGE = TypeAdapter(SocketMessage)
@@ -54,13 +57,50 @@ def router(service: Service) -> APIRouter:
         body: Text, voice: str, http: HttpRequest, output_format: str = "mp3_44100_128"
     ) -> Response:
         """Speak a text."""
-        form = (body.voice_settings or Settings()).encoder(service, output_format)
-        request = FIELDS.request(service, voice, body.language_code, body.seed)
-        return SpeechResponse(
-            service, http, request, form, text=body.text, field="text", transport="elevenlabs"
-        )
+        return _answer(service, body, voice, http, output_format)
+
+    @routes.post("/v1/text-to-speech/{voice}/with-timestamps", response_class=Response)
+    async def whole(
+        body: Text, voice: str, http: HttpRequest, output_format: str = "mp3_44100_128"
+    ) -> Response:
+        """Speak a text, as JSON; without timestamps."""
+        json = {"content": _in_json, "media_type": "application/json"}
+        return _answer(service, body, voice, http, output_format, **json)
+
+    @routes.post("/v1/text-to-speech/{voice}/stream/with-timestamps", response_class=Response)
+    async def lines(
+        body: Text, voice: str, http: HttpRequest, output_format: str = "mp3_44100_128"
+    ) -> Response:
+        """Speak a text, as lines of JSON; without timestamps."""
+        lines = {"content": _in_lines, "media_type": "application/x-ndjson"}
+        return _answer(service, body, voice, http, output_format, **lines)
 
     return routes
+
+
+def _answer(
+    service: Service, body: Text, voice: str, http: HttpRequest, output_format: str, **how: Any
+) -> Response:
+    form = (body.voice_settings or Settings()).encoder(service, output_format)
+    request = FIELDS.request(service, voice, body.language_code, body.seed)
+    return SpeechResponse(
+        service, http, request, form, text=body.text, field="text", transport="elevenlabs", **how
+    )
+
+
+async def _in_lines(session: Session) -> AsyncIterator[bytes]:
+    async for data in sound(session):
+        yield _timed(data) + b"\n"
+
+
+async def _in_json(session: Session) -> AsyncIterator[bytes]:
+    yield _timed(b"".join([data async for data in sound(session)]))
+
+
+def _timed(data: bytes) -> bytes:
+    return msgspec.json.encode(
+        {"audio_base64": data, "alignment": None, "normalized_alignment": None}
+    )
 
 
 def _request(service: Service, voice: str, asked: Asked) -> Request:

@@ -1,4 +1,4 @@
-"""ElevenLabs' lists: `/v1/voices` and `/v2/voices`, and the model as it is told to its clients.
+"""ElevenLabs' lists: `/v1/voices`, of which each is there by its id, `/v2/voices`, and its models.
 
 Some look there before they ask for speech: Open WebUI, and the vendor's own before its version 2
 for a voice that is called by its name.
@@ -9,7 +9,9 @@ Source: https://elevenlabs.io/docs/api-reference/voices/search and `models/list`
 from fastapi import APIRouter
 from typing_extensions import TypedDict
 
+from qwen3_tts_edge.server.problems import FieldError
 from qwen3_tts_edge.server.service import Service
+from qwen3_tts_edge.voices.library import folded
 
 
 class Voice(TypedDict):
@@ -58,6 +60,16 @@ def router(service: Service) -> APIRouter:
     def voices() -> Voices:
         """Name the voices."""
         return {"voices": _voices(service)}
+
+    @routes.get("/v1/voices/{name}")
+    def voice(name: str) -> Voice:
+        """Describe a voice."""
+        for each in _voices(service):
+            if folded(each["voice_id"]) == folded(name):
+                return each
+        raise FieldError(
+            "voice_id", f"there is no voice {name[:40]!r}", "choose one of /v1/voices", status=404
+        )
 
     @routes.get("/v2/voices")
     def search(search: str = "") -> Found:
