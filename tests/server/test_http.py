@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from qwen3_tts_edge.server import running
 from qwen3_tts_edge.server.settings import Settings
 from server.serving import Served, serving
 
@@ -158,6 +159,11 @@ def test_headers_without_an_end_are_not_waited_for(guarded: Served) -> None:
         for _ in range(100):
             endless.sendall(b"a: " + b"x" * 8000 + b"\r\n")
         assert endless.recv(1 << 16).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_connection_stays_open_for_longer_than_proxies_keep_one(served: Served) -> None:
+    """Or one may send a request into it while it closes."""
+    assert running.server(served.service).config.timeout_keep_alive > 60
 
 
 def test_a_body_that_does_not_come(guarded: Served) -> None:
