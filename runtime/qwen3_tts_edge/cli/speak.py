@@ -24,6 +24,7 @@ from qwen3_tts_edge.speech.request import Asked, Request
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.whole import Pieces
 from qwen3_tts_edge.synthesizer import Synthesizer
+from qwen3_tts_edge.text.scripts import foreign_script
 from qwen3_tts_edge.text.sentences import check_text
 from qwen3_tts_edge.utf8 import WORDS
 
@@ -205,6 +206,7 @@ def speak(
     if isinstance(words, str):
         check_text(words)
         bundle.tokenizer.encode(words)
+        _warn_if_foreign(words, bundle.manifest)
     who = choice.find(bundle, backend, threads)
     PromptBuilder(bundle).start(who, language=language, instruct=instruct, text_layout=text_layout)
     # Shorter than usual needs no smaller KV cache: its memory is taken only as it fills.
@@ -238,6 +240,17 @@ def _write(pieces: Pieces, sink: AudioFile, output: str, *, quiet: bool) -> int:
             sink.write(audio.samples)
             spoken.append(audio.metrics)
     return report(output, spoken, pieces.seeds[0], quiet=quiet)
+
+
+def _warn_if_foreign(text: str, manifest: Manifest) -> None:
+    """Say that nobody will understand it: a checkpoint takes a text in any script."""
+    languages = manifest.language_names
+    if script := foreign_script(text, languages):
+        click.echo(
+            f"warning: most letters of the text are {script}, and {manifest.checkpoint.name} "
+            f"speaks {', '.join(languages)}; choose another --model",
+            err=True,
+        )
 
 
 def _list_speakers(manifest: Manifest) -> None:

@@ -92,6 +92,17 @@ def test_a_cut_is_a_warning() -> None:
     )
 
 
+def test_letters_that_no_language_has_are_a_warning() -> None:
+    short = ("--max-seconds", "0.4", "--seed", "3")
+    warned = run("speak", "Доброе утро.", *short)
+    assert (
+        "warning: most letters of the text are Cyrillic, and edge-voice speaks english; choose "
+        "another --model" in warned.stderr
+    )
+    assert warned.exit_code == 0
+    assert "most letters" not in run("speak", TEXT, *short).stderr
+
+
 def test_the_seed_that_is_told_speaks_the_same_again() -> None:
     first = run("speak", TEXT, "-o", "1.pcm", "--max-seconds", "0.5")
     (seed,) = re.findall(r"seed (\d+)", first.stderr)
