@@ -70,6 +70,16 @@ def test_the_fast_int8_has_larger_blocks_and_is_for_the_cpu() -> None:
         assert caught.value.remedy == "take --precision int8"
 
 
+def test_the_int8_of_rows_has_a_scale_a_column_and_is_for_the_cpu() -> None:
+    rows = find_precision("int8-rows", "ort")
+    for name in ("talker.head.weight", "predictor.trunk.layers.0.down.weight"):
+        assert rows.blocks_of(name) == Blocks(bits=8, size=0)
+    assert rows.products == "rows"
+    for flavour in GPU:
+        with pytest.raises(InputError, match="int8-rows is for the flavour ort, not for"):
+            find_precision("int8-rows", flavour)
+
+
 @pytest.mark.parametrize("name", FOUR)
 def test_four_bits_are_refused_where_there_are_none(tmp_path: Path, name: str) -> None:
     message = f"{name} is not for the flavour compat: its opset 18 .*; take --precision int8, or"
@@ -94,13 +104,13 @@ def test_which_matrices_have_four_bits(name: str, flavour: str) -> None:
     assert found.activations(FRAME) == int8.activations(FRAME)
 
 
-@pytest.mark.parametrize("name", ["fp32", "int8", "int8-fast", *FOUR])
+@pytest.mark.parametrize("name", ["fp32", "int8", "int8-fast", "int8-rows", *FOUR])
 def test_for_the_cpu_all_is_computed_in_float32(name: str) -> None:
     found = find_precision(name, "ort")
     for graph in (FRAME, CODEC_DECODER):
         assert found.activations(graph) == "float32"
         assert found.of_weight(graph, "talker.trunk.layers.0.qkv.weight") == "float32"
-    assert found.contrib
+    assert found.products == ("rows" if name == "int8-rows" else "blocks")
 
 
 @pytest.mark.parametrize("flavour", GPU)
@@ -115,7 +125,7 @@ def test_for_gpus_the_codec_is_float16_and_the_encoders_float32(name: str, flavo
     assert {found.activations(graph) for graph in (CODEC_ENCODER, SPEAKER_ENCODER)} == {"float32"}
     assert (found.talker is not None) is name.startswith("int8")
     assert found.heads is None
-    assert found.contrib is (flavour == "cuda")
+    assert found.products == ("blocks" if flavour == "cuda" else "portable")
 
 
 GRAPHS = {
@@ -227,15 +237,16 @@ def test_what_would_be_infinite_is_refused(value: float) -> None:
 NAME = "talker.trunk.layers.0.qkv.weight"
 
 
-def one_product(opset: int, inputs: int, outputs: int) -> ir.Model:
+def one_product(opset: int, inputs: int, outputs: int, kind: str) -> ir.Model:
     """y = x · w as it is traced: the weight has a type and no value."""
-    half = ir.TensorType(ir.DataType.FLOAT16)
+    dtype = np.dtype(kind)
+    like = ir.TensorType(ir.DataType.from_numpy(dtype))
     x, y = (
-        ir.Value(name=name, shape=ir.Shape((1, size)), type=half)
+        ir.Value(name=name, shape=ir.Shape(("rows", size)), type=like)
         for name, size in (("x", inputs), ("y", outputs))
     )
-    weight = ir.Value(name=NAME, shape=ir.Shape((inputs, outputs)), type=half)
-    weight.const_value = ir.tensor(np.zeros((inputs, outputs), np.float16))
+    weight = ir.Value(name=NAME, shape=ir.Shape((inputs, outputs)), type=like)
+    weight.const_value = ir.tensor(np.zeros((inputs, outputs), dtype))
     graph = ir.Graph(
         [x],
         [y],
@@ -260,9 +271,8 @@ def written(tmp_path: Path) -> Callable[..., tuple[Path, Rounding]]:
     def write(found: Precision, weight: np.ndarray, opset: int = 24) -> tuple[Path, Rounding]:
         path = tmp_path / "one.onnx"
         weights = {NAME: lambda: torch.from_numpy(weight)}
-        rounding = write_graph(
-            one_product(opset, *weight.shape), weights, found, path, lambda _: None
-        )
+        model = one_product(opset, *weight.shape, found.language)
+        rounding = write_graph(model, weights, found, path, lambda _: None)
         onnx.checker.check_model(str(path), full_check=True)
         return path, rounding
 
@@ -308,6 +318,31 @@ def test_a_rounded_matrix_multiplies_by_its_scales(
     assert np.abs(found - stored).max() <= 2e-3 * np.abs(stored).max()
     assert np.abs(found - weight).max() <= 0.51 * scales.max() * 1.01
     assert not found[:, 7].any()
+
+
+def test_rows_of_whole_numbers_multiply_exactly_in_any_batch(written: Callable) -> None:
+    """A scale for each row, whatever the others are: a far larger one, one of nothing but 0."""
+    random = np.random.default_rng(4)
+    weight = random.standard_normal((192, 48)).astype(np.float32)
+    weight[:, 7] = 0
+    precision = find_precision("int8-rows", "ort")
+    path, _ = written(precision, weight, 23)
+    scales = quantize.never_zero(quantize.scales_of(weight, 8, 192))
+    numbers = quantize.to_numbers(weight, scales).astype(np.int64)
+    rows = random.standard_normal((9, 192)).astype(np.float32)
+    rows *= np.float32([1, 1e3, 1e-3, 1, 1, 1, 7, 1, 1])[:, None]
+    rows[4] = 0
+    rows[5, 3] = 200.0
+    largest = np.abs(rows).max(axis=1, keepdims=True).astype(np.float64)
+    whole = np.rint(127 * np.divide(rows, largest, where=largest > 0, out=0.0 * rows))
+    expected = whole.astype(np.int64) @ numbers * scales.astype(np.float64) * (largest / 127)
+    found = product(path, rows)
+    assert not found[4].any()
+    assert not found[:, 7].any()
+    assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
+    rest = np.abs(found - expected).max(axis=1) / np.maximum(np.abs(expected).max(axis=1), 1e-30)
+    assert rest.max() <= 1e-6, "of each row, small ones too"
+    assert np.array_equal(found, np.concatenate([product(path, row[None]) for row in rows]))
 
 
 def test_four_bits_for_tensorrt_are_the_numbers_two_in_a_byte(written: Callable) -> None:

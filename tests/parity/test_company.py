@@ -40,6 +40,7 @@ CHUNKS = (RAMP, (1,), (4, 3), (40,))
 BUNDLES = (
     *(f"{which} {precision}" for which in ("same", "narrow") for precision in ("fp32", "int8")),
     *("voice int8", "same int4", "voice int4", "same int4-talker"),
+    *("same int8-rows", "narrow int8-rows", "voice int8-rows"),
 )
 
 IN_ANY_ORDER = ("same fp32", "narrow fp32", "same int8", "voice int8", "voice int4")

@@ -21,7 +21,7 @@ from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.version import VERSION
 from qwen3_tts_export.checkpoint.names import fold, folded, spelt
 from qwen3_tts_export.checkpoint.opening import Checkpoint, CodecCheckpoint, fingerprint
-from qwen3_tts_export.precision.policy import INT4, INT4_TALKER, INT8_FAST
+from qwen3_tts_export.precision.policy import INT4, INT4_TALKER, INT8_FAST, INT8_ROWS
 
 # What tests/parity/test_company.py measures; the others wait for a GPU.
 _WITH_VNNI: InCompany = "equal with avx512_vnni"  # else a row alone is added up in another order
@@ -29,6 +29,7 @@ _IN_COMPANY: Mapping[tuple[str, str], InCompany] = {
     (ORT, FP32): "equal",
     (ORT, INT8): "equal",
     (ORT, INT8_FAST): "different",
+    (ORT, INT8_ROWS): _WITH_VNNI,
     (ORT, INT4): _WITH_VNNI,
     (ORT, INT4_TALKER): _WITH_VNNI,
 }

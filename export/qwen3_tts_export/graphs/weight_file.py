@@ -12,6 +12,7 @@ from onnxscript import ir
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_export.modules.layers import Weights
 from qwen3_tts_export.precision import blocks as quantize
+from qwen3_tts_export.precision import products
 from qwen3_tts_export.precision.blocks import Floats
 from qwen3_tts_export.precision.policy import Precision
 from qwen3_tts_export.precision.rounding import Rounding, numpy_type
@@ -57,15 +58,14 @@ def write_graph(
             value.shape = ir.Shape(array.shape)
             blocks = precision.blocks_of(name)
             if blocks and (block := quantize.block_of(len(array), blocks)):
-                kind = _name(quantize.scale_type(value, contrib=precision.contrib))
+                kind = _name(products.scale_type(value, contrib=precision.products != "portable"))
 
                 def stored(scales: Floats, name: str = name, kind: str = kind) -> Array:
                     return quantize.never_zero(rounding.convert(name, scales, kind))
 
                 matrix = quantize.Matrix(name, array, blocks.bits, block, stored)
                 numbers, scales = rounder(matrix)
-                replace = quantize.matmul_nbits if precision.contrib else quantize.dequantize_linear
-                replace(value, numbers, scales, blocks.bits, add)
+                products.REPLACE[precision.products](value, numbers, scales, blocks.bits, add)
                 model.graph.initializers.pop(name)
             elif precision.lossless_halves and _is_lossless(array):
                 model.graph.initializers.pop(name)
@@ -131,7 +131,7 @@ def _initializer(
 def _stored(
     name: str, array: npt.NDArray[np.generic], file: BinaryIO, data: Path
 ) -> ir.TensorProtocol:
-    inline = ir.Tensor(np.ascontiguousarray(array), name=name)
+    inline = ir.Tensor(np.asarray(array, order="C"), name=name)
     if inline.nbytes <= _INLINE:
         return inline
     file.write(b"\0" * (-file.tell() % _ALIGNMENT))

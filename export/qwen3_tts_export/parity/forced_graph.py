@@ -21,6 +21,9 @@ from qwen3_tts_edge.speech.sampling import ranks
 
 Floats = npt.NDArray[np.float32]
 
+_OF_WHOLE_NUMBERS = "MatMulIntegerToFloat"
+_PRODUCTS = ("MatMul", "MatMulNBits", _OF_WHOLE_NUMBERS)
+
 
 @dataclass(frozen=True)
 class Logits:
@@ -71,15 +74,14 @@ class ForcedGraph:
         model.graph.input.append(helper.make_tensor_value_info("given", TensorProto.INT64, shape))
 
         heads = {  # however it is stored: `<weight>.bf16.float32`, `<weight>.int8`
-            node.input[1].partition(".weight")[0]: node
+            node.input[1].partition(".weight")[0]: _ends(node, model.graph, makers)
             for node in model.graph.node
-            if node.op_type in ("MatMul", "MatMulNBits") and ".head" in node.input[1]
+            if node.op_type in _PRODUCTS and ".head" in node.input[1]
         }
-        first = heads.pop("talker.head")
-        others = [heads.pop(f"predictor.heads.{book}") for book in range(len(chosen) - 1)]
+        self._hidden, first = heads.pop("talker.head")
+        others = [heads.pop(f"predictor.heads.{book}")[1] for book in range(len(chosen) - 1)]
         assert not heads
-        self._logits = [node.output[0] for node in (first, *others)]
-        self._hidden = first.input[0]
+        self._logits = [first, *others]
         for name in (self._hidden, *self._logits):
             value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
             model.graph.output.append(value)
@@ -138,6 +140,17 @@ class ForcedGraph:
         names = [s.past.name for s in self._states if s.past.name.startswith("past_key_values")]
         cache = [past[name][:, :, :position] for name in names]
         return Logits(talker, hidden, predictor, feedback, cache)
+
+
+def _ends(
+    product: onnx.NodeProto, graph: onnx.GraphProto, makers: Mapping[str, onnx.NodeProto]
+) -> tuple[str, str]:
+    """Find what a head reads and what it makes: for whole numbers, before and behind rounding."""
+    if product.op_type != _OF_WHOLE_NUMBERS:
+        return product.input[0], product.output[0]
+    scaled = makers[makers[product.input[0]].input[0]]
+    (result,) = (node for node in graph.node if product.output[0] in node.input)
+    return scaled.input[0], result.output[0]
 
 
 def _with_float32_states(graph: onnx.GraphProto, states: Mapping[str, str]) -> None:

@@ -6,15 +6,17 @@ for each weight, and a float32 island is where a weight keeps its float32.
 
 import re
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from qwen3_tts_edge.bundle import names
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, SPEAKER_ENCODER
 from qwen3_tts_edge.errors import InputError
 
-INT8_FAST, INT4, INT4_TALKER = "int8-fast", "int4", "int4-talker"
+INT8_FAST, INT8_ROWS, INT4, INT4_TALKER = "int8-fast", "int8-rows", "int4", "int4-talker"
 PRECISIONS = (
     names.INT8,
     INT8_FAST,
+    INT8_ROWS,
     names.FP32,
     "fp16",
     "bf16",
@@ -34,6 +36,7 @@ _TYPES = {
     names.INT8: "float16",
     "int8-bf16": "bfloat16",
     INT8_FAST: "float32",
+    INT8_ROWS: "float32",
     INT4: "float16",
     INT4_TALKER: "float16",
 }
@@ -68,6 +71,13 @@ class Blocks:
 _FOUR = Blocks(bits=4, size=32)
 
 
+Products: TypeAlias = Literal["blocks", "rows", "portable"]
+"""How a rounded matrix is multiplied: by ONNX Runtime's MatMulNBits, whose rows are rounded in
+blocks too; in whole numbers, a scale a row; or as DequantizeLinear and MatMul, which any runtime
+has.
+"""
+
+
 @dataclass(frozen=True)
 class Precision:
     """A type for every weight.
@@ -79,7 +89,7 @@ class Precision:
         talker: How the matrices of its layers are rounded; None leaves them as they are.
         predictor: Likewise, the code predictor's.
         heads: Likewise, those of both that make logits.
-        contrib: Rounded matrices are ONNX Runtime's MatMulNBits, not DequantizeLinear and MatMul.
+        products: How rounded matrices are multiplied, see `Products`.
         wide_norms: Norms, and with them the residual stream, are float32, whatever else is not.
         lossless_halves: Weights that stay float32 are stored in bfloat16 where that loses nothing.
         tables: The numpy type of the embedding rows that prompts are built from, on disk.
@@ -91,7 +101,7 @@ class Precision:
     talker: Blocks | None = None
     predictor: Blocks | None = None
     heads: Blocks | None = None
-    contrib: bool = True
+    products: Products = "blocks"
     wide_norms: bool = True
     lossless_halves: bool = False
     tables: str = "float16"
@@ -161,16 +171,17 @@ def find_precision(name: str, flavour: str) -> Precision:
         raise InputError(f"precision {name!r} is unknown", f"choose one of {', '.join(PRECISIONS)}")
     if name == names.FP32:
         return FP32
-    if name == INT8_FAST and flavour != names.ORT:
+    if name in (INT8_FAST, INT8_ROWS) and flavour != names.ORT:
         raise InputError(
             f"{name} is for the flavour ort, not for {flavour}", "take --precision int8"
         )
     contrib, language = flavour in (names.ORT, names.CUDA), _TYPES[name]
     # TensorRT's int8 knows a scale a column.
-    eight = Blocks(size=(128 if name == INT8_FAST else 64) if contrib else 0)
+    eight = Blocks(size={INT8_FAST: 128, INT8_ROWS: 0}.get(name, 64) if contrib else 0)
     talker, predictor = {
         names.INT8: (eight, eight),
         INT8_FAST: (eight, eight),
+        INT8_ROWS: (eight, eight),
         "int8-bf16": (eight, eight),
         INT4: (_FOUR, _FOUR),
         INT4_TALKER: (_FOUR, eight),
@@ -187,7 +198,7 @@ def find_precision(name: str, flavour: str) -> Precision:
             codec="float16",
             talker=talker,
             predictor=predictor,
-            contrib=contrib,
+            products="blocks" if contrib else "portable",
             wide_norms=not contrib or language == "float16",
         )
     if talker is None or language == "bfloat16":
@@ -195,4 +206,11 @@ def find_precision(name: str, flavour: str) -> Precision:
             f"{name} is not for the flavour ort: ONNX Runtime computes {language} on GPUs only",
             "take --precision fp32, int8 or int4, or --flavour cuda, trt or compat",
         )
-    return Precision(name, talker=talker, predictor=predictor, heads=eight, lossless_halves=True)
+    return Precision(
+        name,
+        talker=talker,
+        predictor=predictor,
+        heads=eight,
+        products="rows" if name == INT8_ROWS else "blocks",
+        lossless_halves=True,
+    )
