@@ -25,9 +25,10 @@ PRECISIONS = (
     INT4_TALKER,
 )
 """`int8` is int8 weights over float16, or over float32 in bundles for the CPU; `int8-fast` is the
-same in larger blocks, which is faster and makes a stream's codes depend on who else speaks. So is
-`int4` in four bits, and `int4-talker`, which leaves the code predictor, where four bits cost most,
-in int8.
+same in larger blocks, which is faster and makes a stream's codes depend on who else speaks;
+`int8-rows` has one scale a column and one a row of what is multiplied, whose products have units of
+their own in some CPUs. `int4` is `int8` in four bits, and `int4-talker` leaves the code predictor,
+where four bits cost most, in int8.
 """
 
 _TYPES = {

@@ -128,7 +128,9 @@ def matmul_integer(
         assert matmul.op_type == "MatMul"
         rows, tape = matmul.inputs[0], Tape()
         most_of_row = tape.op("ReduceMax", [tape.op("Abs", [rows]), last], {"keepdims": 1})
-        whole = tape.op("QuantizeLinear", [tape.op("Div", [rows, most_of_row]), step, middle])
+        shares = tape.op("Div", [rows, most_of_row])
+        # Not ONNX's own: of that, ONNX Runtime 1.23 has no kernel for opset 23.
+        whole = tape.op("QuantizeLinear", [shares, step, middle], domain=_CONTRIB)
         weight, columns = stored
         of_numbers = [whole, weight, one, columns, middle]
         product = tape.op("MatMulIntegerToFloat", of_numbers, domain=_CONTRIB)
