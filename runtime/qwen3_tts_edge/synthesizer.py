@@ -1,7 +1,6 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from typing_extensions import Self, Unpack
@@ -22,6 +21,7 @@ from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.utterance import Tools
 from qwen3_tts_edge.speech.whole import Pieces
+from qwen3_tts_edge.threads import Threads
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.reference import Reference, Source
@@ -270,7 +270,7 @@ def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[Fram
 
     if not backend.side_by_side:
         return open_frame(), open_codec()
-    with ThreadPoolExecutor(1, "opening") as beside:
+    with Threads(1, "opening") as beside:
         frame = beside.submit(open_frame)
         codec = open_codec()
         # Last: it keeps Python to itself, and the frame graph needs that when it begins.
