@@ -28,7 +28,7 @@ class Threads:
         """Say how many there may be, and what each is called."""
         self._crew = _Crew(name)
         self._most = most
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # who speaks once more as a process ends has it already
         shared(self)
 
     def submit(self, work: Callable[..., _T], *given: object) -> "Future[_T]":

@@ -63,3 +63,12 @@ def test_where_no_thread_can_be_made_the_caller_does_it(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert Threads(2, "none").submit(threading.current_thread).result() is threading.main_thread()
+
+
+def test_who_waits_for_the_end_may_give_work_still() -> None:
+    """As a program that says goodbye in `atexit`: its own turn is the last."""
+    threads = Threads(1, "last")
+    threads.acquire()
+    assert threads.submit(int).result() == 0
+    threads.release()
+    threads.close()
