@@ -259,7 +259,11 @@ class Synthesizer(Opened):
 
 
 def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:
-    """Open what makes frames and, beside it where that can be, tokenizer and codec."""
+    """Open what makes frames and, beside it where that can be, tokenizer and codec.
+
+    Neither is then opened by the caller, who may be a daemon thread: a process that ends waits for
+    `Threads`, and what it ended inside a library would abort it.
+    """
     manifest = bundle.manifest
 
     def open_frame() -> FrameGraph:
@@ -268,13 +272,17 @@ def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[Fram
     def open_codec() -> Graph:
         return backend.open(bundle.folder, manifest.graph(CODEC_DECODER))
 
-    if not backend.side_by_side:
-        return open_frame(), open_codec()
-    with Threads(1, "opening") as beside:
-        frame = beside.submit(open_frame)
+    def open_both() -> Graph:
         codec = open_codec()
         # Last: it keeps Python to itself, and the frame graph needs that when it begins.
         _ = bundle.tokenizer
+        return codec
+
+    if not backend.side_by_side:
+        return open_frame(), open_codec()
+    with Threads(2, "opening") as beside:
+        frame = beside.submit(open_frame)
+        codec = beside.submit(open_both).result()
         return frame.result(), codec
 
 

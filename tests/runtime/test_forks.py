@@ -153,3 +153,27 @@ def test_a_daemon_thread_that_speaks_when_its_process_ends_prints_nothing(
     asked = [sys.executable, "-c", _SPEAKING_BESIDE, str(voice_bundle)]
     ending = [subprocess.Popen(asked, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [each.communicate(timeout=120)[1] for each in ending] == [""] * 4
+
+
+_OPENING = """
+import sys, threading
+from qwen3_tts_edge import Synthesizer
+
+def open_on():
+    while True:
+        Synthesizer.open(sys.argv[1], verify=False)
+        opened.release()
+
+opened = threading.Semaphore(0)
+threading.Thread(target=open_on, daemon=True).start()
+opened.acquire()
+threading.Event().wait(float(sys.argv[2]))
+sys.exit(7)
+"""
+
+
+def test_a_process_that_ends_while_a_bundle_is_opened_is_not_aborted(voice_bundle: Path) -> None:
+    """At five times after it began: one in twelve was inside ONNX Runtime and got through."""
+    asked = [sys.executable, "-c", _OPENING, str(voice_bundle)]
+    ending = [subprocess.Popen([*asked, str(0.04 * number)]) for number in range(5)]
+    assert [each.wait(timeout=120) for each in ending] == [7] * 5
