@@ -80,8 +80,12 @@ $(SOURCES)/.fetched: $(DEV)
 	tar -xzf $(SOURCES)/archives/chatterbot_corpus-*.tar.gz -C $(SOURCES)/chat
 	touch $@
 
+# What fails leaves no environment, or the next try would go on with that.
 $(BIN)/python:
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 10) or sys.exit( \
+	    "error: $(PYTHON) is Python %d.%d; expected 3.10 or later, for make test 3.11; " \
+	    "name another, such as PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 $(RUN): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet -e '.[cpu]'

@@ -29,6 +29,8 @@ class Shared(Protocol):
 _T = TypeVar("_T", bound=Shared)
 _known: list["weakref.ref[Shared]"] = []
 _here = threading.local()
+_gate = threading.RLock()
+"""Held from when all are taken: what is shared after that comes later than the fork, or never."""
 
 
 def shared(one: _T) -> _T:
@@ -36,22 +38,30 @@ def shared(one: _T) -> _T:
 
     Who waits for another of these while it has one waits for what was given here before it.
     """
-    _known.append(weakref.ref(one, _known.remove))
+    with _gate:  # what a thread begins while the process ends is not begun
+        _known.append(weakref.ref(one, _known.remove))
     return one
 
 
 def _before() -> None:
     _here.taken = []
-    for each in reversed(list(_known)):
-        if (one := each()) is not None:
+    _gate.acquire()
+    while new := [
+        one for each in list(_known) if (one := each()) is not None and one not in _here.taken
+    ]:
+        _gate.release()  # who has one of them may be making another
+        for one in reversed(new):
             one.acquire()
             _here.taken.append(one)
+        del one, new
+        _gate.acquire()
 
 
 def _after() -> None:
     for one in reversed(_here.taken):
         one.release()
     del _here.taken
+    _gate.release()
 
 
 atexit.register(_before)

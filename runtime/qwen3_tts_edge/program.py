@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
+from qwen3_tts_edge.pip import by_own_pip
 
 _DEBUG = "qwen3_tts_edge.debug"
 
@@ -79,7 +80,7 @@ class Program(click.Group):
                 click.echo(traceback.format_exc(), err=True)
             failure = _WrongRequest if isinstance(error, InputError) else click.ClickException
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            raise failure(_by_options(_message(error), command)) from error
+            raise failure(by_own_pip(_by_options(_message(error), command))) from error
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run as a program and exit, as `click.Group.main` says."""

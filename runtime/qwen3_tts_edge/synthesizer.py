@@ -1,7 +1,6 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from typing_extensions import Self, Unpack
@@ -22,6 +21,7 @@ from qwen3_tts_edge.speech.slots import Slots
 from qwen3_tts_edge.speech.stream import RAMP, Stream
 from qwen3_tts_edge.speech.utterance import Tools
 from qwen3_tts_edge.speech.whole import Pieces
+from qwen3_tts_edge.threads import Threads
 from qwen3_tts_edge.voices.listener import Listener
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.reference import Reference, Source
@@ -259,7 +259,11 @@ class Synthesizer(Opened):
 
 
 def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:
-    """Open what makes frames and, beside it where that can be, tokenizer and codec."""
+    """Open what makes frames and, beside it where that can be, tokenizer and codec.
+
+    Neither is then opened by the caller, who may be a daemon thread: a process that ends waits for
+    `Threads`, and what it ended inside a library would abort it.
+    """
     manifest = bundle.manifest
 
     def open_frame() -> FrameGraph:
@@ -268,13 +272,17 @@ def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[Fram
     def open_codec() -> Graph:
         return backend.open(bundle.folder, manifest.graph(CODEC_DECODER))
 
-    if not backend.side_by_side:
-        return open_frame(), open_codec()
-    with ThreadPoolExecutor(1, "opening") as beside:
-        frame = beside.submit(open_frame)
+    def open_both() -> Graph:
         codec = open_codec()
         # Last: it keeps Python to itself, and the frame graph needs that when it begins.
         _ = bundle.tokenizer
+        return codec
+
+    if not backend.side_by_side:
+        return open_frame(), open_codec()
+    with Threads(2, "opening") as beside:
+        frame = beside.submit(open_frame)
+        codec = beside.submit(open_both).result()
         return frame.result(), codec
 
 

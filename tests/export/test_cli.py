@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, ReadsSpec, RoundingSpec
 from qwen3_tts_edge.bundle.manifest import FRAME
 from qwen3_tts_edge.errors import CheckpointError
+from qwen3_tts_edge.pip import by_own_pip
 from qwen3_tts_export import cli
 from qwen3_tts_export.bundle import writing as bundle
 from qwen3_tts_export.bundle.description import describe
@@ -225,7 +226,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, missing
     args = [sys.executable, "-c", code, "bundle", str(EDGE_VOICE), "-o", str(tmp_path / "out")]
     done = subprocess.run(args, capture_output=True, text=True, check=False)
     expected = f'error: exporting needs {missing}; run: pip install "qwen3-tts-edge[export]"\n'
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", by_own_pip(expected))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -234,7 +235,7 @@ def test_building_engines_asks_for_less(tmp_path: Path) -> None:
     args = [sys.executable, "-c", code, "engines", str(tmp_path), "--target", "rtx"]
     done = subprocess.run(args, capture_output=True, text=True, check=False)
     expected = 'error: building engines needs onnx; run: pip install "qwen3-tts-edge[rtx]"\n'
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", by_own_pip(expected))
 
 
 def test_help_needs_no_torch() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from qwen3_tts_edge.cli.options import bundle_argument
 from qwen3_tts_edge.machine.doctor import Check, examine
 from qwen3_tts_edge.machine.roofline import Roofline
+from qwen3_tts_edge.pip import by_own_pip
 
 _EXAMPLES = """\b
 Examples:
@@ -52,7 +53,7 @@ def doctor(bundle: str | None, *, as_json: bool) -> int:
 def _row(check: Check) -> None:
     click.echo(f"{_MARKS[check.ok]:<4}{check.name:<17}{check.found}")
     if check.fix is not None:
-        click.echo(f"{'':<21}→ {check.fix}")
+        click.echo(f"{'':<21}→ {by_own_pip(check.fix)}")
 
 
 def _floor(line: Roofline) -> str:

@@ -1,11 +1,10 @@
 """Codes → samples. State is carried, so any chunking gives the same samples."""
 
-import os
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import TypeAlias
 
 import numpy as np
@@ -17,8 +16,8 @@ from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CodecManifest
 from qwen3_tts_edge.codec.primed import Primed, fingerprint
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.forks import shared
 from qwen3_tts_edge.opened import Opened
+from qwen3_tts_edge.threads import Threads
 
 FRAMES_AT_ONCE = 8
 """Frames a launch when all codes are there. What 25 make on the way is too large for the caches of
@@ -41,7 +40,7 @@ class CodecDecoder(Opened):
         self._manifest = manifest
         self._backend = backend
         # Streams are decoded side by side where the graph allows it; else by whoever asks.
-        self._threads = _Threads(graph.at_once) if graph.at_once > 1 else None
+        self._threads = Threads(graph.at_once, "codec") if graph.at_once > 1 else None
         self._free: list[State] = []
         self._primed: OrderedDict[bytes, State] = OrderedDict()
 
@@ -128,7 +127,7 @@ class DecoderStream(Opened):
         graph: Graph,
         manifest: CodecManifest,
         state: State,
-        threads: "_Threads | None",
+        threads: Threads | None,
     ) -> None:
         self.state = state
         self.position = 0
@@ -198,27 +197,3 @@ class DecoderStream(Opened):
         self.position += len(codes)
         found: Samples = samples.astype(np.float32, copy=False)
         return found
-
-
-class _Threads:
-    """Threads that decode side by side. A forked process inherits none, and makes its own."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._process: int | None = None
-        shared(self)
-
-    def submit(self, work: Callable[[Codes], tuple[Samples, float]], codes: Codes) -> Pending:
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self._pool = ThreadPoolExecutor(self._most, "codec")
-        return self._pool.submit(work, codes)
-
-    def acquire(self) -> None:
-        """Wait until all is decoded that was begun; whoever begins waits for the scheduler."""
-        if self._process == os.getpid():
-            self._pool.shutdown()
-            self._process = None
-
-    def release(self) -> None:
-        """Do nothing: threads are made when they are needed."""

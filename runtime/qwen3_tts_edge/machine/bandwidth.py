@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from qwen3_tts_edge.backends.cuda import Cuda
 from qwen3_tts_edge.backends.processors import processors
+from qwen3_tts_edge.threads import Threads
 
 LARGE = 2**30
 """Bytes: more would measure the same."""
@@ -29,8 +29,13 @@ def cpu_bandwidth(nbytes: int, threads: int | None = None) -> float:
     threads = threads or processors()
     numbers = np.ones(max(nbytes, _SMALLEST) // 8, np.int64)  # written, or there would be no memory
     parts = np.array_split(numbers, threads)
-    with ThreadPoolExecutor(threads) as pool:
-        return numbers.nbytes / _best(lambda: list(pool.map(np.max, parts)))
+    with Threads(threads, "reading") as pool:
+
+        def read() -> None:
+            for each in [pool.submit(np.max, part) for part in parts]:
+                each.result()
+
+        return numbers.nbytes / _best(read)
 
 
 def gpu_bandwidth(nbytes: int) -> float:

@@ -78,7 +78,7 @@ def test_formats_rates_and_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(samples) == 2 * 0.4 * 16000
     monkeypatch.setitem(sys.modules, "lameenc", None)
     refused = run("speak", TEXT, "-o", "b.mp3")
-    assert 'run: pip install "qwen3-tts-edge[serve]"' in refused.stderr
+    assert 'pip install "qwen3-tts-edge[serve]"' in refused.stderr
     assert refused.exit_code == 2
     assert left() == ["a.mp3"]
 

@@ -6,7 +6,7 @@ import binascii
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor  # noqa: TID251 - an event loop asks for one
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 

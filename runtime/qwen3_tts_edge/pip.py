@@ -1,0 +1,31 @@
+"""How pip is called where this runs."""
+
+import re
+import shlex
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def by_own_pip(message: str) -> str:
+    """Let what a message says to install be installed for the Python that runs this.
+
+    Who has not activated an environment, as after `make speak`, has another `pip` on PATH, or none.
+    """
+    return re.sub(r"\bpip ((?:un)?install) ", lambda found: f"{_own(found[1])} ", message)
+
+
+def _own(verb: str) -> str:
+    python = Path(sys.executable or "")
+    if getattr(sys, "frozen", False) or not python.is_file():
+        return f"pip {verb}"  # a program that holds Python: its maker knows where
+    if find_spec("pip") is None:  # as in the environments that uv makes
+        return f"uv pip {verb} --python {_quoted(python)}"
+    found = shutil.which("pip")
+    own = found is not None and Path(found).absolute().parent == python.absolute().parent
+    return f"pip {verb}" if own else f"{_quoted(python)} -m pip {verb}"
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"' if sys.platform == "win32" else shlex.quote(str(path))
