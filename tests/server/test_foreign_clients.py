@@ -161,7 +161,7 @@ def test_livekit(python: Path, served: Served) -> None:
             assert answer == wanted + bytes(len(answer) - len(wanted)), case
         else:
             assert answer == wanted, case
-    assert len(answers) == 23
+    assert len(answers) == 29
 
 
 def test_pipecat(python: Path, served: Served) -> None:
@@ -169,6 +169,7 @@ def test_pipecat(python: Path, served: Served) -> None:
     wanted = {
         "cartesia": as_it_came(TEXT, 7, language="en"),
         "deepgram": as_it_came(TEXT, 7),
+        "deepgram flux": as_it_came(TEXT, 7),
         "elevenlabs": as_it_came(TEXT, 7),
         "elevenlabs over HTTP": b"".join(spoken(each, 7) for each in SENTENCES),
         "openai": b"".join(spoken(each, 7) for each in SENTENCES),
