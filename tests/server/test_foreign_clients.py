@@ -53,7 +53,7 @@ PACKAGES = [
     "pipecat-ai[cartesia,deepgram,elevenlabs,openai]==1.14.0",
 ]
 PROXY_PYTHONS = ("python3.12", "python3.13", "python3.14")
-PROXY_PACKAGES = ["wyoming_openai==0.4.1"]
+PROXY_PACKAGES = ["wyoming_openai==0.8.0"]
 HOUSE_PYTHONS = ("python3.13",)
 HOUSE_PACKAGES = [
     "homeassistant==2025.7.4",
