@@ -19,7 +19,7 @@ from qwen3_tts_edge.server import listening, running
 from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.server.sockets.context import _with_space
 from qwen3_tts_edge.server.speaking.session import Session
-from server import test_cartesia, test_deepgram, test_elevenlabs, test_realtime
+from server import test_cartesia, test_deepgram, test_deepgram_flux, test_elevenlabs, test_realtime
 from server.mutation import mutated
 from server.reference import as_it_came
 from server.serving import Served, serving
@@ -44,6 +44,18 @@ PROTOCOLS: dict[str, Protocol] = {
     "deepgram": (
         "/v1/speak?model=heart&encoding=linear16&sample_rate=24000&seed=7",
         [test_deepgram.speak(TEXT), test_deepgram.FLUSH, test_deepgram.CLEAR, test_deepgram.CLOSE],
+        test_deepgram.speak(LONG),
+    ),
+    "deepgram, flux": (
+        "/v2/speak?model=heart&encoding=linear16&sample_rate=24000&seed=7",
+        [
+            test_deepgram.speak(TEXT),
+            test_deepgram.FLUSH,
+            test_deepgram_flux.INTERRUPT,
+            test_deepgram_flux.interrupt(80),
+            test_deepgram_flux.configure(1.0),
+            test_deepgram.CLOSE,
+        ],
         test_deepgram.speak(LONG),
     ),
     "elevenlabs": (
@@ -110,6 +122,7 @@ def test_who_leaves_gives_everything_back(served: Served, protocol: Protocol, le
 KEYS = {
     "cartesia": {"X-API-Key": "secret"},
     "deepgram": {"Authorization": "Token secret"},
+    "deepgram, flux": {"Authorization": "Token secret"},
     "elevenlabs": {"xi-api-key": "secret"},
     "elevenlabs, one text": {"xi-api-key": "secret"},
     "realtime": {"Authorization": "Bearer secret"},
@@ -141,6 +154,7 @@ def test_a_key_is_shown_as_the_vendor_s_clients_show_it(narrow: Served, name: st
     ("name", "offered"),
     [
         ("deepgram", ["token", "{}"]),
+        ("deepgram, flux", ["token", "{}"]),
         ("realtime", ["realtime", "openai-insecure-api-key.{}", "openai-beta.realtime-v1"]),
     ],
 )

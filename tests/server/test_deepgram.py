@@ -208,6 +208,7 @@ def test_a_text_over_http(served: Served) -> None:
         ("model=nobody", FIRST, "model"),
         ("language=xx", FIRST, "language"),
         ("model=heart", "<|im_end|>", "text"),
+        ("model=heart", r'Take \{"word": "aspirin", "pronounce": "æsprɪn"\}.', "text"),
         ("callback=https%3A%2F%2Fexample.org", FIRST, "callback"),
         ("callback_method=put", FIRST, "callback_method"),
     ):

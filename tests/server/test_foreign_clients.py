@@ -1,4 +1,4 @@
-"""Clients as they are: LiveKit, pipecat, Cartesia's, wyoming_openai, Home Assistant, Open WebUI.
+"""Clients as they are: LiveKit, pipecat, vendors' own, wyoming_openai, Home Assistant, Open WebUI.
 
 They want packages, and one a Python, of versions that are not ours, so they are installed apart,
 which takes minutes.
@@ -45,6 +45,8 @@ SCRIPTS = Path(__file__).parent / "foreign"
 ENVIRONMENTS = Path(__file__).parents[2] / "build"
 PACKAGES = [
     "cartesia[websockets]==4.2.0",
+    "deepgram-sdk==7.17.0",
+    "elevenlabs==2.78.0",
     "livekit-agents==1.8.9",
     "livekit-plugins-cartesia==1.8.9",
     "livekit-plugins-deepgram==1.8.9",
@@ -53,7 +55,7 @@ PACKAGES = [
     "pipecat-ai[cartesia,deepgram,elevenlabs,openai]==1.14.0",
 ]
 PROXY_PYTHONS = ("python3.12", "python3.13", "python3.14")
-PROXY_PACKAGES = ["wyoming_openai==0.4.1"]
+PROXY_PACKAGES = ["wyoming_openai==0.8.0"]
 HOUSE_PYTHONS = ("python3.13",)
 HOUSE_PACKAGES = [
     "homeassistant==2025.7.4",
@@ -161,7 +163,7 @@ def test_livekit(python: Path, served: Served) -> None:
             assert answer == wanted + bytes(len(answer) - len(wanted)), case
         else:
             assert answer == wanted, case
-    assert len(answers) == 23
+    assert len(answers) == 29
 
 
 def test_pipecat(python: Path, served: Served) -> None:
@@ -169,6 +171,7 @@ def test_pipecat(python: Path, served: Served) -> None:
     wanted = {
         "cartesia": as_it_came(TEXT, 7, language="en"),
         "deepgram": as_it_came(TEXT, 7),
+        "deepgram flux": as_it_came(TEXT, 7),
         "elevenlabs": as_it_came(TEXT, 7),
         "elevenlabs over HTTP": b"".join(spoken(each, 7) for each in SENTENCES),
         "openai": b"".join(spoken(each, 7) for each in SENTENCES),
@@ -193,6 +196,34 @@ def test_cartesia(python: Path, served: Served) -> None:
         "whole, by its name": spoken(TEXT, 7, language="en"),
         "events": spoken(TEXT, 7, language="en"),
         "streamed": as_it_came(TEXT, 7, language="en"),
+    }
+
+
+def test_deepgram(python: Path, served: Served) -> None:
+    answers = heard(python, "with_deepgram.py", served)
+    turn = "SpeechStarted Flushed SpeechMetadata"
+    assert answers == {
+        "whole": spoken(TEXT, 7),
+        "whole, flux": spoken(TEXT, 7),
+        "streamed": as_it_came(TEXT, 7),
+        "told": "Metadata Flushed",
+        "turns": as_it_came(TEXT, 7),
+        "told of turns": f"ConfigureSuccess {turn} SessionMetadata",
+    }
+
+
+def test_elevenlabs(python: Path, served: Served) -> None:
+    answers = heard(python, "with_elevenlabs.py", served)
+    whole = spoken(TEXT, 7)
+    assert answers == {
+        "whole": whole,
+        "as it is made": whole,
+        "streamed": as_it_came(TEXT, 7),
+        "timed": whole,
+        "timed, whole": whole,
+        "voices": "heart low",
+        "models": served.service.name,
+        "nobody": "400",
     }
 
 

@@ -157,6 +157,7 @@ HALF = "This is a sentence of some length, and it ends here. And the next"
 ENDLESS: dict[str, tuple[Any, str, int]] = {
     "cartesia": ({"context_id": "a", "transcript": HALF, "continue": True}, "data", 1001),
     "deepgram": (test_deepgram.speak(HALF), "", 1001),
+    "deepgram, flux": (test_deepgram.speak(HALF), "", 1001),
     "elevenlabs": (test_elevenlabs.say(HALF, "a"), "audio", 1001),
     "elevenlabs, one text": (test_elevenlabs.of_sdk(HALF), "audio", 1008),
 }

@@ -36,6 +36,13 @@ def _deepgram(ask: Ask) -> AsyncGenerator[bytes, None]:
     return _conversation(ask, path, messages, "", "Flushed")
 
 
+@protocol("deepgram-flux", "pcm", STREAMED)
+def _flux(ask: Ask) -> AsyncGenerator[bytes, None]:
+    path = "/v2/speak?model=heart&encoding=linear16&sample_rate=24000"
+    messages = [{"type": "Speak", "text": ask.text}, {"type": "Flush"}]
+    return _conversation(ask, path, messages, "", "SpeechMetadata")
+
+
 @protocol("elevenlabs", "pcm", STREAMED)
 def _elevenlabs(ask: Ask) -> AsyncGenerator[bytes, None]:
     path = "/v1/text-to-speech/heart/multi-stream-input?output_format=pcm_24000"

@@ -29,6 +29,7 @@ from qwen3_tts_edge.server.protocols import (
     cartesia,
     cartesia_lists,
     deepgram,
+    deepgram_flux,
     elevenlabs,
     elevenlabs_lists,
     models,
@@ -41,8 +42,8 @@ from qwen3_tts_edge.server.settings import Settings
 from qwen3_tts_edge.version import VERSION
 
 _PROTOCOLS = (
-    openai_speech, openai_voices, realtime, cartesia, cartesia_lists, deepgram, elevenlabs,
-    elevenlabs_lists, models, health, page,
+    openai_speech, openai_voices, realtime, cartesia, cartesia_lists, deepgram, deepgram_flux,
+    elevenlabs, elevenlabs_lists, models, health, page,
 )  # fmt: skip
 _TOLD = ["retry-after", "x-channels", "x-request-id", "x-sample-rate", "x-seed"]
 _ERRORS: dict[int | str, dict[str, Any]] = {

@@ -59,6 +59,11 @@ async def main(url: str) -> dict[str, str]:
                 api_key="any", base_url=f"{url}/v1/speak", model=model, http_session=session
             )
 
+        def flux_of(model: str) -> tts.TTS:
+            return deepgram.TTSv2(
+                api_key="any", base_url=f"{url}/v2/speak", model=model, http_session=session
+            )
+
         def elevenlabs_of(voice: str, **more: Any) -> tts.TTS:
             return elevenlabs.TTS(
                 api_key="any", base_url=f"{url}/v1", voice_id=voice, http_session=session, **more
@@ -72,6 +77,8 @@ async def main(url: str) -> dict[str, str]:
             ("cartesia, nobody", cartesia_of("nobody"), (streamed, whole)),
             ("deepgram", deepgram_of("heart"), (streamed, streamed, whole, interrupted)),
             ("deepgram, nobody", deepgram_of("nobody"), (streamed, whole)),
+            ("flux", flux_of("heart"), (streamed, streamed, whole, interrupted)),
+            ("flux, nobody", flux_of("nobody"), (streamed, whole)),
             (
                 "elevenlabs",
                 elevenlabs_of("heart", encoding="pcm_24000"),

@@ -27,6 +27,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.cartesia.tts import CartesiaTTSService
+from pipecat.services.deepgram.flux.tts import DeepgramFluxTTSService
 from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.elevenlabs.tts import ElevenLabsHttpTTSService, ElevenLabsTTSService
 from pipecat.services.openai.tts import OpenAITTSService
@@ -137,6 +138,11 @@ async def every(url: str, session: aiohttp.ClientSession) -> dict[str, str]:
         ),
         "deepgram": DeepgramTTSService(
             api_key="any", base_url=ws, settings=DeepgramTTSService.Settings(voice="heart")
+        ),
+        "deepgram flux": DeepgramFluxTTSService(
+            api_key="any",
+            url=f"{ws}/v2/speak",
+            settings=DeepgramFluxTTSService.Settings(voice="heart"),
         ),
         "elevenlabs": ElevenLabsTTSService(
             api_key="any", url=ws, settings=ElevenLabsTTSService.Settings(voice="heart")

@@ -20,7 +20,7 @@ from qwen3_tts_edge.server.doors.request_id import id_of
 from qwen3_tts_edge.server.problems import FieldError, Problem
 from qwen3_tts_edge.server.protocols.asked import Fields
 from qwen3_tts_edge.server.protocols.response import SpeechResponse
-from qwen3_tts_edge.server.protocols.said import unheard
+from qwen3_tts_edge.server.protocols.said import unheard, without
 from qwen3_tts_edge.server.service import Service
 from qwen3_tts_edge.server.sockets.context import Context, Message
 from qwen3_tts_edge.server.sockets.conversation import Conversation, Seed, parsed
@@ -37,6 +37,9 @@ _CONTAINERS = {**dict.fromkeys(_RAW, ("wav", "none")), "opus": ("ogg",)}
 _Callback = Annotated[
     str | None, unheard("no address is called from here; leave it out, the sound is the answer")
 ]
+
+Plain = Annotated[str, without(r'\\\{(?:"word"|pause:)[^{}]*\}')]
+"""A text without what Deepgram reads as a pronunciation or a pause."""
 
 
 class Asked(BaseModel):
@@ -98,21 +101,44 @@ class Whole(Asked):
 class Text(BaseModel):
     """The body of a request."""
 
-    text: Annotated[str, Field(min_length=1)]
+    text: Annotated[Plain, Field(min_length=1)]
 
 
-class _Speak(BaseModel):
+class Speak(BaseModel):
+    """A message with text."""
+
     type: Literal["Speak"]
-    text: str
+    text: Plain
 
 
 class _Order(BaseModel):
     type: Literal["Flush", "Clear", "Close"]
 
 
-_MESSAGE: TypeAdapter[_Speak | _Order] = TypeAdapter(
-    Annotated[_Speak | _Order, Field(discriminator="type")]
+_MESSAGE: TypeAdapter[Speak | _Order] = TypeAdapter(
+    Annotated[Speak | _Order, Field(discriminator="type")]
 )
+
+
+def answer(service: Service, body: Text, asked: Whole, http: HttpRequest) -> Response:
+    """Answer a request with its sound."""
+    form, request = asked.encoder(service), asked.request(service)
+    told = asked.described(service)
+    return SpeechResponse(
+        service,
+        http,
+        request,
+        form,
+        text=body.text,
+        field="text",
+        transport="deepgram",
+        headers={  # that its clients before version 5 need
+            "dg-request-id": id_of(http),
+            "dg-model-name": quote(told["model_name"]),  # whose letters a header may not hold
+            "dg-model-uuid": told["model_uuid"],
+            "dg-char-count": str(len(body.text)),
+        },
+    )
 
 
 def router(service: Service) -> APIRouter:
@@ -127,23 +153,7 @@ def router(service: Service) -> APIRouter:
     @routes.post("/v1/speak", response_class=Response)
     async def speech(body: Text, asked: Annotated[Whole, Query()], http: HttpRequest) -> Response:
         """Speak a text."""
-        form, request = asked.encoder(service), asked.request(service)
-        told = asked.described(service)
-        return SpeechResponse(
-            service,
-            http,
-            request,
-            form,
-            text=body.text,
-            field="text",
-            transport="deepgram",
-            headers={  # that its clients before version 5 need
-                "dg-request-id": id_of(http),
-                "dg-model-name": quote(told["model_name"]),  # whose letters a header may not hold
-                "dg-model-uuid": told["model_uuid"],
-                "dg-char-count": str(len(body.text)),
-            },
-        )
+        return answer(service, body, asked, http)
 
     return routes
 
@@ -172,7 +182,7 @@ class _Deepgram(Conversation):
 
     def take(self, text: str) -> list[Message]:
         message = parsed(_MESSAGE, text)
-        if isinstance(message, _Speak):
+        if isinstance(message, Speak):
             self._context().append(message.text)
             self._begun = True
         elif message.type == "Flush":

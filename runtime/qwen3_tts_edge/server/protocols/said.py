@@ -55,10 +55,19 @@ def unmarked(*tags: str) -> AfterValidator:
     Args:
         tags: Their names. Others are text, there and here.
     """
-    tag = re.compile(rf"</?(?:{'|'.join(tags)})\b[^<>]*>", re.IGNORECASE)
+    return without(rf"(?i)</?(?:{'|'.join(tags)})\b[^<>]*>")
+
+
+def without(mark: str) -> AfterValidator:
+    """Refuse a text with what its vendor reads as a mark, whatever that looks like.
+
+    Args:
+        mark: A regular expression.
+    """
+    found_in = re.compile(mark).search
 
     def check(said: str | None) -> str | None:
-        if said and (found := tag.search(said)):
+        if said and (found := found_in(said)):
             raise PydanticCustomError(
                 "unheard",
                 "no tags are read here, and there is {tag}; send plain text",

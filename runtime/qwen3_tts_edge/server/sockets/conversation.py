@@ -79,6 +79,10 @@ class Conversation(ABC):
         """Say the first words, before the client has said any."""
         return []
 
+    def farewell(self) -> Sequence[Message]:
+        """Say the last words, to a client that has asked for the end and heard all before it."""
+        return []
+
     async def run(self) -> None:
         """Converse until the socket goes; then nobody speaks on it any more."""
         # Browsers hang up where they offer subprotocols and none of them is taken.
@@ -228,6 +232,8 @@ class Conversation(ABC):
         for name in list(self.contexts):
             self.end(name)
         await self._all_over()
+        if self._code == _CLOSED:
+            await self.send(self.farewell())
         await self._hang_up()
 
     async def _hang_up(self) -> None:
