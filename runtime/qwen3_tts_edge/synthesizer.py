@@ -1,5 +1,6 @@
 """Open a bundle and speak: text → ids → prompt → frames → samples → chunks."""
 
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from qwen3_tts_edge.bundle.manifest import CODEC_DECODER
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.errors import CapacityError, InputError, quoted
+from qwen3_tts_edge.forks import shared
 from qwen3_tts_edge.opened import Opened
 from qwen3_tts_edge.speech.chunk import Audio
 from qwen3_tts_edge.speech.prompt import PromptBuilder
@@ -261,8 +263,8 @@ class Synthesizer(Opened):
 def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[FrameGraph, Graph]:
     """Open what makes frames and, beside it where that can be, tokenizer and codec.
 
-    Neither is then opened by the caller, who may be a daemon thread: a process that ends waits for
-    `Threads`, and what it ended inside a library would abort it.
+    A process that ends meanwhile waits for it, whose thread ever this is: what it ended inside a
+    library would abort it.
     """
     manifest = bundle.manifest
 
@@ -272,17 +274,13 @@ def _open_graphs(bundle: Bundle, backend: Backend, positions: int) -> tuple[Fram
     def open_codec() -> Graph:
         return backend.open(bundle.folder, manifest.graph(CODEC_DECODER))
 
-    def open_both() -> Graph:
+    with Threads(1, "opening") as beside, shared(threading.Lock()):
+        if not backend.side_by_side:
+            return open_frame(), open_codec()
+        frame = beside.submit(open_frame)
         codec = open_codec()
         # Last: it keeps Python to itself, and the frame graph needs that when it begins.
         _ = bundle.tokenizer
-        return codec
-
-    if not backend.side_by_side:
-        return open_frame(), open_codec()
-    with Threads(2, "opening") as beside:
-        frame = beside.submit(open_frame)
-        codec = beside.submit(open_both).result()
         return frame.result(), codec
 
 
