@@ -4,7 +4,7 @@ import re
 import shlex
 import shutil
 import sys
-from importlib.util import find_spec
+from importlib.metadata import distributions
 from pathlib import Path
 
 
@@ -20,7 +20,8 @@ def _own(verb: str) -> str:
     python = Path(sys.executable or "")
     if getattr(sys, "frozen", False) or not python.is_file():
         return f"pip {verb}"  # a program that holds Python: its maker knows where
-    if find_spec("pip") is None:  # as in the environments that uv makes
+    # Not by `find_spec`: setuptools takes that for pip itself, and then fails when it is imported.
+    if not any(distributions(name="pip")):  # as in the environments that uv makes
         return f"uv pip {verb} --python {_quoted(python)}"
     found = shutil.which("pip")
     own = found is not None and Path(found).absolute().parent == python.absolute().parent

@@ -33,6 +33,7 @@ from qwen3_tts_export.modules.frame import RESERVED
 from qwen3_tts_export.parity.judge import UTTERED, sentences
 from qwen3_tts_export.parity.ladder import compare
 from qwen3_tts_export.precision import blocks as quantize
+from qwen3_tts_export.precision.products import pack
 from tiny import EDGE_VOICE, LANGUAGES, SPEAKERS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -310,7 +311,7 @@ def test_what_was_stopped_goes_on(
     for name, array in found.items():
         assert np.array_equal(array, at_once[name]), name
     packed = found["talker.trunk.layers.1.down.weight.int4"]
-    assert np.array_equal(packed, quantize.pack(numbers, BLOCK, 4))
+    assert np.array_equal(packed, pack(numbers, BLOCK, 4))
 
 
 def test_what_another_checkpoint_left_is_not_taken_up(

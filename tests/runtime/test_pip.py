@@ -1,6 +1,7 @@
 """What is to be installed is installed for the Python that runs this."""
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,9 +43,19 @@ def test_pip_of_another_python_on_path_is_not_what_a_remedy_calls(python: Path) 
 def test_an_environment_without_pip_is_installed_into_from_outside(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen3_tts_edge.pip.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen3_tts_edge.pip.distributions", lambda name: [])
     install = f"run: uv pip install --python {shlex.quote(str(python))} "
     assert by_own_pip(LACK) == LACK.replace("run: pip install ", install)
+
+
+def test_setuptools_can_be_imported_after_a_remedy_was_told() -> None:
+    """As PyTorch's compiler does, in a program that shows an error and goes on."""
+    code = (
+        f"from qwen3_tts_edge.pip import by_own_pip; by_own_pip({LACK!r}); "
+        "import distutils.core, setuptools"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "AssertionError" not in told.stderr
 
 
 def test_other_words_stay_as_they_are(python: Path) -> None:
