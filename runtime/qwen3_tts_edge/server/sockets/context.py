@@ -87,6 +87,8 @@ class Context:
         self._inputs: deque[str | _Flush] = deque()
         self._size = 0  # of what came since all was spoken
         self._last = ""
+        self._turn = self._appended = 0  # of the event loop: what comes in one is one message's
+        self._whole = False  # whether the end came with the last of the text
         self._news = asyncio.Event()
         self._session: Session | None = None
         self._flushes: deque[_Flush] = deque()  # that the session has not answered
@@ -105,6 +107,8 @@ class Context:
             raise FieldError("context_id", "its text has ended", "begin another context")
         spaced = _with_space(self._last, text)
         self._last = text or self._last
+        self._appended = self._turn
+        asyncio.get_running_loop().call_soon(self._pass)
         self._take(spaced)
 
     def flush(self, *, told: bool = True) -> None:
@@ -113,6 +117,8 @@ class Context:
 
     def end(self) -> None:
         """End the text: what is there will be spoken."""
+        if not self.ended:
+            self._whole = self._appended == self._turn
         self.ended = True
         self._feed()
 
@@ -126,6 +132,9 @@ class Context:
     def close(self) -> None:
         """Say no more; nothing is sent after this."""
         self.task.cancel()
+
+    def _pass(self) -> None:
+        self._turn += 1
 
     def _take(self, each: str | _Flush) -> None:
         if self.failed or self.ended or not each:
@@ -213,7 +222,8 @@ class Context:
             self.idle = False
 
     async def _speak(self, text: str) -> None:
-        session = await self._begin(text, self.ended and not self._inputs)
+        # An end that came in another message is here or not, as the load is: it changes nothing.
+        session = await self._begin(text, self.ended and self._whole and not self._inputs)
         try:
             self._session, self._unflushed = session, True
             self._feed()

@@ -95,6 +95,7 @@ class Conversation(ABC):
             while (text := await self._received()) is not None:
                 if self._finishing is None:
                     await self.send(self._taken(text))
+                await asyncio.sleep(0)  # so that no two messages come in one turn of the loop
         finally:
             self.service.conversations -= 1
             leaving.cancel()
