@@ -106,9 +106,9 @@ class Context:
         if self.ended and not self.failed and text.strip():
             raise FieldError("context_id", "its text has ended", "begin another context")
         spaced = _with_space(self._last, text)
-        self._last = text or self._last
-        self._appended = self._turn
-        asyncio.get_running_loop().call_soon(self._pass)
+        if text:
+            self._last, self._appended = text, self._turn
+            asyncio.get_running_loop().call_soon(self._pass)
         self._take(spaced)
 
     def flush(self, *, told: bool = True) -> None:
