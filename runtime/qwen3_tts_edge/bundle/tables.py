@@ -63,7 +63,8 @@ class Tables:
         """Map a table of so many rows; None is any number."""
         path = self._manifest.place(self._folder, name)
         try:
-            table: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            # A view, for what a memmap does in Python at each row takes longer than the row.
+            table: Array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         except Exception as error:  # those of Python's own tokenizer among them
             raise BundleError(f"{path} cannot be read ({reason(error)})", _AGAIN) from error
         expected = (*rows, self._manifest.hidden_size)

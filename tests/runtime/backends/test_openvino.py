@@ -3,7 +3,9 @@
 import dataclasses
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,8 +13,12 @@ import pytest
 
 from qwen3_tts_edge.arrays import Codes, Samples
 from qwen3_tts_edge.backends import SMALL, automatic, open_backend
+from qwen3_tts_edge.backends.openvino import graph as openvino_graph
 from qwen3_tts_edge.backends.openvino import library
 from qwen3_tts_edge.backends.openvino.graph import OpenVinoGraph
+from qwen3_tts_edge.backends.openvino.halves import MIDDLE, halves
+from qwen3_tts_edge.backends.openvino.part import ANY
+from qwen3_tts_edge.backends.processors import processors
 from qwen3_tts_edge.bundle import CodecBundle
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.codec.decoder import CodecDecoder
@@ -36,15 +42,40 @@ def manifest(voice_bundle: Path) -> Manifest:
 def codes(voice_bundle: Path) -> Codes:
     """Speech, for what is noise says nothing about sound."""
     tts = Synthesizer.open(voice_bundle, backend="ort-cpu", threads=1)
-    spoken = [chunk.codes for chunk in tts.stream("The kettle is on.", seed=5)]
-    return np.concatenate(spoken)[:24]
+    spoken = [chunk.codes for chunk in tts.stream("The kettle is on, and so is the lamp.", seed=5)]
+    codes: Codes = np.concatenate(spoken)
+    assert len(codes) > 24
+    return codes
+
+
+SIZES = {"whole": SMALL, "in halves": 0}
+"""What a graph has to read less than to be compiled whole."""
+
+
+def opened(folder: Path, name: str, *, small: int = SMALL, threads: int = 1) -> CodecDecoder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino_graph, "SMALL", small)
+        return CodecDecoder.open(CodecBundle.open(folder), open_backend(name, threads=threads))
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def decoders(request: pytest.FixtureRequest, voice_bundle: Path) -> dict[str, CodecDecoder]:
+    """The bundled voice's, which is small, and again as the codecs of released checkpoints are."""
+    small = SIZES[request.param]
+    return {name: opened(voice_bundle, name, small=small) for name in ("ort-cpu", "openvino")}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def exact(request: pytest.FixtureRequest, voice_bundle: Path) -> CodecDecoder:
+    """OpenVINO's where the CPU has no products of bfloat16."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino_graph, "precision", lambda: "f32")
+        return opened(voice_bundle, "openvino", small=SIZES[request.param])
 
 
 @pytest.fixture(scope="module")
-def decoders(voice_bundle: Path) -> dict[str, CodecDecoder]:
-    backends = [open_backend(name, threads=1) for name in ("ort-cpu", "openvino")]
-    bundle = CodecBundle.open(voice_bundle)
-    return {each.name: CodecDecoder.open(bundle, each) for each in backends}
+def reference(voice_bundle: Path, codes: Codes) -> Samples:
+    return opened(voice_bundle, "ort-cpu").decode(codes)
 
 
 def chunked(decoder: CodecDecoder, codes: Codes, size: int) -> Samples:
@@ -54,13 +85,12 @@ def chunked(decoder: CodecDecoder, codes: Codes, size: int) -> Samples:
 
 
 def test_its_sound_is_that_of_float32_but_for_its_rounding(
-    decoders: dict[str, CodecDecoder], codes: Codes
+    decoders: dict[str, CodecDecoder], reference: Samples, codes: Codes
 ) -> None:
-    reference = decoders["ort-cpu"].decode(codes)
     found = decoders["openvino"].decode(codes)
     assert found.shape == reference.shape
     assert found.dtype == np.float32
-    assert decibels(reference, found) > 38
+    assert decibels(reference, found) > 34
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])
@@ -69,6 +99,82 @@ def test_chunks_change_no_more_than_rounding_does(
 ) -> None:
     decoder = decoders["openvino"]
     assert decibels(decoder.decode(codes), chunked(decoder, codes, size)) > 38
+
+
+@pytest.mark.parametrize("sizes", [(24,), (1,) * 24, (8, 3, 1, 5, 7), (2, 4, 1, 8, 6, 3)])
+def test_in_float32_it_is_exact_however_frames_come(
+    exact: CodecDecoder, reference: Samples, codes: Codes, sizes: tuple[int, ...]
+) -> None:
+    """Whatever was compiled for so many, a state goes from one request into another."""
+    stream, ends = exact.begin(), np.cumsum(sizes)
+    pieces = [stream.push(codes[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    assert np.abs(np.concatenate(pieces) - reference[: 1920 * 24]).max() < 1e-5
+
+
+def test_a_stream_begins_anew_whatever_was_launched_last(
+    exact: CodecDecoder, reference: Samples, codes: Codes
+) -> None:
+    for sizes in [(1, 8), (8, 1), (3,)]:
+        stream, start = exact.begin(), 0
+        for size in sizes:
+            found = stream.push(codes[start : start + size])
+            expected = reference[1920 * start : 1920 * (start + size)]
+            assert np.abs(found - expected).max() < 1e-5
+            start += size
+
+
+def test_small_graphs_are_launched_side_by_side(voice_bundle: Path, codes: Codes) -> None:
+    decoder = opened(voice_bundle, "openvino", threads=min(2, processors()))
+    texts = [codes, codes[::-1].copy(), codes[::2].copy()]
+    alone = [chunked(decoder, each, 4) for each in texts]
+    streams = [decoder.begin() for _ in texts]
+    heard: list[list[Samples]] = [[] for _ in texts]
+    for at in range(0, len(codes), 4):
+        pending = [
+            stream.start(each[at : at + 4]) if at < len(each) else None
+            for stream, each in zip(streams, texts, strict=True)
+        ]
+        for each, into in zip(pending, heard, strict=True):
+            into += [each.result()[0]] if each is not None else []
+    assert all(np.array_equal(np.concatenate(a), b) for a, b in zip(heard, alone, strict=True))
+
+
+def layers(compiled: Any) -> Counter[str]:
+    nodes = compiled.get_runtime_model().get_ops()
+    return Counter(node.get_rt_info()["layerType"].astype(str) for node in nodes)
+
+
+def test_where_samples_are_made_their_steps_are_one_loop(
+    monkeypatch: pytest.MonkeyPatch, voice_bundle: Path, manifest: Manifest
+) -> None:
+    """Of 29 sines, 18 behind; a number of frames that is not known makes each a dozen walks."""
+    spec = manifest.graphs[CODEC_DECODER]
+    (whole,) = OpenVinoGraph(voice_bundle, spec, 1)._parts
+    assert all(layers(each)["Eltwise"] < 10 for each in whole.compiled.values())
+    assert all(layers(each)["Subgraph"] >= 29 for each in whole.compiled.values())
+    monkeypatch.setattr(openvino_graph, "SMALL", 0)
+    front, back = OpenVinoGraph(voice_bundle, spec, 1)._parts
+    assert all(layers(each)["Eltwise"] < 10 for each in back.compiled.values())
+    assert layers(front.compiled[-1])["Eltwise"] > 100
+
+
+def test_what_is_compiled_more_than_once_has_few_weights(
+    voice_bundle: Path, manifest: Manifest
+) -> None:
+    spec = manifest.graphs[CODEC_DECODER]
+    model = library.core().read_model(str(voice_bundle / spec.file))
+    model.reshape(openvino_graph._shapes(spec, ANY))
+    front, back = halves(model, ["codes", "position"], "samples")
+    weights = [
+        sum(np.prod(op.shape) for op in part.get_ops() if op.get_type_name() == "Constant")
+        for part in (front, back)
+    ]
+    assert weights[1] <= sum(weights) / 16
+    assert front.output(MIDDLE) in front.outputs
+    assert back.output("samples") in back.outputs
+    pasts = [{each.any_name for each in part.inputs} for part in (front, back)]
+    assert {state.past.name for state in spec.states} <= pasts[0] | pasts[1]
+    assert not {state.past.name for state in spec.states} & pasts[0] & pasts[1]
 
 
 def test_streams_do_not_hear_each_other(decoders: dict[str, CodecDecoder], codes: Codes) -> None:
@@ -153,7 +259,7 @@ def test_a_graph_of_another_shape_is_refused(voice_bundle: Path, manifest: Manif
     spec = manifest.graphs[CODEC_DECODER]
     frame = msgspec.structs.replace(spec, file=manifest.graphs[FRAME].file)
     with pytest.raises(BundleError, match=r"frame\.onnx cannot be loaded by OpenVINO") as caught:
-        OpenVinoGraph(voice_bundle, frame, {})
+        OpenVinoGraph(voice_bundle, frame, 1)
     assert caught.value.remedy == "export the bundle again"
 
 

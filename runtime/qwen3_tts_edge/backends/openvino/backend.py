@@ -37,17 +37,7 @@ class OpenVinoBackend:
         """
         if Path(spec.file).stem != CODEC_DECODER:
             return self._others.open(folder, spec)
-        return OpenVinoGraph(
-            folder,
-            spec,
-            {
-                "INFERENCE_PRECISION_HINT": "bf16",
-                "INFERENCE_NUM_THREADS": self._threads or processors(),
-                "PERFORMANCE_HINT": "LATENCY",
-                # ONNX Runtime's threads and these take turns on all processors.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        return OpenVinoGraph(folder, spec, self._threads or processors())
 
     def open_frame(
         self, folder: Path, graphs: Mapping[str, GraphSpec], capacity: int

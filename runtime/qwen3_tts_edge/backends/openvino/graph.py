@@ -1,4 +1,4 @@
-"""A graph in OpenVINO that keeps its states inside, one set for each infer request."""
+"""The codec decoder in OpenVINO, compiled for numbers of frames, its states inside."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,103 +7,88 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Array
-from qwen3_tts_edge.backends import State
-from qwen3_tts_edge.backends.openvino.library import core
-from qwen3_tts_edge.backends.openvino.tail import widen_tail
+from qwen3_tts_edge.backends import SMALL, State
+from qwen3_tts_edge.backends.openvino.end import widen_end
+from qwen3_tts_edge.backends.openvino.halves import MIDDLE, halves
+from qwen3_tts_edge.backends.openvino.library import core, precision
+from qwen3_tts_edge.backends.openvino.part import ANY, Part, PartState, shaped
+from qwen3_tts_edge.backends.openvino.state import BATCH, OpenVinoState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError, reason
 
-_BATCH = 1
-"""Slots of a state: streams of sound are launched one by one, whenever each has frames."""
-
-
-class OpenVinoState:
-    """What one stream carries: a `backends.State`.
-
-    Attributes:
-        request: It holds the tensors; weights and what is computed in between are shared by all.
-    """
-
-    slots = _BATCH
-
-    def __init__(self, request: Any, spec: GraphSpec) -> None:
-        self.request = request
-        # OpenVINO names a variable by its past and its present, one after the other.
-        names = {state.past.name + state.present: state.past.name for state in spec.states}
-        self._variables = {names[each.name]: each for each in request.query_state()}
-
-    def view(self, first: int, slots: int = _BATCH) -> Self:
-        """Give its one slot, as `backends.State.view` says."""
-        assert (first, slots) == (0, _BATCH), f"slots {first}+{slots} of {_BATCH}"
-        return self
-
-    def clear(self, *names: str) -> None:
-        """Set tensors to zero, as `backends.State.clear` says."""
-        for name in names or self._variables:
-            self._variables[name].reset()
-
-    def copy(self, other: State, positions: int | None = None) -> None:
-        """Take over what another state carries, as `backends.State.copy` says."""
-        assert isinstance(other, OpenVinoState)
-        for name, variable in self._variables.items():
-            variable.state = other._variables[name].state
-
-    def arrays(self) -> dict[str, Array]:
-        """Give what it carries, as `backends.State.arrays` says."""
-        return {name: np.array(each.state.data) for name, each in self._variables.items()}
-
-    def fill(self, arrays: Mapping[str, Array]) -> None:
-        """Take over what `arrays` gave, as `backends.State.fill` says."""
-        import openvino
-
-        for name, variable in self._variables.items():
-            variable.state = openvino.Tensor(np.ascontiguousarray(arrays[name]))
+_WHOLE = (4, 2, 1)
+"""What a small graph is compiled for: what streams launch, but that eight take no less than twice
+four."""
+_BACK = (4, 1)
+"""What the back of a large one is compiled for: two at once gain little there."""
 
 
 class OpenVinoGraph:
-    """A compiled graph: a `backends.Graph`."""
+    """A compiled codec decoder: a `backends.Graph`."""
 
     most: Mapping[str, int] = {}
-    at_once = 1
 
-    def __init__(self, folder: Path, spec: GraphSpec, options: Mapping[str, Any]) -> None:
-        """Compile a graph for one slot and any number of frames.
+    def __init__(self, folder: Path, spec: GraphSpec, threads: int) -> None:
+        """Compile a graph for one slot.
 
         Args:
             folder: The bundle.
-            spec: The graph.
-            options: OpenVINO's, of the CPU.
+            spec: The codec decoder: what goes in is `codes` and `position`, samples come out.
+            threads: CPU threads that work at once: on one launch, or on a launch each of a small
+                graph.
 
         Raises:
             BundleError: OpenVINO cannot read the graph.
             BackendError: OpenVINO is not installed.
         """
+        small = spec.reads.total < SMALL
         self.seconds = 0.0
+        self.at_once = threads if small else 1
+        self._counting = Lock()
         self._spec = spec
-        self._turn = Lock()
-        library = core()
-        from openvino._offline_transformations import apply_make_stateful_transformation
-
+        self._options = {
+            "INFERENCE_PRECISION_HINT": precision(),
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": self.at_once,
+            # ONNX Runtime's threads and these take turns on all processors.
+            "ENABLE_CPU_PINNING": False,
+        }
         path = folder / spec.file
+        library = core()
         try:
             model = library.read_model(str(path))
-            model.reshape(dict(_shapes(spec)))
-            widen_tail(model)
-            pairs = {state.past.name: state.present for state in spec.states}
-            apply_make_stateful_transformation(model, pairs)
-            self._compiled = library.compile_model(model, "CPU", dict(options))
+            model.reshape(_shapes(spec, ANY))
+            widen_end(model)
+            self._parts = [self._whole(model)] if small else self._halves(model)
         except Exception as error:  # a damaged graph breaks what it is rewritten with, too
             raise BundleError(
                 f"{path} cannot be loaded by OpenVINO: {reason(error)}", "export the bundle again"
             ) from error
 
-    def state(self, slots: int = _BATCH) -> OpenVinoState:
+    def _whole(self, model: Any) -> Part:
+        shapes = {frames: _shapes(self._spec, frames) for frames in _WHOLE}
+        return Part(model, self._spec.states, shapes, self._options)
+
+    def _halves(self, model: Any) -> list[Part]:
+        front, back = halves(model, [each.name for each in self._spec.inputs], _samples(self._spec))
+        one = shaped(front, _shapes(self._spec, 1)).output(MIDDLE).shape
+        # What goes into the front is known behind, too: its length says where states end.
+        sizes = {
+            frames: {**_shapes(self._spec, frames), MIDDLE: [*one[:-1], one[-1] * frames]}
+            for frames in _BACK
+        }
+        states = self._spec.states
+        return [
+            Part(front, states, {ANY: _shapes(self._spec, ANY)}, self._options),
+            Part(back, states, sizes, self._options),
+        ]
+
+    def state(self, slots: int = BATCH) -> OpenVinoState:
         """Allocate what the graph carries, as `backends.Graph.state` says."""
-        assert slots == _BATCH
-        return OpenVinoState(self._compiled.create_infer_request(), self._spec)
+        assert slots == BATCH
+        return OpenVinoState([PartState(part) for part in self._parts])
 
     def run(self, inputs: Mapping[str, Array], state: State) -> dict[str, Array]:
         """Launch once, as `backends.Graph.run` says."""
@@ -113,22 +98,43 @@ class OpenVinoGraph:
             for spec in self._spec.inputs
         }
         start = time.perf_counter()
-        with self._turn:
-            try:
-                found = state.request.infer(given, share_inputs=True, share_outputs=True)
-            except Exception as error:  # as ONNX Runtime's graphs do, whatever the kind
-                raise BackendError(
-                    f"OpenVINO cannot run {self._spec.file}: {reason(error)}",
-                    "see that there is memory for it, or export the bundle again",
-                ) from error
-            self.seconds += time.perf_counter() - start
-            return {spec.name: np.array(found[spec.name]) for spec in self._spec.outputs}
+        try:
+            samples = np.concatenate(list(self._launches(given, state)), axis=-1)
+        except Exception as error:  # as ONNX Runtime's graphs do, whatever the kind
+            raise BackendError(
+                f"OpenVINO cannot run {self._spec.file}: {reason(error)}",
+                "see that there is memory for it, or export the bundle again",
+            ) from error
+        took = time.perf_counter() - start
+        with self._counting:
+            self.seconds += took
+        return {_samples(self._spec): samples}
+
+    def _launches(self, given: Mapping[str, Array], state: OpenVinoState) -> Iterator[Array]:
+        """Launch what was compiled, as often as the frames need it; yield their samples."""
+        codes, position = given["codes"], given["position"]
+        for size, frames in self._parts[0].launches(codes.shape[1]):
+            piece = {"codes": codes[:, frames].copy(), "position": position + frames.start}
+            found = state.parts[0].launch(size, piece)
+            if len(self._parts) == 1:
+                yield found[_samples(self._spec)].copy()
+            else:
+                yield from self._behind(found[MIDDLE], frames.stop - frames.start, state)
+
+    def _behind(self, middle: Array, frames: int, state: OpenVinoState) -> Iterator[Array]:
+        steps = middle.shape[-1] // frames
+        for size, piece in self._parts[1].launches(frames):
+            taken = middle[..., piece.start * steps : piece.stop * steps].copy()
+            yield state.parts[1].launch(size, {MIDDLE: taken})[_samples(self._spec)].copy()
 
 
-def _shapes(spec: GraphSpec) -> Iterator[tuple[str, list[int]]]:
-    """What goes in: one slot, and -1 for what differs from launch to launch."""
-    for tensor in (*spec.inputs, *(state.past for state in spec.states)):
-        sizes = [-1 if isinstance(axis, str) else axis for axis in tensor.shape]
-        if tensor.shape[:1] == ("batch",):
-            sizes[0] = _BATCH
-        yield tensor.name, sizes
+def _samples(spec: GraphSpec) -> str:
+    (output,) = spec.outputs
+    return output.name
+
+
+def _shapes(spec: GraphSpec, frames: int) -> dict[str, list[int]]:
+    """What goes in, for one slot."""
+    sizes = {"batch": BATCH, "frames": frames}
+    tensors = (*spec.inputs, *(state.past for state in spec.states))
+    return {each.name: list(each.sized(sizes)) for each in tensors}

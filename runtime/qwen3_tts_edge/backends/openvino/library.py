@@ -7,7 +7,7 @@ from typing import Any
 
 from qwen3_tts_edge.errors import BackendError
 
-_BFLOAT16 = "BF16"
+_BFLOAT16 = "bf16"
 
 
 @cache
@@ -29,7 +29,11 @@ def core() -> Any:
 
 
 def pays() -> bool:
-    """Tell whether it is there and multiplies in bfloat16 here: else ONNX Runtime is as fast."""
-    if find_spec("openvino") is None:
-        return False
-    return _BFLOAT16 in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Tell whether it is there and multiplies in bfloat16 here."""
+    return find_spec("openvino") is not None and precision() == _BFLOAT16
+
+
+def precision() -> str:
+    """Give what it computes in: bfloat16 where the CPU has products of that, or float32."""
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return _BFLOAT16 if _BFLOAT16.upper() in able else "f32"

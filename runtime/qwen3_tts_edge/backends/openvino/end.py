@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def widen_tail(model: Any) -> None:
+def widen_end(model: Any) -> None:
     """Write the last convolution as products and sums, in place.
 
     OpenVINO leaves in float32 what comes after the last product of matrices. A convolution there
