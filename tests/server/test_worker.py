@@ -1,9 +1,21 @@
 """The worker's turns: who is served when."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from qwen3_tts_edge import Synthesizer
+from qwen3_tts_edge.server.speaking.speech import Sound, Speech
 from qwen3_tts_edge.server.speaking.worker import Worker
+from qwen3_tts_edge.sound.encoding import encoder
+from qwen3_tts_edge.sound.player import Player
+from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.speech.stream import RAMP
+from server.reference import spoken
 
 
 class Speaker:
@@ -29,3 +41,65 @@ def test_who_falls_silent_first_is_served_first() -> None:
         worker.add(Speaker(name, ends, served))
     assert worker._frame()
     assert served == ["unheard", "behind", "ahead", "nobody listens"]
+
+
+@pytest.fixture
+def worker(voice_bundle: Path) -> Worker:
+    """Give one that is not started, and decodes nothing beside."""
+    return Worker(Synthesizer.open(voice_bundle, threads=1))
+
+
+def begun(worker: Worker, text: str, tell: Callable[[Any], None]) -> Speech:
+    speech = Speech(worker, Request(None, seed=7), RAMP, encoder("pcm", 24000), tell)
+    speech.begin(text, ended=True)
+    return speech
+
+
+def test_a_sentence_that_is_cut_is_spoken_to_its_end_though_no_job_comes(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next piece begins behind the last sound of the one before, with no pause between."""
+    told: list[Any] = []
+
+    def tell(event: Any) -> None:
+        told.append(event)
+        if isinstance(event, Sound):
+            speech.read(event.seconds)
+
+    # It would wait for a job, and none comes.
+    monkeypatch.setattr(worker, "_do_jobs", lambda *, wait: setattr(worker, "_ends", wait))
+    text = "a" * 200
+    speech = begun(worker, text, tell)
+    worker._run()
+    *sounds, end = told
+    assert end is None
+    assert b"".join(each.data for each in sounds) == spoken(text, 7)
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+def test_who_reads_while_there_is_no_room_for_more_wakes_the_worker(
+    worker: Worker, at: int
+) -> None:
+    """Whenever the worker's thread comes between: it hands a sound on then, and looks for room."""
+    speech = begun(worker, "Hello.", lambda _: None)
+    looks: list[bool] = []
+
+    class Interrupted(Player):
+        asked = at  # too often, until it is ready
+
+        @property
+        def seconds(self) -> float:
+            """Let the worker come between behind the n-th answer."""
+            answer = super().seconds
+            self.asked += 1
+            if self.asked == at:
+                self.hear(0.64, 0.0)
+                looks.append(speech._room)
+            return answer
+
+    speech._player = player = Interrupted()
+    player.hear(1.92, 0.0)
+    player.asked = 0
+    woken = speech.read(0.64)
+    assert woken or looks != [False]
+    assert speech._room

@@ -108,10 +108,15 @@ class Speech:
         self._encoder.close()
 
     def read(self, seconds: float) -> bool:
-        """Note that so much was read; return whether that made room. The event loop's to call."""
-        full = not self._room
+        """Note that so much was read; return whether that made room. The event loop's to call.
+
+        The worker may look for room in between. What it has handed on is asked for once, behind the
+        note: either it has seen that there is room, or this tells so.
+        """
+        before = self._read
         self._read += seconds
-        return full and self._room
+        told = self._player.seconds
+        return told - before >= _AHEAD and told - self._read < _AHEAD
 
     def deliver(self) -> bool:
         """Hand on one chunk, so that everybody who speaks gets one in turn.

@@ -112,7 +112,9 @@ class Worker:
             moved = True
             while not self._ends:
                 self._do_jobs(wait=not moved)
-                moved = self._frame()
+                # Once more before it waits: where the last sound of a piece was handed on already,
+                # the next piece begins behind the step, and only another one moves it.
+                moved = self._frame() or self._frame()
         except BaseException:
             _log.exception("the thread that speaks died")
         self._ends = True
