@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import BACKENDS, open_backend
+from qwen3_tts_edge.backends.ort.session import load, session_options
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, FRAME, Manifest
 from qwen3_tts_edge.errors import BackendError, BundleError
 
@@ -64,6 +66,34 @@ def test_a_graph_that_cannot_be_loaded(
     graph = Manifest.load(voice_bundle).graphs[name]
     with pytest.raises(BundleError, match=rf"{name}\.onnx cannot be loaded by ONNX Runtime"):
         open_backend("ort-cpu").open(tmp_path, graph)
+
+
+@pytest.mark.parametrize("newer", ["operator", "of Microsoft", "type", "opset", "format"])
+def test_a_graph_that_is_newer_than_onnx_runtime_asks_for_another_one(
+    tmp_path: Path, newer: str
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    kind, domain = {"operator": ("New", ""), "of Microsoft": ("New", "com.microsoft")}.get(
+        newer, ("Sin", "")
+    )
+    number = onnx.TensorProto.BFLOAT16 if newer == "type" else onnx.TensorProto.FLOAT
+    x, y = (onnx.helper.make_tensor_value_info(name, number, [1]) for name in "xy")
+    node = onnx.helper.make_node(kind, ["x"], ["y"], domain=domain)
+    opsets = {"": 99 if newer == "opset" else 22, "com.microsoft": 1}
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "newer", [x], [y]),
+        opset_imports=[onnx.helper.make_opsetid(*each) for each in opsets.items()],
+        ir_version=99 if newer == "format" else 10,
+    )
+    path = tmp_path / "newer.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError) as refused:
+        load(path, session_options(1), "CPUExecutionProvider")
+    assert ort.__version__ in refused.value.found
+    assert (
+        refused.value.remedy
+        == "the graph may be newer than that, run: pip install --upgrade onnxruntime"
+    )
 
 
 def test_outputs_are_the_callers_to_keep(voice_bundle: Path) -> None:

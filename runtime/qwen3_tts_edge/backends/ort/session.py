@@ -1,10 +1,12 @@
 """A session of ONNX Runtime: how it is opened, and whether it is of the graph that it should be."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnxruntime as ort
 
+from qwen3_tts_edge.backends.ort.install import packages
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError, reason, shortened
 
@@ -20,6 +22,12 @@ _TYPES = {
     "bool": "tensor(bool)",
 }
 """ONNX Runtime's names of the types that manifests name."""
+
+_UNKNOWN = re.compile(
+    "NOT_IMPLEMENTED|Unsupported model IR version|No Op registered|not a registered function|"
+    "under development and support for this is limited"
+)
+"""What it says of operators, and of versions of ONNX, that it does not have."""
 
 Provider = str | tuple[str, Mapping[str, str]]
 
@@ -50,7 +58,7 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
     except Exception as error:  # ONNX Runtime's own exceptions share no other parent
         raise BundleError(
             f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {reason(error)}",
-            "export the bundle again",
+            _newer(error) or "export the bundle again",
         ) from error
     wanted = provider if isinstance(provider, str) else provider[0]
     running = session.get_providers()[0]
@@ -59,6 +67,14 @@ def load(path: Path, options: ort.SessionOptions, provider: Provider) -> ort.Inf
             f"asked for {wanted}, ONNX Runtime runs {running}", "its messages above say why"
         )
     return session
+
+
+def _newer(error: Exception) -> str | None:
+    """Say how to get a newer ONNX Runtime, where this one does not have what a graph is made of."""
+    if not _UNKNOWN.search(str(error)):
+        return None
+    installed = " ".join(packages()) or "onnxruntime"
+    return f"the graph may be newer than that, run: pip install --upgrade {installed}"
 
 
 def check_tensors(session: ort.InferenceSession, spec: GraphSpec) -> None:
