@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from qwen3_tts_export.calibration.asking import asked
 from qwen3_tts_export.calibration.gradients import let_gradients_through
 from qwen3_tts_export.calibration.kept import Kept, forget
 from qwen3_tts_export.calibration.layers import through_all
-from qwen3_tts_export.calibration.speaking import speak
+from qwen3_tts_export.calibration.speaking import Said, speak
 from qwen3_tts_export.checkpoint.opening import Checkpoint
 from qwen3_tts_export.modules import layers
 from qwen3_tts_export.modules.attention import in_full
@@ -345,3 +346,26 @@ def test_the_bundled_voice_chooses_nine_of_ten_codes(
     found = compare(exact_voice_bundle, folder, sentences(UTTERED))
     print(f"{found.same.mean():.1%}, {found.divergence.mean():.4f}")  # noqa: T201
     assert found.same.mean() >= 0.9
+
+
+def test_progress_goes_on_while_the_last_utterances_are_spoken_to_their_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It stood at all of the frames that are wanted, for as long as those took."""
+    told: list[tuple[str, float]] = []
+
+    def spoken(*given: Any) -> list[Said]:
+        for frames in (10, 50, 60):
+            given[-1](frames)
+        return [Said(torch.zeros(60, 4), torch.zeros(60, 16, dtype=torch.long))]
+
+    monkeypatch.setattr(calibrating, "_FRAMES", 50)
+    monkeypatch.setattr(calibrating, "asked", lambda _: iter([None]))
+    monkeypatch.setattr(calibrating, "speak", spoken)
+    some: Any = SimpleNamespace(config=None, manifest=None, get=lambda _, make: make())
+    calibrating._spoken(some, some, some, some, lambda *report: told.append(report))
+    assert told == [
+        ("calibration: 10 of 50 frames spoken", 0.2),
+        ("calibration: 50 frames spoken, until the last utterances end", 1.0),
+        ("calibration: 60 frames spoken, until the last utterances end", 1.0),
+    ]

@@ -130,8 +130,11 @@ def _spoken(
 
         def make(some: list[Asked] = some, done: int = done) -> dict[str, Tensor]:
             def on_frame(more: int) -> None:
-                now = min(done + more, _FRAMES)
-                report(f"calibration: {now} of {_FRAMES} frames spoken", now / _FRAMES)
+                now = done + more
+                # What is spoken is spoken to its end, however many frames there are already.
+                left = f"of {_FRAMES} " if now < _FRAMES else ""
+                last = "" if left else ", until the last utterances end"
+                report(f"calibration: {now} {left}frames spoken{last}", min(1.0, now / _FRAMES))
 
             return {
                 f"{number:02}.{part}": getattr(each, part)
