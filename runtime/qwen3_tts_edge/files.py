@@ -38,6 +38,9 @@ PART = ".part"
 _LONGEST_NAME = 200
 """Bytes. File systems take 255, and what stands beside a file for a while has a longer name."""
 
+_NO_PLACE = (errno.ENOENT, errno.EACCES, errno.EPERM)
+"""Nothing can be made there: it is another's, or the system's own, as /proc is."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk that is full, or of a limit to what may be written."""
 
@@ -188,6 +191,8 @@ def _named(place: Path, part: Path) -> Iterator[None]:
         unnamed = found is None and error.errno in _NO_ROOM
         if unnamed or (isinstance(found, str) and part in (Path(found), *Path(found).parents)):
             error.filename = str(place)
+            if error.errno in _NO_PLACE:
+                error.strerror = f"{error.strerror}; choose another place"
         raise
 
 

@@ -434,3 +434,11 @@ def test_help_has_examples(command: str) -> None:
 
 def test_version() -> None:
     assert re.fullmatch(r"\S+ \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_where_the_system_takes_no_files_another_place_is_to_be_chosen() -> None:
+    told = run("speak", TEXT, "-o", "/proc/hello.wav")
+    assert told.exit_code == 1
+    expected = "error: /proc/hello.wav: No such file or directory; choose another place"
+    assert told.output.splitlines()[-1] == expected
