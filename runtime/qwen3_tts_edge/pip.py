@@ -1,4 +1,4 @@
-"""How pip is called where this runs."""
+"""How pip, and the command that exports, are called where this runs."""
 
 import re
 import shlex
@@ -7,13 +7,27 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
+_EXPORT = "qwen3-tts-export"
+
 
 def by_own_pip(message: str) -> str:
     """Let what a message says to install be installed for the Python that runs this.
 
-    Who has not activated an environment, as after `make speak`, has another `pip` on PATH, or none.
+    Who has not activated an environment, as after `make speak`, has another `pip` on PATH, or none,
+    and no `qwen3-tts-export`.
     """
+    message = re.sub(rf"(?<![\w/-]){_EXPORT}(?= (?:bundle|engines) )", lambda _: _export(), message)
     return re.sub(r"\bpip ((?:un)?install) ", lambda found: f"{_own(found[1])} ", message)
+
+
+def _export() -> str:
+    """Name the command that lies beside this Python, where it is not the shell's already."""
+    python = Path(sys.executable or "")
+    own = shutil.which(_EXPORT, path=str(python.parent)) if python.is_file() else None
+    found = shutil.which(_EXPORT)
+    if own is None or (found is not None and Path(found).absolute() == Path(own).absolute()):
+        return _EXPORT
+    return _quoted(Path(own))
 
 
 def _own(verb: str) -> str:

@@ -40,6 +40,22 @@ def test_pip_of_another_python_on_path_is_not_what_a_remedy_calls(python: Path) 
     assert by_own_pip(BOTH) == BOTH.replace("pip", own)
 
 
+MAKE = "no bundle; make one: qwen3-tts-export bundle CHECKPOINT -o DIR"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="quotes otherwise there")
+def test_the_command_that_exports_is_called_by_path_where_the_shell_has_none(
+    python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert by_own_pip(MAKE) == MAKE  # nor is it here
+    command = python.with_name("qwen3-tts-export")
+    command.touch(0o755)
+    called = MAKE.replace("qwen3-tts-export", shlex.quote(str(command)))
+    assert by_own_pip(MAKE) == by_own_pip(called) == called
+    monkeypatch.setenv("PATH", str(python.parent))
+    assert by_own_pip(MAKE) == MAKE
+
+
 def test_an_environment_without_pip_is_installed_into_from_outside(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
