@@ -54,8 +54,17 @@ def official() -> tuple[Any, Any]:
     )
 
 
-@torch.compile(dynamic=False)
 def _snake(x: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    return _compiled()(x, alpha, beta)
+
+
+@functools.cache
+def _compiled() -> Any:
+    """Compile it when it is first called: the compiler takes seconds to load."""
+    return torch.compile(_eager, dynamic=False)
+
+
+def _eager(x: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
     wide = x.float()
     sine = torch.sin(wide * torch.exp(alpha)[None, :, None])
     return (wide + sine * sine / (torch.exp(beta)[None, :, None] + 1e-9)).to(x.dtype)

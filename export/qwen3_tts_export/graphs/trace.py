@@ -24,6 +24,7 @@ from qwen3_tts_export.graphs.axes import write_down_shapes
 from qwen3_tts_export.graphs.declared import Graph
 from qwen3_tts_export.graphs.flavours import FLAVOURS, Flavour
 from qwen3_tts_export.graphs.flavours.contrib import SKIP_NORM
+from qwen3_tts_export.graphs.once import once
 from qwen3_tts_export.graphs.parts import PARTS
 from qwen3_tts_export.graphs.simplified import simplify
 from qwen3_tts_export.modules import ordered_sum  # noqa: F401  which registers the operation
@@ -68,7 +69,7 @@ def trace(graph: Graph, flavour: str) -> ir.Model:
     axes |= dict.fromkeys(_LENGTHS, torch.export.Dim.DYNAMIC)
     shapes: tuple[Any, ...] = tuple(_dynamic(spec, axes) for spec in graph.inputs)
     opset = wanted.opset_of(graph.name)
-    with _undisturbed(), FakeTensorMode():
+    with _undisturbed(), once(), FakeTensorMode():
         network = graph.network().eval().requires_grad_(requires_grad=False)
         examples: tuple[Any, ...] = tuple(map(_example, graph.inputs))
         if states:
