@@ -8,6 +8,9 @@ RUN   := $(BIN)/.run
 EXPORT := $(BIN)/.export
 DEV   := $(BIN)/.dev
 
+# Bytecode is kept whatever the shell says: each of the tests' processes would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: speak test check wheel slow bench voice clean
 
 speak: $(RUN)  ## say TEXT="…" into speech.wav
