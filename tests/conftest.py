@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: tiny random checkpoints, and what the run stands on."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -63,6 +64,22 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """Keep the user's cache out of the tests, and the tests out of it; commands inherit this."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loaded_once() -> Iterator[None]:
+    """Let bundles that all tests share be opened with graphs that are loaded once: see `loaded`."""
+    from loaded import loaded_once
+    from qwen3_tts_edge.backends.ort import cpu
+    from qwen3_tts_edge.bundle.bundled import bundled_voice
+    from qwen3_tts_edge.errors import BundleError
+
+    shared = [kept.CACHE]
+    with contextlib.suppress(BundleError):
+        shared.append(bundled_voice())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cpu, "load", loaded_once(cpu.load, *shared))
         yield
 
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from typing_extensions import Unpack
 from websockets.sync.client import ClientConnection, connect
 
-from qwen3_tts_edge import Voice
 from qwen3_tts_edge.sound.encoding import encoder
 from qwen3_tts_edge.speech.request import Asked
-from server.reference import synthesizer
+from server.reference import samples
 
 _PATIENCE = 30.0
 """Seconds after which an answer does not come."""
@@ -60,7 +58,5 @@ def encoded(
     text: str, seed: int, name: str, rate_out: int, factor: float = 1.0, **asked: Unpack[Asked]
 ) -> bytes:
     """Speak a text as `reference.spoken` does, in another format or so many times as fast."""
-    voice = Voice.speaker("heart")
-    stream = synthesizer().stream(text, voice, seed=seed, **asked)
-    samples = np.concatenate([chunk.samples for chunk in stream])
-    return encoder(name, 24_000, rate_out=rate_out, speed=factor).whole(samples)
+    said = samples(text, seed, **asked)
+    return encoder(name, 24_000, rate_out=rate_out, speed=factor).whole(said)
