@@ -73,8 +73,8 @@ def test_a_model_that_is_exported_into_a_cache_that_was_only_read(
     open_it = partial(_open, tiny_checkpoint("custom_voice", "same"))
     with only_read(cache):
         refused = child(open_it).said.splitlines()[-1]
-        why = f"{cache}/bundles: Read-only file system; choose another place"
-        assert refused.endswith(f"could not be exported: {why}")
+        assert f" could not be exported: {cache}/bundles/tiny-" in refused
+        assert refused.endswith("-fp32: Read-only file system; choose another place")
     assert child(open_it).code == 0
     with only_read(cache):
         assert child(open_it).code == 0
