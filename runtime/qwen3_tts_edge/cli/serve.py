@@ -17,6 +17,7 @@ _EXAMPLES = """\b
 Examples:
   qwen3-tts-edge serve
   qwen3-tts-edge serve my-bundle --host 0.0.0.0 --api-key "$KEY"
+  qwen3-tts-edge serve --slots 64 --backend openvino
   qwen3-tts-edge serve --wyoming tcp://0.0.0.0:10200 --insecure --zeroconf
   curl http://127.0.0.1:8000/v1/audio/speech -o hello.mp3 \\
       -H 'content-type: application/json' -d '{"input": "Hello there."}'
