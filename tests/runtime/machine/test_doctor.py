@@ -51,7 +51,7 @@ def no_cuda() -> None:
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No GPU, no Jetson, and memory that needs no measuring."""
     monkeypatch.setattr(machine, "Cuda", no_cuda)
-    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
+    monkeypatch.setattr(machine.shutil, "which", lambda *_, **__: None)
     for module in (machine, ort_install, doctor):
         monkeypatch.setattr(module, "TEGRA", tmp_path / "nv_tegra_release")
     monkeypatch.setattr(doctor, "cpu_bandwidth", lambda _: 25e9)
