@@ -246,6 +246,26 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     library.core.cache_clear()
 
 
+def test_a_package_that_is_too_old_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest
+) -> None:
+    """2026.2 cannot read the graphs; whoever has it for something else speaks all the same."""
+    import openvino
+
+    codec = manifest.graphs[CODEC_DECODER]
+    large = msgspec.structs.replace(codec, reads=msgspec.structs.replace(codec.reads, once=SMALL))
+    monkeypatch.setattr(openvino, "__version__", "2026.2.1-21919-ede283a88e3-releases/2026/2")
+    library.core.cache_clear()
+    with pytest.raises(
+        BackendError, match=r"OpenVINO is 2026\.2\.1; expected 2026\.3 or newer"
+    ) as it:
+        open_backend("openvino")
+    assert "pip install --upgrade openvino" in it.value.remedy
+    assert automatic("ort", large) == "ort-cpu"
+    monkeypatch.undo()
+    library.core.cache_clear()
+
+
 def test_a_damaged_graph_is_named(tmp_path: Path, voice_bundle: Path, manifest: Manifest) -> None:
     spec = manifest.graphs[CODEC_DECODER]
     shutil.copy(voice_bundle / "codec_decoder.data", tmp_path)

@@ -8,6 +8,8 @@ from typing import Any
 from qwen3_tts_edge.errors import BackendError
 
 _BFLOAT16 = "bf16"
+_OLDEST = (2026, 3)
+"""The first that knows the graphs' RMSNormalization."""
 
 
 @cache
@@ -15,7 +17,7 @@ def core() -> Any:
     """Load the library.
 
     Raises:
-        BackendError: It is not installed.
+        BackendError: It is not installed, or too old.
     """
     # With it the import is reported to Google Analytics; where it is missing, nothing is.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -25,12 +27,21 @@ def core() -> Any:
         raise BackendError(
             "OpenVINO is not installed", 'run: pip install "qwen3-tts-edge[openvino]"'
         ) from error
+    version = str(openvino.__version__)
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+        raise BackendError(
+            f"OpenVINO is {version.split('-')[0]}; expected {'.'.join(map(str, _OLDEST))} or newer",
+            "run: pip install --upgrade openvino",
+        )
     return openvino.Core()
 
 
 def pays() -> bool:
-    """Tell whether it is there and multiplies in bfloat16 here."""
-    return find_spec("openvino") is not None and precision() == _BFLOAT16
+    """Tell whether it is there, new enough, and multiplies in bfloat16 here."""
+    try:
+        return find_spec("openvino") is not None and precision() == _BFLOAT16
+    except BackendError:
+        return False
 
 
 def precision() -> str:
