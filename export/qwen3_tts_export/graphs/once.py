@@ -1,4 +1,4 @@
-"""What PyTorch's exporter does again and again, done once: half of the time of an export."""
+"""What PyTorch's exporter does again and again, done once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -57,7 +57,7 @@ _SPEAKERS = {
 }
 
 _BACKENDS = {
-    OPENVINO: "openvino, the codec in bfloat16: its sound is some 41 dB from float32, which "
+    OPENVINO: "openvino, the codec in bfloat16: its sound is some 40 dB from float32, which "
     "--backend ort-cpu computes in",
 }
 
