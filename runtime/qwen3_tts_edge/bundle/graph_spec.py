@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
@@ -43,10 +44,19 @@ class TensorSpec(Strict, frozen=True):
 def _size(axis: int | str, sizes: Mapping[str, int]) -> int:
     if isinstance(axis, int):
         return axis
+    number, names, divisor = _read(axis)
+    for name in names:
+        number *= sizes[name]
+    return -(-number // divisor)
+
+
+@lru_cache(maxsize=256)
+def _read(axis: str) -> tuple[int, tuple[str, ...], int]:
+    """Take an axis apart: the product of its numbers, its names, its divisor."""
     product, _, divisor = axis.partition("/")
     factors = product.split("*")
-    size = math.prod(int(f) if f.isdigit() else sizes[f] for f in factors)
-    return -(-size // int(divisor or 1))
+    number = math.prod(int(each) for each in factors if each.isdigit())
+    return number, tuple(each for each in factors if not each.isdigit()), int(divisor or 1)
 
 
 class StateSpec(Strict, frozen=True):

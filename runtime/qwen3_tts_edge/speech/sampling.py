@@ -3,6 +3,7 @@
 Choosing itself happens inside the frame graph; here are only its inputs.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -168,9 +169,27 @@ def draws(seed: int, frame: int, codebooks: int) -> npt.NDArray[np.float32]:
     Returns:
         float32 (codebooks,) in [0, 1), with 24 random bits each.
     """
-    bits = Philox(key=seed, counter=frame << 64).random_raw(codebooks)
+    bits = _counted.bits(seed, frame, codebooks)
     numbers: npt.NDArray[np.float32] = ((bits >> np.uint64(40)) * 2.0**-24).astype(np.float32)
     return numbers
+
+
+class _Counted(threading.local):
+    """A generator for each thread, set to where a frame's numbers begin: to make one takes long."""
+
+    def __init__(self) -> None:
+        self._generator = Philox(key=0)
+        self._state = self._generator.state
+
+    def bits(self, key: int, counter: int, count: int) -> npt.NDArray[np.uint64]:
+        """What `Philox(key=key, counter=counter << 64)` draws first."""
+        self._state["state"]["key"][0] = key
+        self._state["state"]["counter"][:] = 0, counter, 0, 0
+        self._generator.state = self._state
+        return self._generator.random_raw(count)
+
+
+_counted = _Counted()
 
 
 def _check_count(name: str, value: int | None) -> None:

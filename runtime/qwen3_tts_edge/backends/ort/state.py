@@ -13,7 +13,7 @@ import numpy as np
 
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import State
-from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec
+from qwen3_tts_edge.bundle.graph_spec import GraphSpec, StateSpec, TensorSpec
 
 
 class Memory(Protocol):
@@ -46,12 +46,37 @@ class Memory(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """How one of the tensors lies in its buffer.
+
+    Attributes:
+        slot: Bytes of a slot.
+        heads: Of a slot, where the tensor is a cache, whose positions follow each other head by
+            head; 0 where it is none.
+        position: Bytes of one position of a head.
+    """
+
+    slot: int
+    heads: int
+    position: int
+
+    @classmethod
+    def of(cls, spec: TensorSpec, sizes: Mapping[str, int]) -> "_Layout":
+        one = spec.nbytes({**sizes, "batch": 1})
+        if "capacity" not in spec.shape:
+            return cls(one, 0, 0)
+        heads = math.prod(spec.sized({**sizes, "batch": 1})[: spec.shape.index("capacity")])
+        return cls(one, heads, one // heads // sizes["capacity"])
+
+
 @dataclass
 class _Buffers:
     """What a state and all its views share.
 
     Attributes:
-        past: The address of each state, by the name of its past; of the even turns.
+        layouts: Of each state, by the name of its past.
+        past: The address of each; of the even turns.
         other: Of the odd ones; the same where the graph runs in place.
         turn: Launches of the whole, as far as it matters.
         bindings: What graphs have bound to these addresses, by shapes and slots.
@@ -60,6 +85,7 @@ class _Buffers:
     memory: Memory
     spec: GraphSpec
     sizes: Mapping[str, int]
+    layouts: dict[str, _Layout] = field(default_factory=dict)
     past: dict[str, int] = field(default_factory=dict)
     other: dict[str, int] = field(default_factory=dict)
     owners: list[Any] = field(default_factory=list)
@@ -93,6 +119,7 @@ class OrtState:
         shared = _Buffers(memory, spec, sizes)
         for state in spec.states:
             name, nbytes = state.past.name, state.past.nbytes(sizes)
+            shared.layouts[name] = _Layout.of(state.past, sizes)
             shared.past[name], owner = memory.allocate(nbytes)
             shared.owners.append(owner)
             shared.other[name] = shared.past[name]
@@ -132,8 +159,8 @@ class OrtState:
             self.shared.turn += 1
             return
         for state in self.shared.spec.states:
-            nbytes = state.past.nbytes(self.sizes)
-            self.shared.memory.copy([(self.past(state), self.present(state), nbytes)])
+            run = self.past(state), self.present(state), self._nbytes(state)
+            self.shared.memory.copy([run])
 
     def view(self, first: int, slots: int = 1) -> "OrtState":
         """Give some of the slots, as `backends.State.view` says."""
@@ -144,8 +171,7 @@ class OrtState:
         """Set tensors to zero, as `backends.State.clear` says."""
         for state in self.shared.spec.states:
             if not names or state.past.name in names:
-                nbytes = state.past.nbytes(self.sizes)
-                self.shared.memory.clear(self.past(state), nbytes)
+                self.shared.memory.clear(self.past(state), self._nbytes(state))
 
     def copy(self, other: State, positions: int | None = None) -> None:
         """Take over what another state carries, as `backends.State.copy` says."""
@@ -167,7 +193,7 @@ class OrtState:
         """Take over what `arrays` gave, as `backends.State.fill` says."""
         for state in self.shared.spec.states:
             array = np.ascontiguousarray(arrays[state.past.name])
-            assert array.nbytes == state.past.nbytes(self.sizes), f"{state.past.name} is another's"
+            assert array.nbytes == self._nbytes(state), f"{state.past.name} is another's"
             self.shared.memory.write(self.past(state), array)
 
     def _runs(
@@ -177,20 +203,21 @@ class OrtState:
 
         A cache has one for each head of each slot, for it is used up to `positions` alone.
         """
-        to, source, shape = self.past(state), other.past(state), state.past.shape
-        if positions is None or "capacity" not in shape:
-            yield to, source, state.past.nbytes(self.sizes)
+        to, source = self.past(state), other.past(state)
+        layout = self.shared.layouts[state.past.name]
+        if positions is None or not layout.heads:
+            yield to, source, self._nbytes(state)
             return
-        heads = math.prod(state.past.sized(self.sizes)[: shape.index("capacity")])
-        position = state.past.nbytes({**self.sizes, "capacity": 1}) // heads
-        for head in range(heads):
+        for head in range(layout.heads * self.slots):
             yield (
-                to + head * position * self.sizes["capacity"],
-                source + head * position * other.sizes["capacity"],
-                positions * position,
+                to + head * layout.position * self.shared.sizes["capacity"],
+                source + head * layout.position * other.shared.sizes["capacity"],
+                layout.position * positions,
             )
 
+    def _nbytes(self, state: StateSpec) -> int:
+        return self.shared.layouts[state.past.name].slot * self.slots
+
     def _at(self, state: StateSpec, turn: int) -> int:
-        buffers = self.shared.other if turn else self.shared.past
-        slot = state.past.nbytes({**self.shared.sizes, "batch": 1})
-        return buffers[state.past.name] + self.first * slot
+        buffers, name = self.shared.other if turn else self.shared.past, state.past.name
+        return buffers[name] + self.shared.layouts[name].slot * self.first
