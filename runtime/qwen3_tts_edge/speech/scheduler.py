@@ -17,6 +17,10 @@ from qwen3_tts_edge.speech.utterance import Utterance
 _PATIENCE = 30.0
 """Seconds in which another thread may free a slot."""
 
+_READING = 0.25
+"""Of a frame's sound: so long may prompts be read between two frames. The one during which that is
+over is the last, so a large model reads one, and a small one with many listeners those who came."""
+
 _LOOK = 0.1
 """Seconds between two looks at what others have done: who forgets a stream tells nobody."""
 
@@ -77,8 +81,8 @@ class Scheduler:
     def step(self) -> bool:
         """Make one frame of everybody who can speak on.
 
-        An utterance that is over leaves; those who wait join, but of those whose prompts take a
-        launch only one; everybody is launched; codes that are due are read.
+        An utterance that is over leaves; those who wait join, as far as there is time to read their
+        prompts; everybody is launched; codes that are due are read.
 
         Returns:
             Whether anything moved.
@@ -86,8 +90,8 @@ class Scheduler:
         with self.lock:
             try:
                 self._leave()
-                joined, rests = self._join()
-                launched = self._launch_all(rests)
+                joined, resting = self._join()
+                launched = self._launch_all(resting)
                 # Where frames may be launched ahead, this one's codes are read after the next.
                 read = self._read_all_but(self._slots.ahead if launched else 0)
             except BaseException as error:  # Ctrl-C: nobody knows how far a launch has got
@@ -136,26 +140,29 @@ class Scheduler:
                 if slot < len(self._speaking):
                     self._speaking[slot] = last
 
-    def _join(self) -> tuple[bool, Utterance | None]:
+    def _join(self) -> tuple[bool, list[Utterance]]:
         """Give slots to those who have enough text, in the order in which they came.
 
         But first to those of whom somebody has asked for sound: others may never be read, and would
-        keep their slots. Up to the first whose prompt takes a launch: of these there is one between
-        two frames.
+        keep their slots. Up to the one whose prompt takes longer than there is time for.
 
         Returns:
             Whether anybody joined, and who has just read a prompt and has a frame already.
         """
-        joined = False
+        joined, resting = False, list[Utterance]()
+        until = time.perf_counter() + _READING / self._slots.manifest.frames_per_second
         while self._slots.count < self.most:
             able = (each for each in self._waiting if each.prompt is not None)
             ready = min(able, key=lambda each: each.reader is None, default=None)
             if ready is None:
                 break
             joined = True
-            if self._let_in(ready):
-                return True, ready if ready.begun else None
-        return joined, None
+            launched = self._let_in(ready)
+            if ready.begun:
+                resting.append(ready)
+            if launched and time.perf_counter() >= until:
+                break
+        return joined, resting
 
     def _let_in(self, utterance: Utterance) -> bool:
         """Give an utterance the next slot; return whether that took a launch.
@@ -188,13 +195,13 @@ class Scheduler:
         self._speaking.append(utterance)
         return launches
 
-    def _launch_all(self, rests: Utterance | None) -> bool:
+    def _launch_all(self, resting: Sequence[Utterance]) -> bool:
         """Launch a frame of everybody who has a row.
 
         Who has just read a prompt rests: its first samples shall not wait for another frame.
         """
         self._read_all_but(self._slots.ahead)
-        rows = [None if each is rests else self._rows(each) for each in self._speaking]
+        rows = [None if each in resting else self._rows(each) for each in self._speaking]
         if all(row is None for row in rows):
             return False
         start = time.perf_counter()

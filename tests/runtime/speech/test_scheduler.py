@@ -3,6 +3,7 @@
 The graph is not one network but a script; what networks make of it is `test_slots`'s.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.errors import Qwen3TTSError
-from qwen3_tts_edge.speech import sampling
+from qwen3_tts_edge.speech import sampling, scheduler
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 from qwen3_tts_edge.speech.request import Request
@@ -76,6 +77,8 @@ class Script:
         number = len(self.launches)
         self.events.append(("launch", number))
         self.launches.append((tuple(state.numbers), dict(inputs)))
+        if inputs["rows"].shape[1] > 1:
+            Clock.now += Clock.reading
         if ("launch", number) in self.fails:
             raise RuntimeError(f"launch {number}")
         if ("launch", number) in self.interrupts:
@@ -120,6 +123,24 @@ _DRAWN = {
     for seed in range(8)
     for frame in range(100)
 }
+
+
+class Clock:
+    """The time as the scheduler sees it: it goes on only while prompts are read.
+
+    Attributes:
+        now: Seconds.
+        reading: What a prompt takes.
+    """
+
+    now = reading = 0.0
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Clock, "reading", 0.1)
+    seen = SimpleNamespace(perf_counter=lambda: Clock.now, monotonic=time.monotonic)
+    monkeypatch.setattr(scheduler, "time", seen)
 
 
 class Silent:
@@ -262,6 +283,23 @@ def test_one_prompt_joins_between_two_frames_and_who_waits_longest_first(
     order = [_DRAWN[inputs["draws"][-1].tobytes()] for _, inputs in stage.script.launches]
     firsts = [seed for seed, frame in order if frame == 0][1:]  # the first is the opening
     assert list(dict.fromkeys(firsts)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("reading", "together"), [(0.1, 1), (0.02, 1), (0.012, 2), (0.008, 3)])
+def test_prompts_are_read_between_two_frames_as_long_as_there_is_time(
+    bundle: Bundle, ahead: int, reading: float, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of a frame, 20 ms; whoever would be behind it waits for the next frame."""
+    monkeypatch.setattr(Clock, "reading", reading)
+    stage = Stage(bundle, {}, ahead, 6)
+    stage.begins(6, text_layout="upfront", max_seconds=0.08)  # reads the opening
+    stage.plays()
+    spoken = [stage.begins(n, text_layout="upfront", max_seconds=0.8) for n in range(6)]
+    for step in range(1, 6 // together + 1):
+        stage.scheduler.step()
+        assert stage.slots.count == step * together
+    stage.plays()
+    assert [frames(each) for each in spoken] == [list(range(10))] * 6
 
 
 def test_what_others_read_before_is_not_read_again(bundle: Bundle) -> None:
