@@ -25,7 +25,8 @@ class Speaker:
         self.ends = ends
         self._name, self._served = name, served
 
-    def deliver(self) -> bool:
+    def deliver(self, *, wait: bool) -> bool:
+        assert wait  # for nothing was launched
         self._served.append(self._name)
         return True
 

@@ -118,16 +118,16 @@ class Speech:
         told = self._player.seconds
         return told - before >= _AHEAD and told - self._read < _AHEAD
 
-    def deliver(self) -> bool:
+    def deliver(self, *, wait: bool) -> bool:
         """Hand on one chunk, so that everybody who speaks gets one in turn.
 
         The next is decoded while others are served and the next frame is made; the first of all is
         waited for.
         """
         moved = self._decoding is not None
-        if self._decoding is not None:
+        if self._decoding is not None and (wait or self._decoding.done):
             self._tell_chunk(self._decoding)
-        if self._room:
+        if self._decoding is None and self._room:
             moved = self._decode() or moved
         if self._decoding is not None and (self._player.first is None or self._decoding.done):
             self._tell_chunk(self._decoding)

@@ -96,7 +96,7 @@ class _Speech:
         if self._pieces is not None:
             self._pieces.close()
 
-    def deliver(self) -> bool:
+    def deliver(self, *, wait: bool) -> bool:
         assert self._pieces is not None
         found = self._pieces.take()
         if found is not None:

@@ -37,8 +37,11 @@ class Speaking(Protocol):
     def ends(self) -> float:
         """When its listener falls silent, by `time.monotonic`, if no more sound comes."""
 
-    def deliver(self) -> bool:
-        """Hand on the sound that is there; return whether there was any, or raise what is wrong."""
+    def deliver(self, *, wait: bool) -> bool:
+        """Hand on the sound that is there; return whether there is any, or raise what is wrong.
+
+        `wait` for what is being decoded, for there is nothing else to do.
+        """
 
     def fail(self, error: Exception) -> None:
         """End with an error."""
@@ -125,9 +128,9 @@ class Worker:
 
     def _frame(self) -> bool:
         """Make a frame of everybody who can speak on; return whether anything moved."""
-        moved = self.synthesizer.step()
+        moved = launched = self.synthesizer.step()
         for each in sorted(self._speaking, key=lambda each: each.ends):
-            moved = self._delivered(each) or moved
+            moved = self._delivered(each, wait=not launched) or moved
         self._speaking = [each for each in self._speaking if not each.over]
         if self._failed:  # one launch that fails ends everybody's speech, and is one failure
             self._failures, self._failed = self._failures + 1, False
@@ -135,12 +138,12 @@ class Worker:
             raise RuntimeError(f"speeches failed {_FAILURES} times in a row")
         return moved
 
-    def _delivered(self, speaking: Speaking) -> bool:
+    def _delivered(self, speaking: Speaking, *, wait: bool) -> bool:
         """Let somebody hand sound on; what is wrong with it is its own."""
         if speaking.over:
             return False
         try:
-            return speaking.deliver()
+            return speaking.deliver(wait=wait)
         except Exception as error:
             speaking.fail(error)
             return True
