@@ -1,4 +1,4 @@
-"""One client's speech in the worker's thread: when sound is handed on, when its player is silent."""
+"""One client's speech in the worker's thread: when sound is handed on, and played."""
 
 import math
 from pathlib import Path
