@@ -1,6 +1,12 @@
-"""Whether a sentence goes on after a full stop and a blank: abbreviations, initials, ordinals."""
+"""Whether a sentence goes on after a full stop and a blank: abbreviations, initials, ordinals.
+
+Each rule knows one kind of full stop and says nothing of others. They are asked in the order of
+`_RULES`, and the first that knows decides.
+"""
 
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
 from qwen3_tts_edge.text.abbreviations import (
     AT_THE_FRONT,
@@ -14,36 +20,127 @@ from qwen3_tts_edge.text.abbreviations import (
     ORDINALS,
     SYLLABLES,
 )
-from qwen3_tts_edge.text.characters import EAST
+from qwen3_tts_edge.text.around_stop import Stop
+
+Rule: TypeAlias = Callable[[Stop], bool | None]
+"""Tells whether the sentence goes on; None where the stop is not of the rule's kind."""
+
+_MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
+_DATE = re.compile(r"\d\. \d{1,2}$")
+_WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")
+
+
+def _behind_number(stop: Stop) -> bool | None:
+    """The label of an item, "1. ", a part of a date, or a German ordinal, "am 3. Oktober"."""
+    if not stop.number:
+        return None
+    short, earlier = len(stop.number) <= 3, stop.earlier.rstrip()
+    if (short and stop.alone) or _MORE_OF_DATE.match(stop.after):
+        return True
+    if _DATE.search(stop.before) and not stop.after[:1].isupper():
+        return True
+    german = earlier.rpartition(" ")[2] in ORDINALS and stop.next_word[:1].isupper()
+    item = stop.listed or earlier.endswith((";", "；", ":", "："))
+    counts = (german or item) and stop.next_word not in BEGINNINGS
+    return short and (stop.next_word in MONTHS or counts)
+
+
+def _between_amounts(stop: Stop) -> bool | None:
+    """A unit that another number follows: "10 ч. 30 мин."."""
+    return True if stop.counted and stop.after[:1].isdigit() else None
+
+
+def _behind_no_word(stop: Stop) -> bool | None:
+    """A sign, or a date without blanks, "2024.5.1. ", which goes on unless a capital follows."""
+    if stop.words:
+        return None
+    return bool(_WHOLE_DATE.search(stop.before)) and not stop.after[:1].isupper()
+
 
 _SHORTENED = BEFORE_ANYTHING | BEFORE_NUMBERS | BEFORE_NAMES | BEFORE_SMALL
-_LETTER = rf"[^\W\d_{EAST}]"
-_START = rf"(?:\b|(?<=[{EAST}]))"
-_WORDS = re.compile(
-    rf"(?:{_START}{_LETTER}{{1,3}}\.[ -]{{0,2}})*{_START}{_LETTER}+(?:-{_LETTER}+)*°?$"
-    rf"|\b[{SYLLABLES}]$"
-)
-"""The word before the stop, with those of three letters or fewer and a stop before it: "z. B"."""
-_CONSONANTS = re.compile("[b-df-hj-np-tv-xzçñßбвгджзйклмнпрстфхцчшщ]{2,}", re.IGNORECASE)
-"""A word without a vowel is short for another, "Bldg", "мкр", or an exclamation: "Hmm."."""
-_DOUBLED = re.compile(r"([^\W\d_IX])\1")
-_UNIT = re.compile(r"(?:\d ?|[°/])[^\W\d_]$")
-_SHORT = re.compile(r"(?:[^\W_]{1,2}|Chr)\.")
-_SINGLE = re.compile(r"[^\W\d_]\.")
-_LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNORECASE)
-_NEXT = re.compile(r"(?![^\W_][a-zа-я]?\.)[^\W_]+")  # "A. " is an initial, no article
-_NUMBER = re.compile(r"(?<![\w.,])\d{1,4}$")
-_COUNTED = re.compile(rf"\d ?{_LETTER}{{1,3}}$")
-_AMOUNT = re.compile(r"\d\W*(?:\w+\.? )?$")
-"""A number, and perhaps a word between it and what it counts: "5 тысяч "."""
+
+
+def _before_small_letter(stop: Stop) -> bool | None:
+    """Any abbreviation. Other stops end a sentence, of a text that has no capitals."""
+    if not stop.after[:1].islower():
+        return None
+    return stop.initial or not stop.names.isdisjoint(_SHORTENED)
+
+
 _NUMERAL = re.compile(r"[+(§#№]? ?\d|[IVXLC]{2,}\b|[B-DF-HJ-NP-XZ]\b")
 """A number, or a letter that is no word: "art. L 121"."""
 _REFERRED = re.compile(r"\d[\d.:–-]*[,;]")
 _MOST_OF_SHORT = 5
 """Letters. Of words that are no longer, one with such a number behind it is short: "párr. 4, "."""
-_MORE_OF_DATE = re.compile(r"\d{1,2}\.|\d{4}\b")
-_DATE = re.compile(r"\d\. \d{1,2}$")
-_WHOLE_DATE = re.compile(r"(?<![\w.])\d{4}\.\d{1,2}\.\d{1,2}$")
+
+
+def _before_number(stop: Stop) -> bool | None:
+    """What is counted or found by a number: "No. 5", "Hauptstr. 7", "párr. 4, "."""
+    numbered = not stop.names.isdisjoint(BEFORE_NUMBERS) or stop.word.endswith("str")
+    if numbered and _NUMERAL.match(stop.after):
+        return True
+    return True if len(stop.word) <= _MOST_OF_SHORT and _REFERRED.match(stop.after) else None
+
+
+_AMOUNT = re.compile(r"\d\W*(?:\w+\.? )?$")
+"""A number, and perhaps a word between it and what it counts: "5 тысяч "."""
+
+
+def _like_any_word(stop: Stop) -> bool | None:
+    """An end like any other, "etc.", but for capitals that say more of an amount: "3 p.m. EST".
+
+    Where all is in capitals, "AT 3 P.M. THE DOOR", most of them do not.
+    """
+    if stop.names.isdisjoint(BEFORE_SMALL):
+        return None
+    if stop.names.isdisjoint(OF_AMOUNTS) or not _AMOUNT.search(stop.earlier):
+        return False
+    more = len(stop.following) > 1 and stop.following.isupper()
+    begins = stop.word.isupper() and stop.following.capitalize() in BEGINNINGS
+    return more and not begins
+
+
+def _before_anything(stop: Stop) -> bool | None:
+    """A title, or what introduces an example: "Dr. Smith", "e.g. Apples"."""
+    return None if stop.names.isdisjoint(BEFORE_ANYTHING) else True
+
+
+_LABEL = re.compile(rf"(?=.)X{{0,3}}(?:IX|IV|V?I{{0,3}})|[{SYLLABLES}]", re.IGNORECASE)
+
+
+def _at_the_front(stop: Stop) -> bool | None:
+    """The label of an item or of a note, by itself: "II. Methods", "P.S. I love you."."""
+    if not stop.alone:
+        return None
+    if not stop.names.isdisjoint(AT_THE_FRONT):
+        return True
+    label = stop.initial or bool(_LABEL.fullmatch(stop.word))
+    return True if label and stop.words == stop.word else None
+
+
+_CONSONANTS = re.compile("[b-df-hj-np-tv-xzçñßбвгджзйклмнпрстфхцчшщ]{2,}", re.IGNORECASE)
+"""A word without a vowel is short for another, "Bldg", "мкр", or an exclamation: "Hmm."."""
+
+
+def _before_name(stop: Stop) -> bool:
+    """An initial, or what a name may follow: "J. Fox", "St. James", "Bldg. Seven"."""
+    exclaimed = stop.alone or stop.counted or stop.word.isupper()
+    short = bool(_CONSONANTS.fullmatch(stop.word)) and not exclaimed
+    named = stop.initial or short or not stop.names.isdisjoint(BEFORE_NAMES)
+    return named and stop.following not in BEGINNINGS
+
+
+_RULES: tuple[Rule, ...] = (
+    _behind_number,
+    _between_amounts,
+    _behind_no_word,
+    _before_small_letter,
+    _before_number,
+    _like_any_word,
+    _before_anything,
+    _at_the_front,
+    _before_name,
+)
 
 
 def goes_on(before: str, after: str, opens: int, *, listed: bool) -> bool:
@@ -58,87 +155,5 @@ def goes_on(before: str, after: str, opens: int, *, listed: bool) -> bool:
     Returns:
         False where a new sentence begins.
     """
-    next_word = _NEXT.match(after)
-    following = next_word.group() if next_word else ""
-    if number := _NUMBER.search(before):
-        start = number.start()
-        return _number_goes_on(before, start, after, following, opens, listed=listed)
-    counted = bool(_COUNTED.search(before))
-    if counted and after[:1].isdigit():  # "10 ч. 30 мин."
-        return True
-    found = _WORDS.search(before)
-    if not found:
-        return bool(_WHOLE_DATE.search(before)) and not after[:1].isupper()
-    words, earlier = found.group().split(" "), before[: found.start()]
-    word = words[-1].rpartition(".")[2]
-    names = {"".join(words[at:]) for at in range(len(words))} | {words[-1].rpartition("-")[2]}
-    if len(words) == 1 and earlier.endswith((".", "@")):
-        names = set()  # the end of an address: "example.ie" is no "i.e."
-    if _is_shouted(word, earlier, following):
-        names, following = {each.title() for each in names}, following.capitalize()
-    initial = _initial(words[-1], before, after)
-    if after[:1].islower():
-        return initial or bool(names & _SHORTENED)
-    if (names & BEFORE_NUMBERS or word.endswith("str")) and _NUMERAL.match(after):
-        return True
-    if len(word) <= _MOST_OF_SHORT and _REFERRED.match(after):
-        return True
-    if names & BEFORE_SMALL:
-        counts = bool(names & OF_AMOUNTS and _AMOUNT.search(earlier))
-        return counts and _of_amount(word, following)
-    if names & BEFORE_ANYTHING:
-        return True
-    alone = found.start() == opens
-    if alone and (names & AT_THE_FRONT or (found.group() == word and _is_label(word, initial))):
-        return True
-    short = not (alone or counted or word.isupper()) and bool(_CONSONANTS.fullmatch(word))
-    return (initial or short or bool(names & BEFORE_NAMES)) and following not in BEGINNINGS
-
-
-def _is_shouted(word: str, earlier: str, following: str) -> bool:
-    """Whether a word in capitals stands beside another: "DR. NO", "HAS NO. 7"."""
-    beside = following if following.isalpha() else earlier.rstrip().rpartition(" ")[2]
-    return min(len(word), len(beside)) > 1 and word.isupper() and beside.isupper()
-
-
-def _is_label(word: str, initial: bool) -> bool:
-    return initial or bool(_LABEL.fullmatch(word))
-
-
-def _of_amount(word: str, following: str) -> bool:
-    """Whether capitals say more of an amount or a time: "10 руб. РФ", "3 p.m. EST".
-
-    Where all is in capitals, "AT 3 P.M. THE DOOR", most of them do not.
-    """
-    shouted = word.isupper() and following.capitalize() in BEGINNINGS
-    return len(following) > 1 and following.isupper() and not shouted
-
-
-def _initial(word: str, before: str, after: str) -> bool:
-    """Whether a word, with the stops in it, is of initials: "J", "U.S", "M.Sc", and no "x.com".
-
-    Two of the same are the plural in Spanish: "EE. UU.".
-
-    "т" is one where another letter follows, as in "т. е.": it is short for nothing by itself.
-    """
-    parts = [part.strip("-") for part in word.split(".")]
-    if len(parts) > 1:
-        return all(len(each) == 1 or (len(each) <= 3 and each[:1].isupper()) for each in parts)
-    if _UNIT.search(before) and not _SHORT.match(after):  # "8 h."
-        return False
-    single = len(word) == 1 and (word.isupper() or word.isascii() or bool(_SINGLE.match(after)))
-    return single or bool(_DOUBLED.fullmatch(word) and word.isupper())
-
-
-def _number_goes_on(
-    before: str, start: int, after: str, following: str, opens: int, *, listed: bool
-) -> bool:
-    """The same after a number: the label of a list, a part of a date, a German ordinal."""
-    short, earlier = len(before) - start <= 3, before[:start].rstrip()
-    if (short and start == opens) or _MORE_OF_DATE.match(after):
-        return True
-    if _DATE.search(before) and not after[:1].isupper():
-        return True
-    german = earlier.rpartition(" ")[2] in ORDINALS and following[:1].isupper()
-    item = listed or earlier.endswith((";", "；", ":", "："))
-    return short and (following in MONTHS or ((german or item) and following not in BEGINNINGS))
+    stop = Stop(before, after, opens, listed)
+    return next(told for rule in _RULES if (told := rule(stop)) is not None)
