@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import click
 
+from qwen3_tts_edge.atomic import check_new_folder
 from qwen3_tts_edge.bundle.manifest import load_codec
 from qwen3_tts_edge.bundle.names import FLAVOURS, FP32, INT8, ORT, TEXT_LAYOUTS
 from qwen3_tts_edge.errors import CheckpointError, InputError
-from qwen3_tts_edge.files import check_new_folder
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_edge.program import Program
 from qwen3_tts_edge.utf8 import WORDS

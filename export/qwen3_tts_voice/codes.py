@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.atomic import whole_or_nothing
 from qwen3_tts_voice.features import BINS, HOP, PER_FRAME, blocks
 from qwen3_tts_voice.speakers import speaker
 

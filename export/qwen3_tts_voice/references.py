@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.atomic import whole_or_nothing
 from qwen3_tts_voice.codes import load_shard
 from qwen3_tts_voice.decoder_model import official
 from qwen3_tts_voice.speech import LEAD, RATE

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.atomic import whole_or_nothing
 from qwen3_tts_voice.speakers import STRAIGHT, speaker
 
 RATE = 24_000

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import nn
 
-from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.atomic import whole_or_nothing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

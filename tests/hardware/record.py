@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.atomic import whole_or_nothing
 
 NOT_RUN = "not run"
 Figures = dict[str, Any]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qwen3_tts_edge.atomic import whole_folder_or_nothing
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.bundle.manifest import TOKENIZER
 from qwen3_tts_edge.bundle.names import BASE, ORT
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.bundle.description import describe, describe_codec
 from qwen3_tts_export.bundle.graph_files import write_graphs
 from qwen3_tts_export.bundle.tables import write_tables
@@ -44,7 +44,7 @@ def write_bundle(
 ) -> Path:
     """Write a bundle.
 
-    A folder that has the final name is whole, see `files.whole_folder_or_nothing`. Where another
+    A folder that has the final name is whole, see `atomic.whole_folder_or_nothing`. Where another
     process is writing the same one, this waits, and then finds that it exists.
 
     Where weights become numbers of four bits they are calibrated, see `calibration`. What is done

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from qwen3_tts_edge.files import whole_or_nothing
+from qwen3_tts_edge.atomic import whole_or_nothing
 
 KEY = 16
 """Letters of a folder's name, in hexadecimal: it says what is calibrated, and by what."""

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import torch
 
+from qwen3_tts_edge.atomic import whole_folder_or_nothing
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import whole_folder_or_nothing
 from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
 from qwen3_tts_export.checkpoint.expected import Shape, expected_codec_tensors, expected_tensors
 from qwen3_tts_export.checkpoint.filler_tokenizer import filler_texts
@@ -41,7 +41,7 @@ def write_random(
 ) -> Path:
     """Write a checkpoint folder that this project and the official package both open.
 
-    The folder appears only when it is complete, see `files.whole_folder_or_nothing`.
+    The folder appears only when it is complete, see `atomic.whole_folder_or_nothing`.
 
     Args:
         folder: Where to write; must not exist yet.

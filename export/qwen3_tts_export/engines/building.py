@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen3_tts_edge import locks
+from qwen3_tts_edge.atomic import sweep, whole_folder_or_nothing
 from qwen3_tts_edge.bundle.engines import (
     FOLDER,
     AxisRange,
@@ -22,7 +23,6 @@ from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.memory import capacity
 from qwen3_tts_edge.bundle.own_files import FileSpec, sha256
 from qwen3_tts_edge.errors import BundleError
-from qwen3_tts_edge.files import sweep, whole_folder_or_nothing
 from qwen3_tts_export.engines.plan import build_plan
 from qwen3_tts_export.engines.target import find_target, open_library
 from qwen3_tts_export.progress import Report

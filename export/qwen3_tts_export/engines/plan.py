@@ -12,11 +12,11 @@ from typing import Any
 
 import onnx
 
+from qwen3_tts_edge.atomic import whole_or_nothing
 from qwen3_tts_edge.backends.tensorrt.library import DTYPES, make_logger
 from qwen3_tts_edge.bundle.engines import FOLDER, AxisRange, EngineKey
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.errors import BackendError, BundleError
-from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_export.engines.target import make_progress, reasons
 from qwen3_tts_export.progress import Report
 

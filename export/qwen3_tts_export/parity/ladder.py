@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_tts_edge import Sampling, Synthesizer
+from qwen3_tts_edge.atomic import whole_or_nothing
 from qwen3_tts_edge.bundle.manifest import Manifest
 from qwen3_tts_edge.bundle.names import FP32, ORT, STREAMED, UPFRONT
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_edge.voices.matching import any_voice
 from qwen3_tts_export.bundle.writing import write_bundle
 from qwen3_tts_export.checkpoint.opening import Checkpoint

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from qwen3_tts_edge.atomic import PART
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.hash_memory import HashMemory
 from qwen3_tts_edge.bundle.manifest import CODEC_ENCODER, SPEAKER_ENCODER, CodecManifest
 from qwen3_tts_edge.bundle.own_files import FileSpec, Has, Source, compare, has_hash, leads_out
 from qwen3_tts_edge.errors import BackendError, BundleError, reason
-from qwen3_tts_edge.files import NOT_JSON, PART, Strict, write_json
+from qwen3_tts_edge.files import NOT_JSON, Strict, write_json
 
 FOLDER, FILE = "engines", "engine.json"
 TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from typing_extensions import Self
 
 from qwen3_tts_edge.arrays import Samples
+from qwen3_tts_edge.atomic import whole_or_nothing
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import whole_or_nothing
 from qwen3_tts_edge.paths import check_target, expanded
 from qwen3_tts_edge.sound.encoding import Encoder, encoder
 from qwen3_tts_edge.sound.formats import FORMATS
@@ -62,7 +62,7 @@ class AudioFile:
     def __init__(
         self, path: str | Path, sample_rate: int, *, rate_out: int | None = None, speed: float = 1.0
     ) -> None:
-        """Say where, before any work; `with` opens it, see `files.whole_or_nothing`.
+        """Say where, before any work; `with` opens it, see `atomic.whole_or_nothing`.
 
         Args:
             path: Its ending says the format.

@@ -14,8 +14,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from qwen3_tts_edge import locks
+from qwen3_tts_edge.atomic import sweep
 from qwen3_tts_edge.errors import InputError, quoted
-from qwen3_tts_edge.files import sweep
 from qwen3_tts_edge.paths import folder_of
 from qwen3_tts_edge.voices.profile import ENDING
 

@@ -89,7 +89,7 @@ COMMAND = """#!{python}
 import signal, sys, time
 from pathlib import Path
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import whole_folder_or_nothing
+from qwen3_tts_edge.atomic import whole_folder_or_nothing
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 try:

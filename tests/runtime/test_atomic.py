@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from qwen3_tts_edge.atomic import whole_folder_or_nothing, whole_or_nothing
 from qwen3_tts_edge.codec.code_file import CodeFile
 from qwen3_tts_edge.errors import InputError
-from qwen3_tts_edge.files import whole_folder_or_nothing, whole_or_nothing
 from qwen3_tts_edge.voices.voice import Voice
 
 Writer = Callable[[Path], AbstractContextManager[Path]]
@@ -21,9 +21,9 @@ WRITERS = (whole_or_nothing, whole_folder_or_nothing)
 OTHER = """
 import sys
 from pathlib import Path
-from qwen3_tts_edge import files
+from qwen3_tts_edge import atomic
 
-with getattr(files, sys.argv[1])(Path(sys.argv[2])) as part:
+with getattr(atomic, sys.argv[1])(Path(sys.argv[2])) as part:
     (part / "a" if part.is_dir() else part).write_text("of the other")
     print("half", flush=True)
     sys.stdin.read()
