@@ -7,9 +7,8 @@ wrong with a message is an error, as there, but the socket stays open and the tu
 Source: https://developers.deepgram.com/reference/text-to-speech/speak-flux
 """
 
-import secrets
 from collections import deque
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi import Request as HttpRequest
@@ -20,26 +19,26 @@ from starlette.websockets import WebSocket
 from qwen3_tts_edge.errors import InputError
 from qwen3_tts_edge.server.doors.request_id import id_of
 from qwen3_tts_edge.server.problems import Problem, problem_of
-from qwen3_tts_edge.server.protocols import deepgram
+from qwen3_tts_edge.server.protocols.deepgram_body import Socket, Speak, Text, Whole
+from qwen3_tts_edge.server.protocols.deepgram_both import OneText, answer
+from qwen3_tts_edge.server.protocols.deepgram_turn import Turn
 from qwen3_tts_edge.server.protocols.said import Said, unheard
 from qwen3_tts_edge.server.service import Service
-from qwen3_tts_edge.server.sockets.context import Context, Message
-from qwen3_tts_edge.server.sockets.conversation import Conversation, field_of, parsed
+from qwen3_tts_edge.server.sockets.context import Message
+from qwen3_tts_edge.server.sockets.conversation import field_of, parsed
 from qwen3_tts_edge.sound.tempo import SPEEDS
-from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.version import VERSION
 
-_CONTROLS = dict.fromkeys(("pronunciations_applied", "breaks_applied", "pronunciation_warnings"), 0)
 _Expressivity = Annotated[int | None, unheard("no voice here has it; leave it out, or use 0", 0)]
 
 
-class Socket(deepgram.Socket):
+class _Address(Socket):
     """The address of a socket."""
 
     expressivity: _Expressivity = None
 
 
-class Whole(deepgram.Whole):
+class _WholeAddress(Whole):
     """The address of a request."""
 
     expressivity: _Expressivity = None
@@ -64,7 +63,7 @@ class _Configure(Said):
     speed: float | None = None
 
 
-_Message = deepgram.Speak | _Order | _Interrupt | _Configure
+_Message = Speak | _Order | _Interrupt | _Configure
 _MESSAGE: TypeAdapter[_Message] = TypeAdapter(Annotated[_Message, Field(discriminator="type")])
 
 
@@ -73,66 +72,25 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter()
 
     @routes.websocket("/v2/speak")
-    async def websocket(websocket: WebSocket, asked: Annotated[Socket, Query()]) -> None:
-        asked.encoder(service)  # what is wrong is said before the socket is open
-        await _Flux(service, websocket, asked, asked.request(service)).run()
+    async def websocket(websocket: WebSocket, asked: Annotated[_Address, Query()]) -> None:
+        await _Flux(service, websocket, asked).run()
 
     @routes.post("/v2/speak", response_class=Response)
     async def speech(
-        body: deepgram.Text, asked: Annotated[Whole, Query()], http: HttpRequest
+        body: Text, asked: Annotated[_WholeAddress, Query()], http: HttpRequest
     ) -> Response:
         """Speak a text."""
-        return deepgram.answer(service, body, asked, http)
+        return answer(service, body, asked, http)
 
     return routes
 
 
-class _Turn:
-    """One answer of an agent.
-
-    Attributes:
-        characters: Of its text, so far.
-        duration: Of its sound, so far, in ms.
-        flushed: Whether it has all of its text.
-    """
-
-    def __init__(self) -> None:
-        self.characters, self.duration, self.flushed = 0, 0.0, False
-        self._name = {"speech_id": f"dg_sp_{secrets.token_hex(6)}"}
-        self._begun = False
-
-    def begin(self) -> list[Message]:
-        """Tell that it begins, once."""
-        begun, self._begun = self._begun, True
-        return [] if begun else [{"type": "SpeechStarted", **self._name}]
-
-    def end(self) -> list[Message]:
-        """Tell that all of it was spoken; some wait for the first of the two, most for the last."""
-        flushed = {"type": "Flushed", **self._name}
-        return [*self.begin(), flushed, {"type": "SpeechMetadata", **self.told()}]
-
-    def told(self) -> dict[str, Any]:
-        """Tell what it was."""
-        return {
-            **self._name,
-            "audio_duration_ms": round(self.duration),
-            "input_character_count": self.characters,
-            "billable_character_count": self.characters,
-            "controls_applied": _CONTROLS,
-        }
-
-
-class _Flux(Conversation):
-    transport = "deepgram"
-
-    def __init__(
-        self, service: Service, websocket: WebSocket, asked: Socket, request: Request
-    ) -> None:
-        super().__init__(service, websocket)
-        self._asked, self._request = asked, request
+class _Flux(OneText):
+    def __init__(self, service: Service, websocket: WebSocket, asked: _Address) -> None:
+        super().__init__(service, websocket, asked)
         rate = asked.encoder(service).sample_rate
         self._bytes = rate * (2 if asked.encoding == "linear16" else 1) / 1000  # of a ms
-        self._turns: deque[_Turn] = deque()  # the first is spoken, the last may lack text
+        self._turns: deque[Turn] = deque()  # the first is spoken, the last may lack text
         self._reconfigured = False
         self._characters = 0
         self._duration = 0.0  # of all sound, but of what was interrupted only what was played
@@ -160,9 +118,9 @@ class _Flux(Conversation):
 
     def take(self, text: str) -> list[Message]:
         message = parsed(_MESSAGE, text)
-        if isinstance(message, deepgram.Speak):
+        if isinstance(message, Speak):
             turn = self._turn()
-            self._context().append(message.text)
+            self.append(message.text)
             turn.characters += len(message.text)
             self._characters += len(message.text)
         elif isinstance(message, _Interrupt):
@@ -204,32 +162,25 @@ class _Flux(Conversation):
         """Whether there is a turn that may get more text."""
         return bool(self._turns) and not self._turns[-1].flushed
 
-    def _turn(self) -> _Turn:
+    def _turn(self) -> Turn:
         """Give the turn that gets text; begin one."""
         if not self._growing:
             if self._reconfigured and not self._turns:
                 self.close("")
                 self._reconfigured = False
-            self._turns.append(_Turn())
+            self._turns.append(Turn())
         return self._turns[-1]
 
     def _end(self, count: int) -> list[Message]:
         return [each for _ in range(count) for each in self._turns.popleft().end()]
 
-    def _context(self) -> Context:
-        known = self.contexts.get("")
-        return known or self.open("", self._request, self._asked.encoder(self.service), self)
-
     def _flush(self) -> list[Message]:
         if not self._growing:
             return [_warning("NO_ACTIVE_SPEECH", "there is no turn to flush")]
-        context = self.contexts.get("")
-        if context is not None and not context.failed:
-            context.flush()
-            self._turns[-1].flushed = True
-            return []
-        self.close("")  # the text that failed ends here
-        return self._end(1)
+        if not self.flush():
+            return self._end(1)
+        self._turns[-1].flushed = True
+        return []
 
     def _interrupt(self, offset: _Offset | None) -> list[Message]:
         """End all turns, for whoever interrupts has not asked for what comes next either."""
