@@ -6,7 +6,8 @@ Source: ISO/IEC 11172-3 and 13818-3, 2.4.1.3 and 2.4.2.3; MPEG 2.5 halves the ra
 
 from typing import BinaryIO
 
-_TAG = b"ID3"
+from qwen3_tts_edge.sound import id3
+
 _SYNC, _HEADER = b"\xff", 7
 """How a frame begins, and the bytes of which its length is read."""
 
@@ -42,7 +43,7 @@ _HALVED = {3: 0, 2: 1, 0: 2}
 
 def begins(head: bytes) -> bool:
     """Tell whether a file may be of such frames; they may stand behind a tag."""
-    return head.startswith(_TAG) or _length(head[:_HEADER]) is not None
+    return head.startswith(id3.TAG) or _length(head[:_HEADER]) is not None
 
 
 def ends_within_frame(tail: bytes) -> bool:
@@ -64,12 +65,7 @@ def untold(file: BinaryIO) -> int:
         file: Open, and left where the counting ends.
     """
     file.seek(0)
-    head = file.read(10)
-    at = 0
-    if head.startswith(_TAG):
-        for byte in head[6:]:
-            at = at << 7 | byte & 0x7F
-        at += len(head)
+    at = id3.tag_length(file.read(id3.HEAD))
     file.seek(at)
     beginning = file.read(_SOUGHT)
     at += (first := _first(beginning))

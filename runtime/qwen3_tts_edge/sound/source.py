@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from qwen3_tts_edge.errors import InputError, refuse_lfs_pointer
+from qwen3_tts_edge.sound import id3
 
-_TAG, _TAG_HEAD = b"ID3", 10
 _CHUNKED = (b"RIFF", b"RIFX", b"RF64", b"FORM")
 """How WAV and AIFF begin: behind a tag libsndfile leaves out as much of their end."""
 
@@ -76,12 +76,8 @@ def _copy(file: BinaryIO) -> BinaryIO:
 
 def _seek_behind_tag(file: BinaryIO) -> bool:
     """Tell whether a WAV or AIFF file stands behind a tag; if so, seek there, else to the start."""
-    head = file.read(_TAG_HEAD)
-    if head.startswith(_TAG) and len(head) == _TAG_HEAD:
-        length = 0
-        for byte in head[6:]:
-            length = length << 7 | byte & 0x7F
-        file.seek(_TAG_HEAD + length)
+    if length := id3.tag_length(file.read(id3.HEAD)):
+        file.seek(length)
         if file.read(4) in _CHUNKED:
             file.seek(-4, os.SEEK_CUR)
             return True
