@@ -8,6 +8,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi import checks
 
+from qwen3_tts_edge.server.protocols import openai_speech
 from server.serving import Served
 
 EXAMPLES = 20
@@ -29,7 +30,7 @@ there are the description does not know."""
 def described(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The description, of a server that says no more than two frames of any text."""
     served: Served = request.getfixturevalue(request.param)
-    monkeypatch.setattr(type(served.service), "seconds_of", lambda *_: 0.16)
+    monkeypatch.setattr(openai_speech, "_seconds", lambda *_: 0.16)
     yield schemathesis.openapi.from_url(f"{served.url}/openapi.json")
     served.settle()
 

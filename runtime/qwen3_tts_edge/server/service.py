@@ -1,4 +1,4 @@
-"""What all protocols share: a bundle that speaks, a door in front of it, and the books."""
+"""What all protocols share: a bundle that speaks, who may speak, the voices and the metrics."""
 
 import asyncio
 import logging
@@ -28,8 +28,6 @@ from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.speech.request import Request
 from qwen3_tts_edge.speech.stream import RAMP
 from qwen3_tts_edge.synthesizer import Synthesizer
-from qwen3_tts_edge.text.growing_text import GrowingText
-from qwen3_tts_edge.text.pieces import AT_ONCE
 from qwen3_tts_edge.voices.matching import any_voice
 
 if TYPE_CHECKING:
@@ -144,18 +142,6 @@ class Service:
                 "send less at once",
             )
 
-    def seconds_of(self, frames: int | None) -> float | None:
-        """Give the seconds of a ceiling in frames; None where no utterance comes that far."""
-        if frames is None or 2 * frames > self.synthesizer.frame_graph.capacity:
-            return None
-        return frames / self.synthesizer.manifest.frames_per_second
-
-    def count(self, text: str) -> int:
-        """Count the ids of a text, bit by bit: the tokenizer keeps Python to itself."""
-        growing = GrowingText(self.synthesizer.bundle.tokenizer)
-        bits = (text[at : at + AT_ONCE] for at in range(0, len(text), AT_ONCE))
-        return sum(len(growing.feed(bit)) for bit in bits) + len(growing.finish())
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Speak while this goes on; first what nobody hears, for the first time takes longer."""
@@ -203,7 +189,7 @@ class Service:
             text: The first of what is said; more is appended to the session.
             field: Of the client's request, that has it: what is wrong now is wrong with that.
             ended: It is all of it.
-            transport: The protocol's name, for the books.
+            transport: The protocol's name, for the metrics.
             key: Whose request it is, see `keys`.
             chunk_frames: Frames a chunk; the last number goes on.
 
@@ -292,7 +278,7 @@ def _remote(settings: Settings) -> "Remote":
 
 
 def _outcome(error: BaseException) -> str:
-    """Name, for the books, how a request ended that was not answered."""
+    """Name, for the metrics, how a request ended that got no answer."""
     if isinstance(error, asyncio.CancelledError):
         return "cancelled"
     return "rejected" if isinstance(error, InputError | RefusedError) else "error"

@@ -28,7 +28,9 @@ from qwen3_tts_edge.server.voices.references import vector_of
 from qwen3_tts_edge.sound.encoding import Encoder
 from qwen3_tts_edge.sound.formats import FORMATS
 from qwen3_tts_edge.speech.request import Request
+from qwen3_tts_edge.text.growing_text import GrowingText
 from qwen3_tts_edge.text.languages import language_named
+from qwen3_tts_edge.text.pieces import AT_ONCE
 from qwen3_tts_edge.voices.matching import match
 from qwen3_tts_edge.voices.voice import Clone, Voice
 
@@ -118,8 +120,15 @@ async def _request(service: Service, body: Speech) -> Request:
         text_layout=body.layout,
         sampling=sampling,
         seed=body.seed,
-        max_seconds=service.seconds_of(body.max_new_tokens),
+        max_seconds=_seconds(service, body.max_new_tokens),
     )
+
+
+def _seconds(service: Service, frames: int | None) -> float | None:
+    """Give the seconds of a ceiling in frames; None where no utterance comes that far."""
+    if frames is None or 2 * frames > service.synthesizer.frame_graph.capacity:
+        return None
+    return frames / service.synthesizer.manifest.frames_per_second
 
 
 async def _voice(service: Service, body: Speech) -> Voice | None:
@@ -158,7 +167,7 @@ async def _events(service: Service, body: Speech, session: Session) -> AsyncIter
         # An event alone would be taken for the end of all: the connection is cut as well.
         yield _event("error", {"error": problem_of(error).error})
         raise
-    spoken = await asyncio.to_thread(service.count, body.input)  # a long one takes a while
+    spoken = await asyncio.to_thread(_text_ids, service, body.input)  # a long one takes a while
     yield _event(
         "done",
         {
@@ -169,6 +178,13 @@ async def _events(service: Service, body: Speech, session: Session) -> AsyncIter
             }
         },
     )
+
+
+def _text_ids(service: Service, text: str) -> int:
+    """Count the ids of a text, piece by piece: the tokenizer does not let go of the GIL."""
+    growing = GrowingText(service.synthesizer.bundle.tokenizer)
+    pieces = (text[at : at + AT_ONCE] for at in range(0, len(text), AT_ONCE))
+    return sum(len(growing.feed(piece)) for piece in pieces) + len(growing.finish())
 
 
 def _event(kind: str, content: dict[str, Any]) -> bytes:

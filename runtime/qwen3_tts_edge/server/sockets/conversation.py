@@ -45,7 +45,7 @@ class Conversation(ABC):
     """A socket's side of a protocol: what its client says goes in, what is answered comes out.
 
     Attributes:
-        transport: The protocol's name, for the books.
+        transport: The protocol's name, for the metrics.
         field: Of its messages, that has the text.
         service: What speaks.
         contexts: By the names that the client gave them.
