@@ -1,4 +1,4 @@
-"""What runs graphs. A backend is one file here; no other room knows which one it has."""
+"""What runs graphs: a folder for each library. No other room knows which of them it has."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec

@@ -197,10 +197,10 @@ def frames_of(slots: Slots, prompts: Sequence[Prompt], limit: int) -> Iterator[C
     slots.clear()
 
 
-def launches(tts: Synthesizer, prompts: Sequence[Prompt], limit: int = _FRAMES) -> list[float]:
+def launches(tts: Synthesizer, prompts: Sequence[Prompt]) -> list[float]:
     """Time frames, in seconds each, without the first, which reads the prompts."""
     slots = Slots(tts.frame_graph, tts.manifest, len(prompts))
-    return timed(frames_of(slots, prompts, limit))[1:]
+    return timed(frames_of(slots, prompts, _FRAMES))[1:]
 
 
 def timed(items: Iterable[object]) -> list[float]:
