@@ -202,7 +202,7 @@ class Company(RuleBasedStateMachine):
     @rule(at=WHICH)
     def forget(self, at: int) -> None:
         one = self.open.pop(at % len(self.open))
-        spoken = one.stream._spoken
+        spoken = one.stream._utterances.current
         self._check_beginning(one)
         del one
         gc.collect()
@@ -221,8 +221,8 @@ class Company(RuleBasedStateMachine):
 
         with launches(self.tts, fail):
             self.scheduler.step()
-        hit = [each for each in self.open if each.stream._spoken is not None]
-        hit = [each for each in hit if isinstance(each.stream._spoken.error, Broken)]
+        hit = [each for each in self.open if each.stream._utterances.current is not None]
+        hit = [each for each in hit if isinstance(each.stream._utterances.current.error, Broken)]
         assert len(hit) == sum(len(each) or 1 for each in spoke)
         for each in hit:
             with pytest.raises(Broken):
@@ -309,10 +309,10 @@ class Company(RuleBasedStateMachine):
         """Every slot is held by a stream that waits for its reader or for its text."""
         speaking = self.scheduler._speaking
         assert len(speaking) == SLOTS
-        assert one is None or one.stream._spoken not in speaking
+        assert one is None or one.stream._utterances.current not in speaking
         for each in speaking:
             assert len(each._unread) >= UNREAD_FRAMES or each.hungry
-            assert any(each is held.stream._spoken for held in self.open)
+            assert any(each is held.stream._utterances.current for held in self.open)
 
     def _check_beginning(self, one: Open) -> None:
         """What a stream has said before its end is how it begins by itself."""

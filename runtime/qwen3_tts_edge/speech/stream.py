@@ -5,11 +5,9 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from typing_extensions import Self
 
-from qwen3_tts_edge.bundle.memory import frame_count
 from qwen3_tts_edge.bundle.names import STREAMED
 from qwen3_tts_edge.errors import BusyError, InputError
 from qwen3_tts_edge.opened import Opened
@@ -18,8 +16,8 @@ from qwen3_tts_edge.speech.decoding import Decoding
 from qwen3_tts_edge.speech.metrics import Metrics
 from qwen3_tts_edge.speech.request import Request, checked
 from qwen3_tts_edge.speech.scheduler import Scheduler
-from qwen3_tts_edge.speech.utterance import Tools, Utterance
-from qwen3_tts_edge.text.pieces import Cut
+from qwen3_tts_edge.speech.utterance import Tools
+from qwen3_tts_edge.speech.utterances import Utterances
 from qwen3_tts_edge.text.sentences import check_text
 
 RAMP = (1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 8)
@@ -65,15 +63,10 @@ class Stream(Opened, Iterator[Chunk]):
         assert self._request.seed is not None
         self.seed = self._request.seed
         self.metrics = Metrics(tools.bundle.manifest.sample_rate)
-        self._tools, self._scheduler, self._sizes = tools, scheduler, sizes
-        self._cut = Cut(tools.splitter(request))
-        self._pause = 0.0
-        self._silence = 0
-        self._text_ended = False
-        self._spoken: Utterance | None = None
+        self._tools, self._scheduler = tools, scheduler
         self._more: Iterator[str] | None = None
-        self._forgotten: weakref.finalize[..., Any] | None = None
-        self._begin()
+        self._utterances = Utterances(tools, scheduler, self._request, self.metrics, sizes)
+        weakref.finalize(self, self._utterances.forget).atexit = False
         try:
             if isinstance(request.text, str):
                 tools.bundle.tokenizer.check(request.text)  # what is wrong at its end is said now
@@ -97,11 +90,10 @@ class Stream(Opened, Iterator[Chunk]):
         self._feed(text)
 
     def _feed(self, text: str) -> None:
-        if self._text_ended:
+        if self._utterances.text_ended:
             raise InputError("the text has ended", "start another stream for more of it")
         with self._scheduler.lock:
-            self._cut.feed(checked(text))
-            self._supply()
+            self._utterances.feed(checked(text))
 
     def finish(self) -> None:
         """End the text; what would still come by itself is not said.
@@ -109,31 +101,23 @@ class Stream(Opened, Iterator[Chunk]):
         Raises:
             InputError: There was none.
         """
-        if self._text_ended:
+        if self._utterances.text_ended:
             return
         with self._scheduler.lock:
-            self._text_ended = True
             self._more = None
-            self._cut.finish()
-            self._supply()
+            self._utterances.finish()
 
     def close(self) -> None:
         """End the speech before the next frame."""
         with self._scheduler.lock:
-            self._text_ended = True
-            self._cut.clear()
             self._more = None
-            if self._spoken is not None:
-                self._spoken.closed = True
-                self._spoken = None
-            if self._forgotten is not None:
-                self._forgotten.detach()  # it keeps the utterance, and that the codec's state
+            self._utterances.close()
             self._scheduler.lock.notify_all()
 
     @property
     def over(self) -> bool:
         """Whether there is no further chunk."""
-        return self._spoken is None
+        return self._utterances.current is None
 
     def take(self) -> Chunk | None:
         """Take the next chunk if its frames are there, and move nobody.
@@ -177,7 +161,7 @@ class Stream(Opened, Iterator[Chunk]):
         except BusyError:
             raise  # it goes on when somebody can
         except BaseException:
-            if self._spoken is not None and self._spoken.error is None:
+            if self._utterances.current is not None and self._utterances.current.error is None:
                 self.close()
             raise
         finally:
@@ -189,7 +173,7 @@ class Stream(Opened, Iterator[Chunk]):
     def _next(self) -> Chunk:
         while True:
             with self._scheduler.lock:  # another thread may close it at any other time
-                if (spoken := self._spoken) is None:
+                if (spoken := self._utterances.current) is None:
                     raise StopIteration
                 if (found := self._ready()) is not None:
                     return found.chunk()
@@ -202,93 +186,11 @@ class Stream(Opened, Iterator[Chunk]):
                 self._scheduler.wait(spoken)
 
     def _ready(self) -> Decoding | None:
-        """The next chunk that is there: of the utterance, or the pause behind it."""
-        spoken = self._spoken
-        assert spoken is not None
-        if self._silence and not spoken.empty:  # there is something to say behind it
-            length, self._silence = self._silence, 0
-            return Decoding.silence(length, self._tools.bundle.manifest.codebooks, self.metrics)
-        found = spoken.chunk()
-        if found is not None or not spoken.over:
-            return found
-        self._spoken = None
-        if (self._text_ended and not self._cut.first()) or not self._time_is_left(spoken):
-            return None
-        self._silence = round(self._pause * self.metrics.sample_rate)
-        if self.metrics.ended:
-            self.metrics.ended = None  # there is more to say
-        self._begin()
-        self._supply()
-        return self._ready()
-
-    def _time_is_left(self, spoken: Utterance) -> bool:
-        """Take what was spoken from what was asked for."""
-        if self._request.max_seconds is None:
-            return True
-        manifest = self._tools.bundle.manifest
-        left = frame_count(manifest, self._request.max_seconds) - len(spoken.codes)
-        if left > 0:
-            seconds = left / manifest.frames_per_second
-            self._request = replace(self._request, max_seconds=seconds)
-            return True
-        self.metrics.ended, self.metrics.cut = False, "asked"
-        self._more = None
-        return False
-
-    def _begin(self) -> None:
-        """Begin the next utterance; its text is yet to be given."""
-        self._spoken = Utterance(self._tools, self._request, self.metrics, self._sizes)
-        if self._forgotten is not None:
-            self._forgotten.detach()
-        self._forgotten = weakref.finalize(self, setattr, self._spoken, "closed", True)
-        self._forgotten.atexit = False
-        self._scheduler.add(self._spoken)
-
-    def _end(self) -> None:
-        """No more text came after the last utterance."""
-        assert self._spoken is not None
-        self._spoken.closed = True
-        self._spoken = None
-        if self.metrics.ended is None:
-            self.metrics.ended = True
-
-    def _supply(self) -> None:
-        """Give the utterance its parts of the text that are there, and end it behind the last.
-
-        One part more is cut, to know whether it is the last.
-        """
-        while self._spoken is not None and (part := self._cut.first()) is not None:
-            if part.pause and not part.ends:
-                self._lengthen(part.pause)
-                self._cut.drop()
-                continue
-            if self._spoken.text_ended:
-                return
-            self._cut.drop()
-            self._pause = part.pause
-            self._give(part.text, ended=part.ends)
-        if self._text_ended and self._spoken is not None and not self._spoken.text_ended:
-            if self.metrics.frames:
-                self._end()
-            else:
-                self._give("", ended=True)  # there was nothing to say, and it says so
-
-    def _give(self, text: str, *, ended: bool) -> None:
-        """Give the utterance more of its text."""
-        assert self._spoken is not None
-        try:
-            self._spoken.feed(text, ended=ended)
-        except InputError as error:
-            self._spoken.error = error  # whoever asks for chunks hears of it too
-            raise
-
-    def _lengthen(self, pause: float) -> None:
-        """Make the last pause longer: the one to come, or the one that is on its way."""
-        assert self._spoken is not None
-        if self._spoken.text_ended:
-            self._pause = pause
-        else:
-            self._silence = round(pause * self.metrics.sample_rate)
+        """Give the next chunk that is there."""
+        found = self._utterances.ready()
+        if self.over:
+            self._more = None
+        return found
 
     def _pull(self) -> bool:
         """Take more of a text that comes by itself; it may take its time."""
