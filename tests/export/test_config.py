@@ -7,11 +7,7 @@ from typing import Any
 import pytest
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint.config import (
-    CheckpointConfig,
-    TextIds,
-    TransformerConfig,
-)
+from qwen3_tts_export.checkpoint.config import CheckpointConfig, TextIds, TransformerConfig
 from qwen3_tts_export.checkpoint.config_files import parse_checkpoint, parse_codec
 from tiny import EDGE_VOICE, tiny_config
 

@@ -7,66 +7,29 @@ the speaker encoder, of which released files say two numbers, and what fine-tune
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
 
 import msgspec
-from msgspec import Meta
 
 from qwen3_tts_edge.bundle.names import ModelType
 from qwen3_tts_edge.errors import quoted
+from qwen3_tts_export.checkpoint.codec_config import CodecDecoderConfig, CodecEncoderConfig
 from qwen3_tts_export.checkpoint.generation import GenerationConfig
 from qwen3_tts_export.checkpoint.names import fold
-
-Count = Annotated[int, Meta(ge=1)]
-Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
-Few = Annotated[int, Meta(ge=1, le=1024)]
-"""Of parts whose tensors are counted off by name: a damaged number would never come to an end."""
-
-Positive = Annotated[float, Meta(gt=0)]
-
-_NAMES = {
-    "num_layers": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "num_kv_heads": "num_key_value_heads",
-    "max_positions": "max_position_embeddings",
-}
+from qwen3_tts_export.checkpoint.section import (
+    NAMES,
+    Count,
+    Counts,
+    Few,
+    Positive,
+    Stack,
+    are_within,
+    must_be,
+)
 
 
-class RopeScaling(msgspec.Struct, frozen=True):
-    """The kind of rotary positions, under its newer and its older name."""
-
-    rope_type: str = "default"
-    type: str = "default"
-
-    def __post_init__(self) -> None:
-        must_be(self, "scaled rotary positions are not implemented", rope_type="default")
-        must_be(self, "scaled rotary positions are not implemented", type="default")
-
-
-class _Stack(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
-    """What every transformer of a checkpoint has."""
-
-    hidden_size: Count
-    intermediate_size: Count
-    num_layers: Few
-    num_heads: Count
-    num_kv_heads: Count
-    head_dim: Count
-    rope_theta: Positive
-    rope_scaling: RopeScaling | None = None
-    attention_bias: bool = False
-    hidden_act: str = "silu"
-    activation: ClassVar[str] = "silu"
-
-    def __post_init__(self) -> None:
-        must_be(self, "attention biases are not implemented", attention_bias=False)
-        must_be(self, "other activations are not implemented", hidden_act=self.activation)
-
-
-class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
+class TransformerConfig(Stack, frozen=True, kw_only=True, rename=NAMES):
     """The shape of a Qwen3 decoder stack: the code predictor, or the talker's trunk."""
 
     rms_norm_eps: Positive
@@ -94,7 +57,7 @@ class TransformerConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
 _CONTROL_NAMES = {"codec_eos_id": "codec_eos_token_id"}
 
 
-class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES | _CONTROL_NAMES):
+class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=NAMES | _CONTROL_NAMES):
     """The talker: its trunk, its two vocabularies and the meaning of its control codes."""
 
     predictor: TransformerConfig = msgspec.field(name="code_predictor_config")
@@ -149,93 +112,6 @@ class TalkerConfig(TransformerConfig, frozen=True, kw_only=True, rename=_NAMES |
                 )
 
 
-class CodecDecoderConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
-    """The codec decoder: codebooks, a windowed transformer, convolutions up to the samples."""
-
-    codebook_size: Count
-    codebook_dim: Count
-    num_codebooks: Few = msgspec.field(name="num_quantizers")
-    latent_dim: Count
-    sliding_window: Count
-    rms_norm_eps: Positive
-    decoder_dim: Count
-    upsample_rates: Counts
-    upsampling_ratios: Counts
-
-    @property
-    def samples_per_frame(self) -> int:
-        """Samples one frame of codes becomes: 1920 in the released codec."""
-        return math.prod(self.upsample_rates) * math.prod(self.upsampling_ratios)
-
-
-class CodecEncoderConfig(_Stack, frozen=True, kw_only=True, rename=_NAMES):
-    """The codec encoder: convolutions down from the samples, a transformer, codebooks.
-
-    The official files hold a MimiConfig. What turns out as codes and the rate of the samples stand
-    beside it; the reader puts them in.
-    """
-
-    num_filters: Count
-    num_residual_layers: Few
-    kernel_size: Count
-    last_kernel_size: Count
-    residual_kernel_size: Count
-    dilation_growth_rate: Count
-    compress: Count
-    upsampling_ratios: Counts
-    """The strides of the convolutions, last one first."""
-    norm_eps: Positive
-    codebook_size: Count
-    codebook_dim: Count
-    quantizer_dim: Count = msgspec.field(name="vector_quantization_hidden_dimension")
-    num_quantizers: Few
-    num_semantic_quantizers: Count
-    num_codebooks: Few = msgspec.field(name="encoder_valid_num_quantizers")
-    """How many of the quantizers become codes, the semantic ones first."""
-    sample_rate: Count = msgspec.field(name="input_sample_rate")
-    frame_rate: float | None = None
-    mimi_frame_rate: float | None = msgspec.field(name="_frame_rate", default=None)
-    audio_channels: int = 1
-    use_causal_conv: bool = True
-    pad_mode: str = "constant"
-    use_conv_shortcut: bool = False
-    hidden_act: str = "gelu"
-    activation: ClassVar[str] = "gelu"
-
-    @property
-    def samples_per_frame(self) -> int:
-        """Samples that become one frame of codes: 1920 in the released codec."""
-        return math.prod(self.upsampling_ratios) * LAST_STRIDE
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        must_be(self, "only one channel is implemented", audio_channels=1)
-        must_be(self, "only causal convolutions are implemented", use_causal_conv=True)
-        must_be(self, "only zeros before the first sample are implemented", pad_mode="constant")
-        must_be(self, "convolved shortcuts are not implemented", use_conv_shortcut=False)
-        must_be(self, "shared keys are not implemented", num_kv_heads=self.num_heads)
-        must_be(
-            self,
-            "vector_quantization_hidden_dimension is no other",
-            codebook_dim=self.quantizer_dim,
-        )
-        if not self.num_semantic_quantizers < self.num_codebooks <= self.num_quantizers:
-            raise ValueError(
-                f"num_quantizers is {self.num_quantizers} with {self.num_semantic_quantizers}"
-                f" semantic ones, but {self.num_codebooks} are to be used"
-            )
-        rate = self.sample_rate / self.samples_per_frame
-        for name, found in (("frame_rate", self.frame_rate), ("_frame_rate", self.mimi_frame_rate)):
-            if found not in (None, rate):
-                raise ValueError(
-                    f"{name} is {found:g}, expected {rate:g}:"
-                    f" a frame is {self.samples_per_frame} samples"
-                )
-
-
-LAST_STRIDE = 2
-"""Of the convolution after the codec encoder's transformer; the official class has no other."""
-
 _SPEAKER_ENCODER_NAMES = {
     "vector_size": "enc_dim",
     "channels": "enc_channels",
@@ -285,16 +161,6 @@ class TextIds(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class CodecConfig:
-    """The codec's own config.json: all of a standalone codec repository."""
-
-    decoder: CodecDecoderConfig
-    sample_rate: int
-    encoder: CodecEncoderConfig | None
-    """None where the checkpoint describes no encoder."""
-
-
-@dataclass(frozen=True)
 class CheckpointConfig:
     """Everything the config files of one checkpoint say that this project uses."""
 
@@ -316,21 +182,3 @@ class CheckpointConfig:
     def predictor(self) -> TransformerConfig:
         """The code predictor, whose section stands in the talker's."""
         return self.talker.predictor
-
-
-def must_be(section: msgspec.Struct, why: str, **only: Any) -> None:
-    """Refuse what the modules do not implement, rather than compute something else."""
-    names = dict(zip(section.__struct_fields__, section.__struct_encode_fields__, strict=True))
-    for name, expected in only.items():
-        found = getattr(section, name)
-        if found != expected:
-            raise ValueError(
-                f"{names[name]} is {json.dumps(found)}, expected {json.dumps(expected)}: {why}"
-            )
-
-
-def are_within(size: int, ids: Mapping[str, int]) -> None:
-    """Refuse an id that a vocabulary of `size` does not have."""
-    for name, found in ids.items():
-        if not 0 <= found < size:
-            raise ValueError(f"{name} is {found}, outside the vocabulary of {size}")

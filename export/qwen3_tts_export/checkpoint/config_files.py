@@ -11,23 +11,22 @@ import msgspec
 
 from qwen3_tts_edge.bundle.names import BASE, CUSTOM_VOICE, ModelType
 from qwen3_tts_edge.errors import CheckpointError, quoted
-from qwen3_tts_export.checkpoint.config import (
-    CheckpointConfig,
+from qwen3_tts_export.checkpoint.codec_config import (
     CodecConfig,
     CodecDecoderConfig,
     CodecEncoderConfig,
-    Count,
-    RopeScaling,
+)
+from qwen3_tts_export.checkpoint.config import (
+    CheckpointConfig,
     SpeakerEncoderConfig,
     TalkerConfig,
     TextIds,
     TransformerConfig,
-    are_within,
-    must_be,
 )
 from qwen3_tts_export.checkpoint.generation import parse_generation
 from qwen3_tts_export.checkpoint.identity import cure
 from qwen3_tts_export.checkpoint.json_file import convert
+from qwen3_tts_export.checkpoint.section import Count, RopeScaling, are_within, must_be
 from qwen3_tts_export.checkpoint.spec import CODEC_FOLDER
 
 MODEL_TYPE = "qwen3_tts"

@@ -6,12 +6,14 @@ them all. Order is the order of the network.
 
 from collections.abc import Iterator
 
-from qwen3_tts_export.checkpoint.config import (
+from qwen3_tts_export.checkpoint.codec_config import (
     LAST_STRIDE,
-    CheckpointConfig,
     CodecConfig,
     CodecDecoderConfig,
     CodecEncoderConfig,
+)
+from qwen3_tts_export.checkpoint.config import (
+    CheckpointConfig,
     SpeakerEncoderConfig,
     TalkerConfig,
     TransformerConfig,

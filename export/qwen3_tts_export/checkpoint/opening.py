@@ -18,7 +18,8 @@ from qwen3_tts_edge.errors import CheckpointError, InputError
 from qwen3_tts_edge.hub import is_hub_id
 from qwen3_tts_edge.paths import expanded
 from qwen3_tts_export.checkpoint import hub
-from qwen3_tts_export.checkpoint.config import CheckpointConfig, CodecConfig
+from qwen3_tts_export.checkpoint.codec_config import CodecConfig
+from qwen3_tts_export.checkpoint.config import CheckpointConfig
 from qwen3_tts_export.checkpoint.config_files import CODEC_TYPE
 from qwen3_tts_export.checkpoint.identity import identify
 from qwen3_tts_export.checkpoint.json_file import read_json

@@ -8,7 +8,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from qwen3_tts_edge.errors import CheckpointError
-from qwen3_tts_export.checkpoint.config import CheckpointConfig, CodecConfig
+from qwen3_tts_export.checkpoint.codec_config import CodecConfig
+from qwen3_tts_export.checkpoint.config import CheckpointConfig
 from qwen3_tts_export.checkpoint.config_files import (
     parse_checkpoint,
     parse_codec,

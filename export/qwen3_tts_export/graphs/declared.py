@@ -19,10 +19,9 @@ from qwen3_tts_edge.bundle.manifest import (
     TALKER_STEP,
     TOTAL,
 )
+from qwen3_tts_export.checkpoint.codec_config import CodecDecoderConfig, CodecEncoderConfig
 from qwen3_tts_export.checkpoint.config import (
     CheckpointConfig,
-    CodecDecoderConfig,
-    CodecEncoderConfig,
     SpeakerEncoderConfig,
     TalkerConfig,
     TransformerConfig,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qwen3_tts_export.checkpoint.config import CodecDecoderConfig
+from qwen3_tts_export.checkpoint.codec_config import CodecDecoderConfig
 from qwen3_tts_export.modules.attention import rotary_angles, rotated
 from qwen3_tts_export.modules.layers import Linear, RMSNorm
 from qwen3_tts_export.modules.narrowing import cast, wide

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qwen3_tts_export.checkpoint.config import LAST_STRIDE, CodecEncoderConfig
+from qwen3_tts_export.checkpoint.codec_config import LAST_STRIDE, CodecEncoderConfig
 from qwen3_tts_export.modules.attention import rotary_angles, rotated
 from qwen3_tts_export.modules.layers import Linear
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from qwen3_tts_export.checkpoint.config import CodecEncoderConfig
+from qwen3_tts_export.checkpoint.codec_config import CodecEncoderConfig
 from qwen3_tts_export.modules.codec_encoder import is_projected
 from qwen3_tts_export.modules.codec_weights import codebook, pointwise
 from qwen3_tts_export.modules.layers import Weights, copied, transposed

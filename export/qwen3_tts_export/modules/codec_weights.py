@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from qwen3_tts_export.checkpoint.config import CodecDecoderConfig
+from qwen3_tts_export.checkpoint.codec_config import CodecDecoderConfig
 from qwen3_tts_export.modules.layers import Weights, copied, transposed
 
 
