@@ -60,4 +60,4 @@ def _send(number: int) -> None:
     if hasattr(signal, "pthread_kill"):  # Windows has none
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
-        _thread.interrupt_main(number)
+        _thread.interrupt_main(signal.Signals(number))
