@@ -24,6 +24,12 @@ def shortened(text: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
+def lack(error: ImportError) -> str:
+    """Say what is wrong with a package that cannot be imported: it may be there, and broken."""
+    absent = isinstance(error, ModuleNotFoundError)
+    return f"{'is not installed' if absent else 'cannot be loaded'} ({reason(error)})"
+
+
 def refuse_lfs_pointer(head: bytes, name: object, error: "type[Qwen3TTSError]") -> None:
     """Refuse what Git leaves in the place of a large file that was not fetched.
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from qwen3_tts_edge.bundle.own_files import sha256
-from qwen3_tts_edge.errors import CheckpointError, shortened
+from qwen3_tts_edge.errors import CheckpointError, lack, shortened
 from qwen3_tts_edge.files import NOT_JSON
 from qwen3_tts_edge.paths import expanded
 
@@ -166,7 +166,7 @@ def refusals(hub_id: str, revision: str | None, cache: str | None = None) -> Ite
         from huggingface_hub import constants, errors
     except ImportError as error:
         raise CheckpointError(
-            f"downloading {hub_id} needs huggingface_hub",
+            f"downloading {hub_id} needs huggingface_hub, which {lack(error)}",
             'run: pip install "qwen3-tts-edge[hub]", or give a local folder',
         ) from error
     try:

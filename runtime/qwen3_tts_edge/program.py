@@ -13,11 +13,11 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 import click
 
+from qwen3_tts_edge.endings import Endings
 from qwen3_tts_edge.errors import InputError, Qwen3TTSError
 from qwen3_tts_edge.pip import by_own_pip
 
@@ -41,6 +41,7 @@ class Program(click.Group):
         """
         super().__init__(*args, **extra)
         self._modules = dict(modules or {})
+        self.endings = Endings()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands, sorted."""
@@ -87,26 +88,21 @@ class Program(click.Group):
         extra["standalone_mode"] = False
         try:
             result = super().main(args, **extra)
-        except OSError as error:  # of help, which is said before there is a command
-            click.echo(f"error: {_message(error)}", err=True)
-            sys.exit(1)
-        except click.ClickException as error:
-            click.echo(f"error: {error.format_message()}", err=True)
-            if isinstance(error, click.UsageError) and error.ctx is not None:
-                click.echo(f"help:  {error.ctx.command_path} --help", err=True)
-            sys.exit(error.exit_code)
+            sys.exit(self.endings.code or (result if isinstance(result, int) else 0))
         except click.Abort:
             sys.exit(128 + signal.SIGINT)
-        sys.exit(result if isinstance(result, int) else 0)
+        except Exception as error:
+            if self.endings.code is not None:  # a library has made another error of it
+                sys.exit(self.endings.code)
+            if not isinstance(error, (OSError, click.ClickException)):
+                raise
+            sys.exit(_tell(error))
 
     def run(self) -> None:
         """Be the process: as `main`, and clean up when told to end as for Ctrl-C."""
         _open_standard_streams()
         logging.basicConfig(format="%(levelname)s: %(message)s")
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                signal.signal(number, _end)
+        self.endings.heed()
         self.main()
 
 
@@ -128,10 +124,6 @@ def _open_standard_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _end(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
-
-
 _REMEDIES = {
     errno.ENOSPC: "make room on its disk",
     errno.EDQUOT: "make room on its disk",
@@ -143,6 +135,17 @@ _REMEDIES = {
 
 class _WrongRequest(click.ClickException):
     exit_code = 2
+
+
+def _tell(error: OSError | click.ClickException) -> int:
+    """Say what is wrong; give the code to exit with."""
+    if isinstance(error, OSError):  # of help, which is said before there is a command
+        click.echo(f"error: {_message(error)}", err=True)
+        return 1
+    click.echo(f"error: {error.format_message()}", err=True)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"help:  {error.ctx.command_path} --help", err=True)
+    return error.exit_code
 
 
 def _message(error: Exception) -> str:

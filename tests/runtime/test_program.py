@@ -30,6 +30,50 @@ def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals that a process can send itself")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_comes_where_python_ignores_errors_ends_the_program(name: str) -> None:
+    code = f"""
+import signal, time, weakref
+from qwen3_tts_edge.endings import Endings
+
+class Module: ...
+
+signal.signal(signal.{name}, signal.SIG_DFL)  # a parent such as nohup may have said otherwise
+Endings().heed()
+module = Module()
+gone = weakref.ref(module, lambda _: signal.raise_signal(signal.{name}))
+del module
+time.sleep(20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=False)
+    number = getattr(signal, name)
+    assert done.returncode == (-number if name == "SIGINT" else 128 + number)
+    assert b"ignored" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals that a process can send itself")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_while_a_library_is_imported_is_no_broken_library(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text(f"""
+import signal
+
+try:
+    signal.raise_signal(signal.{name})
+except BaseException as error:
+    raise ImportError("initialization failed") from error
+""")
+    heeding = f"import signal, sys; signal.signal(signal.{name}, signal.SIG_DFL)"
+    if name == "SIGINT":
+        heeding = "import sys"
+    code = f"{heeding}; sys.path.insert(0, {str(tmp_path)!r}); {PROGRAM[-1]}"
+    command = [*PROGRAM[:-1], code, "speak", "Hello.", "--backend", "ort-cpu"]
+    done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.strip()) == (128 + getattr(signal, name), b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
 @pytest.mark.parametrize("closed", ["2>&-", "<&-", ">&- 2>&- <&-"])
 def test_without_standard_streams(tmp_path: Path, closed: str) -> None:

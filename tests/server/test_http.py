@@ -62,6 +62,48 @@ def test_every_error_has_openais_shape(served: Served) -> None:
             assert error["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/audio/speech", "/v1/v1/audio/speech", "/api/v1/audio/speech", "/v1/audio/speech" * 2],
+)
+def test_a_wrong_base_url_is_told_where_speech_is(served: Served, path: str) -> None:
+    message = httpx2.post(served.url + path, json={}).json()["error"]["message"]
+    assert message == (
+        f"there is nothing at {path!r}; it is at /v1/audio/speech, so the base URL of a client of "
+        "OpenAI's ends in /v1, once"
+    )
+
+
+def test_an_address_that_is_not_there_is_named(served: Served) -> None:
+    for path, more in (
+        ("/v1/audio/speech/", "it is at /v1/audio/speech, without another slash"),
+        ("//v1/audio/speech", "it is at /v1/audio/speech, without another slash"),
+        ("/v1", "/openapi.json says what there is"),
+        ("/docs", "/openapi.json says what there is"),
+    ):
+        message = httpx2.get(served.url + path).json()["error"]["message"]
+        assert message == f"there is nothing at {path!r}; {more}"
+    message = httpx2.get(f"{served.url}/v1/audio/speech").json()["error"]["message"]
+    assert message == "GET is not for this address; it takes POST"
+
+
+@pytest.mark.parametrize(
+    ("unread", "found"),
+    [("[" * 100_000, "nests too deep"), ("9" * 5_000, "has too many digits")],
+)
+def test_a_body_that_python_does_not_read_is_said_to_be_what_it_is(
+    served: Served, unread: str, found: str
+) -> None:
+    body = f'{{"input": "Hello.", "seed": {unread}'
+    answer = httpx2.post(
+        f"{served.url}/v1/audio/speech",
+        content=body + "}",
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 400
+    assert found in answer.json()["error"]["message"]
+
+
 def test_all_methods_of_an_address_are_told(served: Served) -> None:
     for path, methods in (
         ("/v1/audio/voices", "GET, HEAD, POST"),

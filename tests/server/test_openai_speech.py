@@ -133,6 +133,18 @@ def test_stream_means_events_as_vllm_omni_has_it(client: openai.OpenAI) -> None:
     assert speech(client, **asked, stream_format="audio").read() == spoken(TEXT, 7)
 
 
+@pytest.mark.parametrize("name", ["mp3", "flac", "opus", "aac"])
+def test_stream_means_sound_of_a_format_that_vllm_omni_does_not_stream(
+    client: openai.OpenAI, name: str
+) -> None:
+    answer = speech(client, response_format=name, stream=True)
+    assert answer.response.headers["content-type"] == encoder(name, 24000).content_type
+    assert decoded(answer.read(), name) == decoded(
+        speech(client, response_format=name).read(), name
+    )
+    assert events(client, response_format=name, stream=True)[-1]["type"] == "speech.audio.done"
+
+
 def test_a_stream_of_wav_has_no_length_and_a_whole_one_has(client: openai.OpenAI) -> None:
     streamed = speech(client, response_format="wav").read()
     assert streamed[4:8] == streamed[40:44] == b"\xff" * 4

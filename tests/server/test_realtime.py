@@ -137,6 +137,20 @@ def test_each_item_is_spoken_once_in_its_place_and_none_of_the_system(url: str) 
         assert socket.until("error")[-1]["error"]["param"] == "response.input"
 
 
+def test_who_interrupts_may_say_how_much_was_heard(url: str) -> None:
+    with conversation(url) as socket:
+        socket.say(create(TEXT))
+        delta = socket.until("response.output_audio.delta")[-1]
+        heard = {"item_id": delta["item_id"], "content_index": 0, "audio_end_ms": 80}
+        truncate = {"type": "conversation.item.truncate", **heard}
+        socket.say({"type": "response.cancel"}, truncate)
+        *before, last = socket.until("conversation.item.truncated")
+        assert before[-1]["response"]["status"] == "cancelled"
+        assert {name: last[name] for name in heard} == heard
+        socket.say({**truncate, "audio_end_ms": -1})
+        assert socket.hear()["type"] == "error"
+
+
 def test_there_is_a_bound_to_what_waits_to_be_spoken(
     url: str, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,10 @@ TEXT = "The train to the coast leaves at seven, and the last one back is before 
 @contextmanager
 def process(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start it on a free port; give it and its address."""
-    command = [*PROGRAM, "serve", str(bundle), "--port", "0", *options]
+    # A parent such as nohup may have told its children to ignore SIGHUP, and they would.
+    heeding = "import signal; hasattr(signal, 'SIGHUP') and signal.signal(signal.SIGHUP, "
+    heeding += f"signal.SIG_DFL); {PROGRAM[-1]}"
+    command = [*PROGRAM[:-1], heeding, "serve", str(bundle), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stderr is not None
@@ -84,6 +87,21 @@ def test_who_speaks_may_finish_when_it_is_told_to_stop(voice_bundle: Path) -> No
             heard += parts
         assert b"".join(heard) == spoken(TEXT, 7)
         assert running.wait(20) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs a terminal that can hang up")
+def test_a_terminal_that_is_closed_cuts_nobody_off(voice_bundle: Path) -> None:
+    with process(voice_bundle) as (running, address):
+        body = {"input": TEXT, "voice": "heart", "seed": 7, "response_format": "pcm"}
+        with httpx2.stream("POST", f"{address}/v1/audio/speech", json=body) as answer:
+            parts = answer.iter_bytes()
+            heard = [next(parts)]
+            running.send_signal(signal.SIGHUP)
+            heard += parts
+        assert b"".join(heard) == spoken(TEXT, 7)
+        assert running.wait(20) == 128 + signal.SIGHUP
+        assert running.stderr is not None
+        assert "Traceback" not in running.stderr.read()
 
 
 def test_a_second_signal_waits_for_nobody(voice_bundle: Path) -> None:

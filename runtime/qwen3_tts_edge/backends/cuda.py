@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qwen3_tts_edge.errors import BackendError
+from qwen3_tts_edge.errors import BackendError, lack
 
 _REMEDIES = {
     "cudaErrorInsufficientDriver": "install or update the NVIDIA driver, or take the cuda-python "
@@ -42,7 +42,7 @@ class Cuda:
             from cuda.bindings import runtime
         except ImportError as error:
             raise BackendError(
-                f"cuda-python is not installed ({error})",
+                f"cuda-python {lack(error)}",
                 "run: pip install cuda-python, of the CUDA version that `nvidia-smi` shows",
             ) from error
         self._cuda: Any = runtime

@@ -10,7 +10,7 @@ import click
 
 from qwen3_tts_edge.cli.options import Finite, together
 from qwen3_tts_edge.cli.progress import counting
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, lack
 
 _POSITIVE = Finite(min=0, min_open=True)
 _FROM_ZERO = Finite(min=0)
@@ -84,7 +84,7 @@ def measure_server(
         from qwen3_tts_edge.machine.load_report import LoadReport
     except ImportError as error:
         raise InputError(
-            f"to measure a server needs a package that is not installed ({error})",
+            f"to measure a server needs a package that {lack(error)}",
             'run: pip install "qwen3-tts-edge[bench]"',
         ) from error
     if load["streams"] is not None and load["rate"] is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from qwen3_tts_edge.cli.options import Finite, bundle_argument, running_options
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, lack
 from qwen3_tts_edge.server.listening import Address, Tcp, address_of, uri_of
 from qwen3_tts_edge.utf8 import WORDS
 
@@ -142,7 +142,7 @@ def serve(
         from qwen3_tts_edge.server.settings import Settings
     except ImportError as error:
         raise InputError(
-            f"serving needs packages that are not installed ({error})",
+            f"serving needs a package that {lack(error)}",
             'run: pip install "qwen3-tts-edge[serve]"',
         ) from error
     logging.getLogger("qwen3_tts_edge").setLevel(logging.INFO)
@@ -186,7 +186,7 @@ def _findable(name: str, opened: list[socket.socket]) -> AbstractAsyncContextMan
         from qwen3_tts_edge.server.protocols.wyoming import discovery
     except ImportError as error:
         raise InputError(
-            f"--zeroconf needs a package that is not installed ({error})",
+            f"--zeroconf needs a package that {lack(error)}",
             'run: pip install "qwen3-tts-edge[discover]"',
         ) from error
     tcp = next((each for each in opened if each.family != socket.AF_UNIX), None)

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from qwen3_tts_edge.errors import Qwen3TTSError
 from qwen3_tts_edge.server import health, page
+from qwen3_tts_edge.server.addresses import nothing_at
 from qwen3_tts_edge.server.doors.head import Head
 from qwen3_tts_edge.server.doors.keys import Keys
 from qwen3_tts_edge.server.doors.limits import BodyLimit
@@ -50,6 +51,12 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "What is wrong with the request."},
     "5XX": {"model": ErrorBody, "description": "Why the server cannot answer it now."},
 }
+_UNREADABLE: dict[type, str] = {
+    UnicodeDecodeError: "the body is not UTF-8; send JSON in no other encoding, and not compressed",
+    RecursionError: "the body nests too deep; send a flat JSON object",
+    ValueError: "a number in the body has too many digits; send one that 64 bits hold",
+}
+"""What is wrong with a body, by what was raised when it was read."""
 
 Beside = AbstractAsyncContextManager[None]
 
@@ -135,8 +142,8 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 async def _refused(http: Request, error: Exception) -> JSONResponse:
     """An address or a method that is not there, or a body that is no text."""
     assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, UnicodeDecodeError):  # FastAPI says no more than that it failed
-        found = "the body is not UTF-8; send JSON in no other encoding, and not compressed"
+    found = _UNREADABLE.get(type(error.__cause__))
+    if found is not None:  # FastAPI says no more than that it failed
         return Problem(400, found).answer()
     if _is_for_websockets(http) and error.status_code in (404, 405):
         found = (
@@ -146,11 +153,15 @@ async def _refused(http: Request, error: Exception) -> JSONResponse:
         return Problem(
             426, found, headers={"upgrade": "websocket", "connection": "upgrade"}
         ).answer()
-    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    said = str(error.detail)
     headers = dict(error.headers or {})
     if "Allow" in headers:
         headers["Allow"] = ", ".join(sorted(_methods(http, headers["Allow"].split(", "))))
-    return Problem(error.status_code, str(error.detail), kind, headers=headers).answer()
+        said = f"{http.method} is not for this address; it takes {headers['Allow']}"
+    if error.status_code == 404:
+        said = nothing_at(http.url.path, http.app.openapi()["paths"])
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return Problem(error.status_code, said, kind, headers=headers).answer()
 
 
 def _is_for_websockets(http: Request) -> bool:

@@ -4,9 +4,12 @@ import asyncio
 import gc
 import logging
 import math
+import signal
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -93,6 +96,21 @@ class _Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop for a terminal that is closed too: uvicorn knows no SIGHUP, as Windows does not."""
+        hangup = getattr(signal, "SIGHUP", None)
+        with super().capture_signals():
+            mine = threading.current_thread() is threading.main_thread()
+            if hangup is None or not mine or signal.getsignal(hangup) is signal.SIG_IGN:  # nohup
+                yield
+                return
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is not None:

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from qwen3_tts_edge.backends import ON_THE_CPU
 from qwen3_tts_edge.bundle.manifest import Manifest
-from qwen3_tts_edge.errors import InputError
+from qwen3_tts_edge.errors import InputError, lack
 from qwen3_tts_edge.machine.hardware import cpu_can
 from qwen3_tts_edge.server.problems import FieldError, blaming
 from qwen3_tts_edge.server.settings import Settings
@@ -271,7 +271,7 @@ def _remote(settings: Settings) -> "Remote":
         from qwen3_tts_edge.server.voices.remote import Remote
     except ImportError as error:
         raise InputError(
-            f"fetching recordings needs a package that is not installed ({error})",
+            f"fetching recordings needs a package that {lack(error)}",
             'run: pip install "qwen3-tts-edge[serve,remote-audio]"',
         ) from error
     return Remote(largest=settings.largest_body)

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from qwen3_tts_edge.arrays import Samples
-from qwen3_tts_edge.errors import InputError, quoted
+from qwen3_tts_edge.errors import InputError, lack, quoted
 from qwen3_tts_edge.sound.formats import FORMATS, Coder, Format
 from qwen3_tts_edge.sound.rate import Resampler
 from qwen3_tts_edge.sound.tempo import SPEEDS, Tempo
@@ -173,6 +173,6 @@ def _extra(extra: str | None, what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise InputError(
-            f"{what} needs a package that is not installed ({error})",
+            f"{what} needs a package that {lack(error)}",
             f'run: pip install "qwen3-tts-edge[{extra}]"',
         ) from error

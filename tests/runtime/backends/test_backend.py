@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from at_a_shell import PROGRAM
 from qwen3_tts_edge import Synthesizer
 from qwen3_tts_edge.backends import BACKENDS, open_backend
 from qwen3_tts_edge.backends.ort.session import load, session_options
@@ -51,6 +52,37 @@ except BackendError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     expected = 'ONNX Runtime is not installed; run: pip install "qwen3-tts-edge[cpu]"'
     assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("command", ["speak Hello. --backend ort-cpu", "doctor"])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("raise ImportError('DLL load failed: no such module')", "DLL load failed: no such module"),
+        ("import flatbuffers_of_it", "No module named 'flatbuffers_of_it'"),
+        ("", "cannot import name 'InferenceSession' from 'onnxruntime'"),
+    ],
+    ids=["library", "dependency", "rest of an uninstallation"],
+)
+def test_onnxruntime_that_is_broken_is_not_said_to_be_absent(
+    tmp_path: Path, content: str, found: str, command: str
+) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").write_text(content)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {PROGRAM[-1]}"
+    done = subprocess.run(
+        [*PROGRAM[:-1], code, *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert f"ONNX Runtime is installed, but cannot be loaded ({found}" in said
+    assert "install --force-reinstall --no-deps onnxruntime" in said
+    assert "Traceback" not in said
+    assert "ONNX Runtime is not installed" not in said
 
 
 @pytest.mark.parametrize("name", [FRAME, CODEC_DECODER])

@@ -1,6 +1,7 @@
 """The CUDA backend over a GPU that is not there: same codes, right launches, loud refusals."""
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -373,7 +374,10 @@ def lacking(monkeypatch: pytest.MonkeyPatch, *missing: str, packages: dict[str, 
     if "onnxruntime-gpu" not in packages or len(packages) > 1:
         monkeypatch.setattr(FakeCuda, "get_available_providers", lambda _: ["CPU"])
         monkeypatch.setattr(FakeCuda, "cuda_version", "")
-    monkeypatch.setattr(ort_install, "onnxruntime", lambda: module if packages else None)
+    if packages:
+        monkeypatch.setattr(ort_install, "onnxruntime", lambda: module)
+    else:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr(ort_install, "packages", lambda: packages)
     monkeypatch.setattr(ort_install, "_loads", lambda name: name not in missing)
 

@@ -6,6 +6,7 @@ import struct
 import sys
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
@@ -282,6 +283,16 @@ def test_a_missing_extra_says_what_to_install(
     with pytest.raises(InputError, match=r"needs a package that is not installed") as caught:
         encoder(sample_rate=RATE, **asked)
     assert caught.value.remedy == f'run: pip install "qwen3-tts-edge[{extra}]"'
+
+
+def test_a_library_that_is_broken_is_not_said_to_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lameenc.py").write_text("raise ImportError('DLL load failed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lameenc", raising=False)
+    with pytest.raises(InputError, match=r"mp3 needs a package that cannot be loaded \(DLL load"):
+        encoder("mp3", RATE)
     assert encoded("flac", spoken(0.1), rate_out=8000)  # needs none
 
 

@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qwen3_tts_edge.backends import ORT_CPU, SMALL
+from qwen3_tts_edge.backends.ort.install import import_error
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FRAME, graph_named
-from qwen3_tts_edge.errors import BackendError
 
 try:
-    import onnxruntime  # noqa: F401
+    from onnxruntime import InferenceSession  # noqa: F401
 except ImportError as error:
-    raise BackendError(
-        "ONNX Runtime is not installed", 'run: pip install "qwen3-tts-edge[cpu]"'
-    ) from error
+    raise import_error(error, 'pip install "qwen3-tts-edge[cpu]"') from error
 
 from qwen3_tts_edge.backends.ort.frame import FusedFrame
 from qwen3_tts_edge.backends.ort.graph import OrtGraph

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from qwen3_tts_edge.backends import ORT_CUDA
-from qwen3_tts_edge.backends.ort.install import CUDA, INSTALL, cuda_lack
+from qwen3_tts_edge.backends.ort.install import CUDA, INSTALL, cuda_lack, import_error
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
 from qwen3_tts_edge.bundle.manifest import FRAME, graph_named
 from qwen3_tts_edge.errors import BackendError, BundleError, reason
 
 try:
     import onnxruntime as ort
+    from onnxruntime import InferenceSession  # noqa: F401
 except ImportError as error:
-    raise BackendError("ONNX Runtime is not installed", f"run: {INSTALL}") from error
+    raise import_error(error, INSTALL) from error
 
 from qwen3_tts_edge.backends.ort.cuda_memory import CudaMemory
 from qwen3_tts_edge.backends.ort.frame import FusedFrame

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from qwen3_tts_edge.errors import BackendError
+from qwen3_tts_edge.errors import BackendError, reason
 
 CUDA = "CUDAExecutionProvider"
 INSTALL = 'pip install "qwen3-tts-edge[gpu]"'
@@ -19,12 +19,35 @@ TEGRA = Path("/etc/nv_tegra_release")
 """Where a Jetson says which system it has."""
 
 
-def onnxruntime() -> Any | None:
-    """The module, or None where none is installed or it cannot be loaded."""
+def onnxruntime() -> Any:
+    """Import ONNX Runtime.
+
+    Raises:
+        BackendError: See `import_error`.
+    """
     try:
-        return importlib.import_module("onnxruntime")
-    except ImportError:
-        return None
+        module = importlib.import_module("onnxruntime")
+        module.InferenceSession  # noqa: B018  # where most files are gone, a folder is a module too
+    except (ImportError, AttributeError) as error:
+        raise import_error(error, INSTALL) from error
+    return module
+
+
+def import_error(error: Exception, install: str) -> BackendError:
+    """Say of an import of ONNX Runtime that failed whether it is not there, or is broken.
+
+    Args:
+        error: What was raised.
+        install: The command that installs it.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+        return BackendError("ONNX Runtime is not installed", f"run: {install}")
+    remedy = "run: pip install --force-reinstall --no-deps onnxruntime"
+    if sys.platform == "win32" and "DLL" in str(error):
+        remedy = f"install Microsoft's Visual C++ Redistributable; if that is there, {remedy}"
+    return BackendError(
+        f"ONNX Runtime is installed, but cannot be loaded ({reason(error)})", remedy
+    )
 
 
 def packages(names: Iterable[str] = ("onnxruntime", "onnxruntime-gpu")) -> dict[str, str]:
@@ -42,9 +65,10 @@ def cuda_lack() -> BackendError | None:
     It loads the CUDA libraries from NVIDIA's Python packages on the way, which ONNX Runtime does
     not do by itself.
     """
-    module = onnxruntime()
-    if module is None:
-        return BackendError("ONNX Runtime is not installed", f"run: {INSTALL}")
+    try:
+        module = onnxruntime()
+    except BackendError as error:
+        return error
     offered = CUDA in module.get_available_providers()
     if not offered and "onnxruntime-gpu" not in packages():
         return _for_the_cpu()

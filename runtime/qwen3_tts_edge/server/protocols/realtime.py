@@ -100,7 +100,16 @@ class _Cancel(Said):
     response_id: str | None = None
 
 
-_Message = _Update | _Add | _Remove | _Create | _Cancel
+class _Truncate(Said):
+    """What clients say of sound that was interrupted: how much of it was heard."""
+
+    type: Literal["conversation.item.truncate"]
+    item_id: str
+    content_index: Annotated[int, Field(ge=0)] = 0
+    audio_end_ms: Annotated[int, Field(ge=0)]
+
+
+_Message = _Update | _Add | _Remove | _Create | _Cancel | _Truncate
 _MESSAGE: TypeAdapter[_Message] = TypeAdapter(Annotated[_Message, Field(discriminator="type")])
 
 
@@ -144,6 +153,9 @@ class _Realtime(Conversation):
             return [_event("conversation.item.deleted", item_id=message.item_id)]
         if isinstance(message, _Create):
             return self._create(message.response)
+        if isinstance(message, _Truncate):  # sound that was made is not kept
+            heard = message.model_dump(exclude={"type"})
+            return [_event("conversation.item.truncated", **heard)]
         return self._cancel(message.response_id)
 
     def refused(self, text: str, problem: Problem) -> list[Message]:

@@ -131,8 +131,14 @@ class Speech(BaseModel):
 
     @property
     def events(self) -> bool:
-        """Whether sound is sent in events, not as it is."""
-        return self.stream_format == "sse" or (self.stream_format is None and self.stream is True)
+        """Whether sound is sent in events, not as it is.
+
+        `stream` alone means events where vLLM-Omni streams, which is PCM and WAV. Of other formats
+        only clients of Kokoro-FastAPI and its like say it, who read sound as it is.
+        """
+        if self.stream_format is not None:
+            return self.stream_format == "sse"
+        return self.stream is True and self.response_format in (None, "pcm", "wav")
 
     @property
     def whole(self) -> bool:
