@@ -1,6 +1,7 @@
 """The worker's turns: who is served when."""
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +43,19 @@ def test_who_falls_silent_first_is_served_first() -> None:
         worker.add(Speaker(name, ends, served))
     assert worker._frame()
     assert served == ["unheard", "behind", "ahead", "nobody listens"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_one_that_was_made_before_a_fork_works_behind_it() -> None:
+    """As with `gunicorn --preload`: threads that were not begun before it count as ended there."""
+    worker = Worker(SimpleNamespace(step=lambda: False))
+    child = os.fork()
+    if not child:
+        worker.start()
+        done = worker.do(lambda: 7).result(10) == 7
+        worker.stop()
+        os._exit(not done)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.fixture

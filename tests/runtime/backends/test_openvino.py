@@ -246,6 +246,25 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     library.core.cache_clear()
 
 
+@pytest.mark.parametrize("content", ["raise ImportError('DLL load failed')", ""])
+def test_a_package_that_is_broken_is_not_said_to_be_absent_and_not_taken(
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path, content: str
+) -> None:
+    codec = manifest.graphs[CODEC_DECODER]
+    large = msgspec.structs.replace(codec, reads=msgspec.structs.replace(codec.reads, once=SMALL))
+    (tmp_path / "openvino.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    library.core.cache_clear()
+    with pytest.raises(BackendError, match="OpenVINO cannot be loaded") as caught:
+        open_backend("openvino")
+    assert "qwen3-tts-edge[openvino]" in caught.value.remedy
+    assert open_backend(codec=large).name == "ort-cpu"
+    sys.modules.pop("openvino", None)
+    monkeypatch.undo()
+    library.core.cache_clear()
+
+
 def test_a_package_that_is_too_old_is_not_taken(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest
 ) -> None:

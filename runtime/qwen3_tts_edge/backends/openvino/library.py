@@ -5,7 +5,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from qwen3_tts_edge.errors import BackendError
+from qwen3_tts_edge.errors import BackendError, lack
 
 _BFLOAT16 = "bf16"
 _OLDEST = (2026, 3)
@@ -17,23 +17,23 @@ def core() -> Any:
     """Load the library.
 
     Raises:
-        BackendError: It is not installed, or too old.
+        BackendError: It is not installed, cannot be loaded, or is too old.
     """
     # With it the import is reported to Google Analytics; where it is missing, nothing is.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        import openvino
+        from openvino import Core, __version__
     except ImportError as error:
         raise BackendError(
-            "OpenVINO is not installed", 'run: pip install "qwen3-tts-edge[openvino]"'
+            f"OpenVINO {lack(error)}", 'run: pip install "qwen3-tts-edge[openvino]"'
         ) from error
-    version = str(openvino.__version__)
+    version = str(__version__)
     if tuple(map(int, version.split(".")[:2])) < _OLDEST:
         raise BackendError(
             f"OpenVINO is {version.split('-')[0]}; expected {'.'.join(map(str, _OLDEST))} or newer",
             "run: pip install --upgrade openvino",
         )
-    return openvino.Core()
+    return Core()
 
 
 def pays() -> bool:

@@ -71,21 +71,23 @@ class Worker:
         self._failures = 0
         self._failed = False
         self._ends = False
-        self._thread = threading.Thread(target=self._run, name="qwen3-tts-speech", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to work, in this process: one that was forked before has no use for its threads."""
+        self._thread = threading.Thread(target=self._run, name="qwen3-tts-speech", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End after the frame that is being made; whoever still speaks ends with an error."""
         self.do(lambda: setattr(self, "_ends", True))
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     @property
     def alive(self) -> bool:
         """Whether it works."""
-        return self._thread.is_alive() and not self._ends
+        return self._thread is not None and self._thread.is_alive() and not self._ends
 
     def do(self, job: Callable[[], T]) -> "Future[T]":
         """Let a job be done before the next frame; may be called in any thread.
