@@ -273,14 +273,6 @@ def bundle_in(
     return make
 
 
-@pytest.fixture(scope="session")
-def judge(one_thread: None) -> Callable[[Path], Any]:
-    """Return a function that opens a checkpoint folder in the official package, once a session."""
-    from oracle import load_official
-
-    return functools.cache(load_official)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand what this process measured to the one that reports."""
     table = sys.modules.get("parity.tolerances")

@@ -40,6 +40,16 @@ class Prompt(NamedTuple):
     """The whole wrapped instruction, or None where upstream adds none."""
 
 
+class Cloned(NamedTuple):
+    """What the official package hears in a recording, and says in its voice."""
+
+    vector: Rows
+    """float32 (hidden,)."""
+    codes: Codes | None
+    """int64 (frames, 16) of the recording, or None where the clone is of the vector alone."""
+    samples: Samples
+
+
 class _Stop(Exception):  # noqa: N818
     """Enough was heard; what the official code would do next is not needed."""
 
@@ -132,6 +142,44 @@ class Official:
         with _replaced(self.model, "generate", model_generate):
             samples, _ = self._call(case, max_new_tokens=frames + 1)
         return samples[0], heard[0].numpy()
+
+    def cloned(
+        self,
+        samples: Samples,
+        rate: int,
+        said: str | None,
+        text: str,
+        *,
+        frames: int,
+        language: str,
+        non_streaming: bool,
+    ) -> Cloned:
+        """Speak `text` in the voice of a recording: samples in, samples out, greedy.
+
+        Args:
+            samples: The recording, float32 (n,) or (n, channels).
+            rate: Its samples a second.
+            said: Its words; None clones by the speaker vector alone.
+            text: What to say.
+            frames: The most frames to make.
+            language: Of the text.
+            non_streaming: The layout.
+        """
+        asked: dict[str, Any] = {"ref_text": said, "x_vector_only_mode": said is None}
+        (item,) = self.wrapper.create_voice_clone_prompt((samples, rate), **asked)
+        (spoken,), _ = self.wrapper.generate_voice_clone(
+            text,
+            language=language,
+            ref_audio=(samples, rate),
+            non_streaming_mode=non_streaming,
+            do_sample=False,
+            subtalker_dosample=False,
+            repetition_penalty=1.05,
+            max_new_tokens=frames + 1,
+            **asked,
+        )
+        codes = None if said is None else item.ref_code.numpy()
+        return Cloned(item.ref_spk_embedding.float().numpy(), codes, spoken)
 
     def teacher_forced(self, case: Case, codes: Codes) -> tuple[Rows, Rows]:
         """Feed given codes, whatever the model would have said, and record its logits.

@@ -1,4 +1,4 @@
-"""Our modules, for what is held against them."""
+"""The official package and our modules, to be held against each other."""
 
 import functools
 from collections.abc import Callable
@@ -6,8 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from oracle.answers import AskedOnce, answers
 from parity.forced import Modules
 from tiny import EDGE_VOICE
+
+
+@pytest.fixture(scope="session")
+def judge(one_thread: None) -> Callable[[Path], AskedOnce]:
+    """Return a function that opens a checkpoint folder in the official package."""
+    kept = answers()
+
+    @functools.cache
+    def opened(folder: Path) -> AskedOnce:
+        return AskedOnce(folder, kept)
+
+    return opened
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from oracle import Official
+from oracle.answers import AskedOnce
 from parity.tolerances import assert_close
 from qwen3_tts_edge import BundleError, Synthesizer
 from qwen3_tts_edge.bundle.manifest import CODEC_DECODER, CODEC_ENCODER, load_codec
@@ -30,13 +30,13 @@ def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, traced_on
 
 
 def test_codes_and_sound_are_the_official_ones(
-    judge: Callable[[Path], Official], checkpoint: Path, bundle: Path
+    judge: Callable[[Path], AskedOnce], checkpoint: Path, bundle: Path
 ) -> None:
     official = judge(checkpoint)
     sound = np.random.default_rng(7).uniform(-0.5, 0.5, 31_111).astype(np.float32)
     codec = Qwen3TTSTokenizer.from_pretrained(bundle)
     (codes,) = codec.encode(sound, sr=24000).audio_codes
-    theirs = official.model.speech_tokenizer.encode(sound, sr=24000).audio_codes[0]
+    theirs = official.live.model.speech_tokenizer.encode(sound, sr=24000).audio_codes[0]
     assert np.array_equal(codes, theirs.numpy())
     (samples,), rate = codec.decode({"audio_codes": codes})
     assert rate == 24000

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from oracle import Official
+from oracle.answers import AskedOnce
 from parity.forced import filled
 from parity.tolerances import LADDER, assert_close, note
 from qwen3_tts_edge.backends import open_backend
@@ -38,7 +38,7 @@ from qwen3_tts_export.modules.speaker_encoder import SpeakerEncoder
 from qwen3_tts_export.precision.policy import find_precision
 from tiny import EDGE_VOICE, tiny_config
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
@@ -102,7 +102,7 @@ def official(judge: Judge, folder: Callable) -> Callable[[str], Callable[[np.nda
     """Return the official encoder of a codec, listened to at its codebooks."""
 
     def find(name: str) -> Callable[[np.ndarray], Heard]:
-        codec = judge(folder(name)).model.speech_tokenizer.model
+        codec = judge(folder(name)).live.model.speech_tokenizer.model
         from transformers.models.mimi.modeling_mimi import MimiEuclideanCodebook
 
         @torch.inference_mode()
@@ -258,7 +258,7 @@ def test_the_official_tokenizer_says_the_same_from_outside(
 ) -> None:
     """With its feature extractor before the encoder."""
     samples = spoken(47_123)
-    tokenizer = judge(folder("tiny")).model.speech_tokenizer
+    tokenizer = judge(folder("tiny")).live.model.speech_tokenizer
     expected = tokenizer.encode(samples, sr=24000).audio_codes[0].numpy()
     assert_equal(graph("tiny")(samples), expected, "from outside")
 
@@ -291,7 +291,7 @@ def official_mel(samples: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("length", [385, 1280, 1919, 24000, 50001, 240_000, 1_440_000])
 def test_the_mel_is_the_official_one(judge: Judge, folder: Callable, length: int) -> None:
-    judge(folder("tiny"))
+    assert judge(folder("tiny")).live, "which imports the package"
     for samples in (noise(length), np.zeros(length, np.float32)):
         found, expected = log_mel(samples), official_mel(samples)
         assert found.shape == (length // 256, 128)
@@ -307,7 +307,7 @@ def test_between_harmonics_the_mel_is_as_right_as_the_official_one(
     judge: Judge, folder: Callable, sound: Callable
 ) -> None:
     """There is less sound than a Fourier transform in float32 rounds off: float64 is the judge."""
-    judge(folder("tiny"))
+    assert judge(folder("tiny")).live, "which imports the package"
     samples = sound(48000)
     around = np.pad(samples.astype(np.float64), 384, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(around, 1024)[::256]
@@ -329,7 +329,7 @@ def test_the_vector_is_the_official_one(
 ) -> None:
     mel = np.random.default_rng(frames).normal(-4, 2, (1, frames, 128)).astype(np.float32)
     with torch.inference_mode():
-        expected = judge(folder("tiny")).model.speaker_encoder(torch.from_numpy(mel)).numpy()
+        expected = judge(folder("tiny")).live.model.speaker_encoder(torch.from_numpy(mel)).numpy()
         found = speaker(torch.from_numpy(mel)).numpy()
     assert np.ptp(expected) > 1
     assert_close("encoders.vector", found, expected, f"module, {frames} mel frames")
@@ -343,7 +343,7 @@ def test_from_samples_to_vector_as_the_official_package(
 ) -> None:
     opened = session(graphs("tiny")[SPEAKER_ENCODER])
     for what, samples in (("noise", noise(length)), ("voice", spoken(length))):
-        model = judge(folder("tiny")).model
+        model = judge(folder("tiny")).live.model
         expected = model.extract_speaker_embedding(samples, 24000).detach().numpy()
         (found,) = opened.run(None, {"mel": log_mel(samples)[None]})
         assert_close("encoders.vector", found[0], expected, f"{what}, {length} samples")
@@ -353,7 +353,7 @@ def test_the_fewest_mel_frames_are_the_official_ones(
     judge: Judge, folder: Callable, speaker: SpeakerEncoder
 ) -> None:
     least = 5
-    for encoder in (judge(folder("tiny")).model.speaker_encoder, speaker):
+    for encoder in (judge(folder("tiny")).live.model.speaker_encoder, speaker):
         with torch.inference_mode():
             assert encoder(torch.zeros(1, least, 128)).shape == (1, 128)
             with pytest.raises(RuntimeError, match="Padding size should be less"):

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from on_the_cpu import on_the_cpu
-from oracle import Case, Official
+from oracle import Case
+from oracle.answers import AskedOnce
 from parity.forced import Modules, empty_codec_state, filled
 from parity.stepped import SETTINGS, SteppedFrame, SteppedState, read, speaking_in_steps
 from parity.test_loop import WHOLE, assert_equal_codes, codes_of
@@ -271,7 +272,7 @@ TEXTS = {
 @pytest.mark.parametrize("flavour", [*STEPPED, "cuda"])
 @pytest.mark.parametrize("name", NAMES)
 def test_whole_utterances_are_the_official_codes(
-    judge: Callable[[Path], Official],
+    judge: Callable[[Path], AskedOnce],
     modules: Callable[[str], Modules],
     bundle_in: BundleIn,
     speaking: Callable[[str, str], Synthesizer],

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle import BASE_CASES, CASES, Case, Official, official_scores
+from oracle import BASE_CASES, CASES, Case, official_scores
+from oracle.answers import AskedOnce
 from oracle.cases import LONG as LONG_TEXT
 from parity.spoken import request
 from parity.tolerances import LADDER, count
@@ -19,7 +20,7 @@ from qwen3_tts_export.modules.frame import RESERVED
 from qwen3_tts_export.parity.forced_graph import ForcedGraph
 from tiny import EDGE_VOICE
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 Speak = Callable[[Case, int], np.ndarray]
 Check = Callable[[Case, int], None]
 
@@ -78,7 +79,7 @@ def codes_of(tts: Synthesizer, frames: int, *args: Any, **options: Any) -> np.nd
 
 
 def assert_equal_codes(
-    oracle: Official, case: Case, folder: Path, found: np.ndarray, limit: int
+    oracle: AskedOnce, case: Case, folder: Path, found: np.ndarray, limit: int
 ) -> None:
     """Compare with official greedy codes under the same limit of frames.
 
@@ -111,7 +112,7 @@ def assert_equal_codes(
 
 
 def official_choice(
-    oracle: Official, case: Case, codes: np.ndarray, frame: int, book: int
+    oracle: AskedOnce, case: Case, codes: np.ndarray, frame: int, book: int
 ) -> np.ndarray:
     """The scores whose first maximum is the official `codes[frame, book]`."""
     talker, predictor = oracle.teacher_forced(case, codes[: frame + 1])
@@ -120,8 +121,8 @@ def official_choice(
     return talker_scores(oracle, talker[frame], codes[:frame, 0])
 
 
-def talker_scores(oracle: Official, logits: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    config = oracle.talker.config
+def talker_scores(oracle: AskedOnce, logits: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    config = oracle.live.talker.config
     end = config.codec_eos_token_id
     last = range(config.vocab_size - RESERVED, config.vocab_size)
     return official_scores(
@@ -136,7 +137,7 @@ def talker_scores(oracle: Official, logits: np.ndarray, seen: np.ndarray) -> np.
 
 
 def compare_forced(
-    oracle: Official, case: Case, folder: Path, codes: np.ndarray
+    oracle: AskedOnce, case: Case, folder: Path, codes: np.ndarray
 ) -> list[tuple[int, int]]:
     """Choose every code in our graph, given the official ones before it; return the ties."""
     found = oracle.prompt(case)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from oracle import Case, Official
+from oracle import Case
+from oracle.answers import AskedOnce
 from parity.forced import Modules, empty_codec_state
 from parity.tolerances import assert_close
 from qwen3_tts_edge.bundle.manifest import SamplingDefaults
@@ -20,7 +21,7 @@ from qwen3_tts_export.modules.frame import frame_weights
 from qwen3_tts_export.modules.talker import text_rows
 from tiny import EDGE_VOICE
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 
 SAME = Case("custom_voice", "same", "Hello there, my friend.", "ryan", "english")
 STREAMED = Case("custom_voice", "narrow", "Hello there.", "eric", "auto", "Sadly.", False)
@@ -42,7 +43,7 @@ def modules() -> Callable[[Path], Modules]:
     return functools.cache(Modules)
 
 
-def official_prompt(oracle: Official, case: Case) -> Prompt:
+def official_prompt(oracle: AskedOnce, case: Case) -> Prompt:
     found = oracle.prompt(case)
     return Prompt(found.rows, [*found.text_rows], found.pad_row, opening=0)
 
@@ -60,11 +61,11 @@ def test_talker_and_predictor_say_what_the_official_ones_say(
     oracle, ours = judge(folder(case)), modules(folder(case))
     codes = random_codes(ours.config.predictor.vocab_size, 12)
     hidden: list[np.ndarray] = []
-    hook = oracle.talker.model.register_forward_hook(
+    hook = oracle.live.talker.model.register_forward_hook(
         lambda _module, _inputs, out: hidden.append(out.last_hidden_state[0, -1].numpy())
     )
     try:
-        talker, predictor = oracle.teacher_forced(case, codes)
+        talker, predictor = oracle.live.teacher_forced(case, codes)
     finally:
         hook.remove()
     forced = ours.force(official_prompt(oracle, case), codes)
@@ -156,7 +157,7 @@ def test_text_rows_are_the_official_projection_of_every_id(
     judge: Judge, modules: Callable, folder: Callable, name: str
 ) -> None:
     case = CASES[name]
-    talker, ours = judge(folder(case)).talker, modules(folder(case))
+    talker, ours = judge(folder(case)).live.talker, modules(folder(case))
     ids = torch.arange(ours.config.talker.text_vocab_size)
     with torch.inference_mode():
         expected = talker.text_projection(talker.get_text_embeddings()(ids)).numpy()

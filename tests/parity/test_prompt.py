@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oracle import BASE_CASES, CASES, Case, Official
+from oracle import BASE_CASES, CASES, Case
+from oracle.answers import AskedOnce
 from oracle.cases import LONG
 from parity.spoken import request
 from parity.tolerances import assert_close
@@ -15,7 +16,7 @@ from qwen3_tts_edge import InputError, Voice
 from qwen3_tts_edge.bundle import Bundle
 from qwen3_tts_edge.speech.prompt import PromptBuilder
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from oracle import Official, official_scores
+from oracle import official_scores
+from oracle.answers import AskedOnce
 from parity.official_draws import (
     SETTINGS,
     VOICED,
@@ -26,13 +27,13 @@ from qwen3_tts_edge.speech.sampling import MIN_FRAMES, draws, inputs, ranks
 from qwen3_tts_export.modules.frame import RESERVED
 from tiny import EDGE_VOICE
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 
 
 class Spoken:
     """The bundled voice's sentence: our graph stopped before any frame, the official logits."""
 
-    def __init__(self, folder: Path, oracle: Official) -> None:
+    def __init__(self, folder: Path, oracle: AskedOnce) -> None:
         self.manifest = Manifest.load(folder)
         self.spec = self.manifest.graphs[FRAME]
         options = ort.SessionOptions()

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from onnxscript import ir
 from torch import Tensor, nn
 
-from oracle import Official, official_scores
+from oracle import official_scores
+from oracle.answers import AskedOnce
 from parity.official_draws import (
     SETTINGS,
     VOICED,
@@ -32,7 +33,7 @@ from qwen3_tts_export.modules.frame import RESERVED
 from qwen3_tts_export.modules.sampling import sample
 from tiny import EDGE_VOICE
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 Sampler = Callable[..., np.ndarray]
 Rows = list[np.ndarray]
 

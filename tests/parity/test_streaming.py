@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracle import Official
+from oracle.answers import AskedOnce
 from parity.tolerances import assert_close
 from qwen3_tts_edge import Sampling, Synthesizer
 from qwen3_tts_edge.backends import open_backend
@@ -17,7 +17,7 @@ from qwen3_tts_edge.codec.decoder import CodecDecoder
 from qwen3_tts_edge.speech.stream import RAMP
 from tiny import EDGE_VOICE
 
-Judge = Callable[[Path], Official]
+Judge = Callable[[Path], AskedOnce]
 NAMES = ("tiny", "edge-voice")
 
 

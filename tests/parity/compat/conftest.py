@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from oracle import Official
+from oracle.answers import AskedOnce
 from parity.compat.calls import Both, sound
 from qwen3_tts_edge.compat import Qwen3TTSModel
 
 
 @pytest.fixture(scope="module")
 def both(
-    judge: Callable[[Path], Official],
+    judge: Callable[[Path], AskedOnce],
     tiny_checkpoint: Callable[..., Path],
     tiny_bundle: Callable[..., Path],
 ) -> Both:
@@ -26,7 +26,7 @@ def both(
     @functools.cache
     def opened(kind: str, predictor: str = "same") -> tuple[Qwen3TTSModel, Any]:
         mine = Qwen3TTSModel.from_pretrained(tiny_bundle(kind, predictor), threads=1)
-        return mine, judge(tiny_checkpoint(kind, predictor)).wrapper
+        return mine, judge(tiny_checkpoint(kind, predictor)).live.wrapper
 
     return opened
 
