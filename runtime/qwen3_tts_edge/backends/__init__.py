@@ -72,14 +72,17 @@ class Graph(Protocol):
     """A graph and its weights, ready to launch.
 
     Attributes:
-        seconds: Time spent inside launches since the graph was opened.
         most: The largest sizes of axes that have a limit.
         at_once: Launches that may run at once, each with a state and in a thread of its own.
     """
 
-    seconds: float
     most: Mapping[str, int]
     at_once: int
+
+    @property
+    def seconds(self) -> float:
+        """Time spent inside launches since the graph was opened."""
+        ...
 
     def state(self, slots: int = 1) -> State:
         """Allocate what the graph carries, for so many slots."""

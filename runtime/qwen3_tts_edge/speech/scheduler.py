@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from qwen3_tts_edge.arrays import Rows
 from qwen3_tts_edge.errors import BusyError, Qwen3TTSError
@@ -31,7 +31,7 @@ class _Launch:
 
     utterances: Sequence[Utterance | None]
     pending: Pending
-    seconds: float = field(default=0.0)
+    seconds: float
 
 
 class Scheduler:

@@ -1,22 +1,21 @@
 """The codec decoder in OpenVINO, compiled for numbers of frames, its states inside."""
 
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import SMALL, State
+from qwen3_tts_edge.backends.launches import Launches
 from qwen3_tts_edge.backends.openvino.end import widen_end
 from qwen3_tts_edge.backends.openvino.halves import MIDDLE, halves
 from qwen3_tts_edge.backends.openvino.library import core, precision
 from qwen3_tts_edge.backends.openvino.part import ANY, Part, PartState, shaped
 from qwen3_tts_edge.backends.openvino.state import BATCH, OpenVinoState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec
-from qwen3_tts_edge.errors import BackendError, BundleError, reason
+from qwen3_tts_edge.errors import BundleError, reason
 
 _WHOLE = (4, 2, 1)
 """What a small graph is compiled for: what streams launch, but that eight take no less than twice
@@ -44,9 +43,8 @@ class OpenVinoGraph:
             BackendError: OpenVINO is not installed.
         """
         small = spec.reads.total < SMALL
-        self.seconds = 0.0
         self.at_once = threads if small else 1
-        self._counting = Lock()
+        self._launched = Launches("OpenVINO", spec.file)
         self._spec = spec
         self._options = {
             "INFERENCE_PRECISION_HINT": precision(),
@@ -85,6 +83,11 @@ class OpenVinoGraph:
             Part(back, states, sizes, self._options),
         ]
 
+    @property
+    def seconds(self) -> float:
+        """Time spent in launches."""
+        return self._launched.seconds
+
     def state(self, slots: int = BATCH) -> OpenVinoState:
         """Allocate what the graph carries, as `backends.Graph.state` says."""
         assert slots == BATCH
@@ -97,17 +100,8 @@ class OpenVinoGraph:
             spec.name: np.ascontiguousarray(inputs[spec.name], spec.stored)
             for spec in self._spec.inputs
         }
-        start = time.perf_counter()
-        try:
+        with self._launched.one():
             samples = np.concatenate(list(self._launches(given, state)), axis=-1)
-        except Exception as error:  # as ONNX Runtime's graphs do, whatever the kind
-            raise BackendError(
-                f"OpenVINO cannot run {self._spec.file}: {reason(error)}",
-                "see that there is memory for it, or export the bundle again",
-            ) from error
-        took = time.perf_counter() - start
-        with self._counting:
-            self.seconds += took
         return {_samples(self._spec): samples}
 
     def _launches(self, given: Mapping[str, Array], state: OpenVinoState) -> Iterator[Array]:

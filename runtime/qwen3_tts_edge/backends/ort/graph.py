@@ -1,9 +1,7 @@
 """A graph in ONNX Runtime, and what its launches are bound to."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,12 +9,12 @@ import onnxruntime as ort
 
 from qwen3_tts_edge.arrays import Array
 from qwen3_tts_edge.backends import State
+from qwen3_tts_edge.backends.launches import Launches
 from qwen3_tts_edge.backends.ort.cpu_memory import CpuMemory
 from qwen3_tts_edge.backends.ort.session import check_tensors
 from qwen3_tts_edge.backends.ort.state import Memory, OrtState
 from qwen3_tts_edge.bundle.graph_spec import GraphSpec, TensorSpec
 from qwen3_tts_edge.bundle.manifest import TOTAL
-from qwen3_tts_edge.errors import BackendError, reason
 
 UNCAPTURED = -1
 """No CUDA graph, in ONNX Runtime's numbers for them."""
@@ -66,13 +64,17 @@ class OrtGraph:
             BundleError: The graph is not the one that the manifest describes.
         """
         check_tensors(session, spec)
-        self.seconds = 0.0
         self.most: Mapping[str, int] = {}
         self.at_once = at_once
-        self._counting = Lock()
+        self._launches = Launches("ONNX Runtime", spec.file)
         self.spec = spec
         self._session = session
         self._memory = memory or CpuMemory()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in launches."""
+        return self._launches.seconds
 
     def state(self, slots: int = 1, **sizes: int) -> OrtState:
         """Allocate what the graph carries, as `backends.Graph.state` says."""
@@ -90,19 +92,8 @@ class OrtGraph:
             if not np.array_equal(binding.held.get(name, ()), value):  # settings seldom change
                 binding.inputs[name].update_inplace(value)
                 binding.held[name] = value.copy()
-        start = time.perf_counter()
-        try:
+        with self._launches.one():
             self._launch(binding, state)
-        except BackendError:
-            raise
-        except Exception as error:  # ONNX Runtime's own exceptions share no other parent
-            raise BackendError(
-                f"ONNX Runtime cannot run {self.spec.file}: {reason(error)}",
-                "see that there is memory for it, or export the bundle again",
-            ) from error
-        took = time.perf_counter() - start
-        with self._counting:
-            self.seconds += took
         state.launched()
         return {name: np.array(value.numpy()) for name, value in binding.outputs.items()}
 
