@@ -37,6 +37,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one worker more than there are cores: some of them wait, for servers and processes."""
+    return (len(_CORES) or os.cpu_count() or 1) + 1
+
+
 def pytest_collection_finish() -> None:
     """Take what was imported out of every search for garbage, and out of what forked children copy.
 
